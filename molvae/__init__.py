@@ -1,0 +1,37 @@
+"""molvae: generate molecules with variational autoencoders.
+
+>>> import molvae
+>>> vae = molvae.load("runs/quickstart")  # doctest: +SKIP
+>>> vae.sample(3, seed=0)  # doctest: +SKIP
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from molvae.generator import MoleculeGenerator
+
+__all__ = ["MoleculeGenerator", "load"]
+
+
+def load(path: str, *, device: str = "auto") -> "MoleculeGenerator":
+    """Open a trained model.
+
+    Args:
+        path: a checkpoint directory, or the directory of a training run.
+        device: "auto" (a GPU when there is one), "cpu", "cuda", …
+
+    Raises:
+        CheckpointError: when there is no complete checkpoint.
+        ConfigError: for a device that is not there.
+    """
+    from molvae.generator import MoleculeGenerator
+
+    return MoleculeGenerator.load(path, device=device)
+
+
+def __getattr__(name: str) -> Any:  # torch and rdkit are loaded when first used
+    if name == "MoleculeGenerator":
+        from molvae.generator import MoleculeGenerator
+
+        return MoleculeGenerator
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

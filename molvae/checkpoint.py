@@ -1,0 +1,157 @@
+"""A model on disk: a directory of JSON and safetensors, complete or not there."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as to_safetensors
+
+from molvae.config import ModelConfig, parse_config
+from molvae.data.files import atomic_folder, write_json
+from molvae.data.vocabulary import Vocabulary
+from molvae.errors import CheckpointError, ConfigError, PreparedDataError
+from molvae.model import MolVAE, build_model
+
+FORMAT_VERSION = 1
+_LENGTH_MARGIN = 1.25  # generated molecules may be this much longer than the longest one trained on
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model with everything needed to use it.
+
+    Attributes:
+        model: in eval mode.
+        config: its parts.
+        vocabulary: its token ids.
+        max_length: most tokens a generated molecule may have, eos counted.
+        standardise: the options of `Standardiser` used in training, applied again before encoding.
+        diagnostics: what `diagnostics.json` says, if it is there.
+    """
+
+    model: MolVAE
+    config: ModelConfig
+    vocabulary: Vocabulary
+    max_length: int
+    standardise: dict[str, Any] = field(default_factory=dict)
+    diagnostics: dict[str, Any] = field(default_factory=dict)
+
+
+def length_cap(longest: int) -> int:
+    """Tokens a generated molecule may have when the longest training molecule has `longest`, eos counted."""
+    return int(longest * _LENGTH_MARGIN) + 2
+
+
+def save_checkpoint(
+    path: str | Path,
+    model: MolVAE,
+    *,
+    config: ModelConfig,
+    vocabulary: Vocabulary,
+    max_length: int,
+    standardise: dict[str, Any] | None = None,
+    diagnostics: dict[str, Any] | None = None,
+    half: bool = False,
+) -> None:
+    """Write a checkpoint directory in place of any earlier one.
+
+    Args:
+        path: the directory.
+        model: on any device, in any mode.
+        config: its parts.
+        vocabulary: its token ids.
+        max_length: see `Checkpoint`.
+        standardise: see `Checkpoint`.
+        diagnostics: written to `diagnostics.json`.
+        half: store weights in half precision; loading gives single precision again.
+    """
+    tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
+    if half:
+        tensors = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
+    with atomic_folder(path, overwrite=True) as folder:
+        (folder / "model.safetensors").write_bytes(to_safetensors(tensors, metadata={"format": "pt"}))
+        vocabulary.save(folder / "vocabulary.json")
+        if diagnostics:
+            write_json(folder / "diagnostics.json", diagnostics)
+        description = {
+            "format_version": FORMAT_VERSION,
+            "molvae_version": version("molvae"),
+            "model": config.model_dump(mode="json"),
+            "vocabulary_size": len(vocabulary),
+            "properties": list(model.heads.names),
+            "max_length": max_length,
+            "standardise": standardise or {},
+        }
+        write_json(folder / "config.json", description)
+
+
+def load_checkpoint(path: str | Path, *, device: torch.device | str = "cpu") -> Checkpoint:
+    """Open a checkpoint directory.
+
+    Raises:
+        CheckpointError: when it is missing, incomplete, damaged or of a newer format.
+    """
+    path = Path(path)
+    if not (path / "config.json").is_file():
+        what = "no config.json in it" if path.is_dir() else "no such directory"
+        raise CheckpointError(f"{path} is not a molvae checkpoint: {what}")
+    try:
+        description = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        found = description["format_version"]
+        if found != FORMAT_VERSION:
+            raise CheckpointError(f"{path} has checkpoint format {found}; this molvae reads {FORMAT_VERSION}")
+        config = parse_config(ModelConfig, description["model"], where=str(path / "config.json"))
+        names: Sequence[str] = description["properties"]
+        vocabulary = Vocabulary.load(path / "vocabulary.json")
+        max_length, standardise = int(description["max_length"]), dict(description["standardise"])
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path / 'config.json'} is damaged: {error!r}") from error
+    except (ConfigError, PreparedDataError) as error:
+        raise CheckpointError(f"{path} cannot be loaded: {error}") from error
+    if len(vocabulary) != description.get("vocabulary_size"):
+        raise CheckpointError(
+            f"{path}: vocabulary.json has {len(vocabulary)} tokens, "
+            f"the model was trained with {description.get('vocabulary_size')}"
+        )
+    model = build_model(config, vocabulary_size=len(vocabulary), property_names=names)
+    load_weights(model, path / "model.safetensors")
+    diagnostics = path / "diagnostics.json"
+    return Checkpoint(
+        model=model.to(device).eval(),
+        config=config,
+        vocabulary=vocabulary,
+        max_length=max_length,
+        standardise=standardise,
+        diagnostics=json.loads(diagnostics.read_text(encoding="utf-8")) if diagnostics.is_file() else {},
+    )
+
+
+def load_weights(model: MolVAE, path: str | Path) -> None:
+    """Load safetensors strictly.
+
+    Raises:
+        CheckpointError: when the file is missing, truncated or does not fit, naming the tensors.
+    """
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} is missing, truncated or damaged: {error}") from error
+    expected = model.state_dict()
+    missing, unexpected = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
+    if missing or unexpected:
+        raise CheckpointError(
+            f"{path} does not fit the model; missing: {', '.join(missing) or 'nothing'}; "
+            f"unexpected: {', '.join(unexpected) or 'nothing'}"
+        )
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            raise CheckpointError(
+                f"{path}: {name} has shape {tuple(tensor.shape)}; expected {tuple(expected[name].shape)}"
+            )
+    model.load_state_dict(tensors)

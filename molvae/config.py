@@ -1,0 +1,309 @@
+"""Every setting of an experiment: one YAML is one whole experiment, and a misspelt key is an error."""
+
+import typing
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
+
+from molvae.errors import ConfigError
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A frozen part of a configuration that knows all its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PrepareConfig(Section):
+    """How input molecules become a prepared folder."""
+
+    notation: Literal["selfies", "smiles"] = "selfies"
+    fragments: Annotated[int, Field(ge=0, le=60_000)] = 1024
+    """Size of the merged vocabulary; 0 keeps plain symbols."""
+    descriptors: tuple[str, ...] = ("basic",)
+    """Descriptors or sets of them (`none`, `basic`, `wide`) to compute."""
+    property_columns: tuple[str, ...] = ()
+    """Numeric input columns to keep as properties; an unreadable value is a missing label."""
+    smiles_column: str | None = None
+    name_column: str | None = None
+    largest_fragment: bool = True
+    neutralise: bool = False
+    strip_isotopes: bool = False
+    elements: tuple[str, ...] = ("B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Se", "Br", "I")
+    min_atoms: Positive = 1
+    max_atoms: Positive = 100
+    max_symbols: Positive = 256
+    split: Literal["hash", "scaffold", "column", "files"] = "hash"
+    split_column: str = "split"
+    valid_fraction: Fraction = 0.05
+    test_fraction: Fraction = 0.05
+    """With `split: files`, valid_fraction is carved from the file called train when none is called valid."""
+    unknown: Literal["error", "skip", "extend"] = "error"
+    """What to do with symbols that a given vocabulary lacks."""
+    n_jobs: int = -1
+
+    @model_validator(mode="after")
+    def _fractions_leave_a_training_set(self) -> "PrepareConfig":
+        if self.valid_fraction + self.test_fraction >= 1:
+            raise ValueError("valid_fraction + test_fraction must stay below 1")
+        return self
+
+
+class DataConfig(Section):
+    """Where the molecules come from: a prepared folder, or inputs to prepare first."""
+
+    prepared: Path | None = None
+    inputs: tuple[Path, ...] = ()
+    prepare: PrepareConfig = PrepareConfig()
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> "DataConfig":
+        if self.prepared is None and not self.inputs:
+            raise ValueError("give `prepared` (a prepared folder) or `inputs` (files of molecules)")
+        return self
+
+
+class GRUEncoderConfig(Section):
+    """Bidirectional GRU over token ids."""
+
+    kind: Literal["gru"] = "gru"
+    token_dim: Positive = 128
+    hidden_dim: Positive = 256
+    n_layers: Positive = 1
+    dropout: Fraction = 0.0
+
+
+class GaussianLatentConfig(Section):
+    """Diagonal Gaussian posterior against N(0, I)."""
+
+    kind: Literal["gaussian"] = "gaussian"
+    latent_dim: Positive = 128
+    free_bits: Annotated[float, Field(ge=0)] = 0.0
+    """λ nats a dimension: the loss counts max(λ, KL_i) of the batch mean (Kingma et al. 2016)."""
+    min_rate: Annotated[float, Field(ge=0)] = 0.0
+    """Nats for the whole vector: the loss counts max(min_rate, Σ KL_i)."""
+
+
+class GRUDecoderConfig(Section):
+    """Autoregressive GRU that sees z at every step."""
+
+    kind: Literal["gru"] = "gru"
+    token_dim: Positive = 128
+    hidden_dim: Positive = 512
+    n_layers: Positive = 1
+    dropout: Fraction = 0.0
+    token_dropout: Fraction = 0.1
+    """Share of input tokens replaced by <mask> in training (Bowman et al. 2016)."""
+
+
+class HeadsConfig(Section):
+    """Small networks from z to properties of the prepared folder."""
+
+    properties: tuple[str, ...] | None = None
+    """`None`: every property of the prepared folder."""
+    hidden_dim: Positive = 128
+
+
+# Discriminated unions on `kind` as soon as a family has a second member.
+EncoderConfig = GRUEncoderConfig
+LatentConfig = GaussianLatentConfig
+DecoderConfig = GRUDecoderConfig
+
+
+class ModelConfig(Section):
+    """The parts of a model; with a vocabulary it is all that is needed to build one."""
+
+    encoder: EncoderConfig = GRUEncoderConfig()
+    latent: LatentConfig = GaussianLatentConfig()
+    decoder: DecoderConfig = GRUDecoderConfig()
+    heads: HeadsConfig = HeadsConfig()
+
+
+class ConstantBetaConfig(Section):
+    """The same KL weight throughout."""
+
+    kind: Literal["constant"] = "constant"
+    beta: Annotated[float, Field(ge=0)] = 0.1
+
+
+class LinearBetaConfig(Section):
+    """From `start` to `beta` over the first `warmup` share of training, constant afterwards."""
+
+    kind: Literal["linear"] = "linear"
+    beta: Annotated[float, Field(ge=0)] = 0.1
+    start: Annotated[float, Field(ge=0)] = 0.0
+    warmup: Annotated[float, Field(gt=0, le=1)] = 0.3
+
+
+class CyclicalBetaConfig(Section):
+    """`n_cycles` ramps from `start` to `beta`, each followed by a plateau (Fu et al. 2019)."""
+
+    kind: Literal["cyclical"] = "cyclical"
+    beta: Annotated[float, Field(ge=0)] = 0.1
+    start: Annotated[float, Field(ge=0)] = 0.0
+    n_cycles: Positive = 4
+    ramp: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of each cycle spent rising."""
+
+
+BetaConfig = Annotated[ConstantBetaConfig | LinearBetaConfig | CyclicalBetaConfig, Field(discriminator="kind")]
+
+
+class TrainingConfig(Section):
+    """How the model is trained. At least one of max_time, max_steps and max_epochs ends it."""
+
+    batch_size: Positive = 256
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    final_learning_rate: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """Share of the learning rate left at the end of the cosine."""
+    warmup_steps: Annotated[int, Field(ge=0)] = 200
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    beta: BetaConfig = LinearBetaConfig()
+    property_weight: Annotated[float, Field(ge=0)] = 1.0
+    gradient_clip: Annotated[float, Field(gt=0)] = 1.0
+    accumulate: Positive = 1
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
+    max_time: timedelta | None = None
+    max_steps: Positive | None = None
+    max_epochs: Positive | None = None
+    valid_every: Positive = 1000
+    """Steps between validations."""
+    valid_molecules: Positive = 2000
+    patience: Positive | None = None
+    """Validations without improvement before training stops early; `None` never stops early."""
+    save_every: Positive = 500
+    """Steps between saves of the state to resume from."""
+    seed: int = 0
+
+    @field_validator("max_time", mode="before")
+    @classmethod
+    def _read_clock(cls, value: Any) -> Any:
+        return parse_duration(value) if isinstance(value, str | int) else value
+
+    @field_serializer("max_time")
+    def _write_clock(self, value: timedelta | None) -> str | None:
+        if value is None:
+            return None
+        minutes, seconds = divmod(round(value.total_seconds()), 60)
+        return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
+
+    @model_validator(mode="after")
+    def _ends(self) -> "TrainingConfig":
+        if self.max_time is None and self.max_steps is None and self.max_epochs is None:
+            raise ValueError("give at least one of max_time, max_steps and max_epochs")
+        return self
+
+
+class ExperimentConfig(Section):
+    """One whole experiment: data, model and training."""
+
+    data: DataConfig
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig
+
+
+T = TypeVar("T", bound=Section)
+
+
+def parse_duration(value: str | int) -> timedelta:
+    """Read `HH:MM:SS`, `MM:SS` or seconds.
+
+    YAML 1.1 reads an unquoted 0:08:00 as seconds in base 60, which means the same.
+
+    Raises:
+        ValueError: for anything else, and for no time at all.
+    """
+    try:
+        parts = [int(p) for p in str(value).split(":")]
+    except ValueError:
+        parts = []
+    if not 1 <= len(parts) <= 3 or any(p < 0 for p in parts) or not any(parts):
+        raise ValueError(f"got {value!r}; expected a duration such as 00:30:00 (hours:minutes:seconds)")
+    return timedelta(seconds=sum(p * 60**i for i, p in enumerate(reversed(parts))))
+
+
+def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """Read one experiment's YAML and apply `key.path=value` overrides.
+
+    Raises:
+        ConfigError: for an unreadable file, an unknown key or a bad value, naming it.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ConfigError(f"cannot read the configuration {path}: {reason}") from error
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        raise ConfigError(f"{path}{line} is not valid YAML: {getattr(error, 'problem', error)}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} holds no settings; expected the sections data, model and training")
+    for override in overrides:
+        _override(values, override)
+    return parse_config(ExperimentConfig, values, where=str(path))
+
+
+def parse_config(kind: type[T], values: dict[str, Any], *, where: str) -> T:
+    """Validate plain values; pydantic's report becomes one sentence."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: " + "; ".join(_explain(kind, e) for e in error.errors())) from error
+
+
+def dump_config(config: Section) -> str:
+    """YAML of a configuration, complete with defaults."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"got --set {override!r}; expected KEY=VALUE such as model.latent.latent_dim=64")
+    *parents, last = key.strip().split(".")
+    node = values
+    for parent in parents:
+        child = node.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"--set {override}: {parent!r} is a value, not a section")
+        node = child
+    try:
+        node[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: {text!r} is not a YAML value") from error
+
+
+def _explain(kind: type[BaseModel], error: Any) -> str:
+    location = [str(p) for p in error["loc"]]
+    name = ".".join(location) or "the configuration"
+    if error["type"] == "extra_forbidden":
+        known = _keys_at(kind, location[:-1])
+        return f"unknown key {name!r}" + (f"; expected one of: {', '.join(known)}" if known else "")
+    if error["type"] == "missing":
+        return f"missing key {name!r}"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{name}: {message[0].lower()}{message[1:]} (got {error['input']!r})" if location else message
+
+
+def _keys_at(kind: Any, location: Sequence[str]) -> list[str]:
+    """Field names of the section at `location`; the tag pydantic adds for a union member is followed too."""
+    for part in location:
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and part in kind.model_fields:
+            kind = kind.model_fields[part].annotation
+            continue
+        members = [m for m in typing.get_args(kind) if _tag(m) == part]
+        kind = members[0] if members else None
+    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
+
+
+def _tag(kind: Any) -> str | None:
+    field = getattr(kind, "model_fields", {}).get("kind")
+    return field.default if field is not None else None

@@ -1,0 +1,148 @@
+"""Prepared tokens → padded batches of similar length, straight from memory-mapped arrays."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from molvae.data.prepared import PreparedData
+from molvae.data.vocabulary import BOS, EOS, PAD
+
+WINDOW_BATCHES = 64  # molecules are sorted by length within this many batches, and shuffled beyond
+
+
+@dataclass(frozen=True)
+class MolBatch:
+    """Molecules side by side.
+
+    Attributes:
+        token_ids: `(B, T)` int64: bos, tokens, eos, then padding.
+        lengths: `(B,)` int64 on the CPU, bos and eos counted.
+        properties: `(B, P)` float32, nan where the label is missing; `None` when none are asked for.
+    """
+
+    token_ids: Tensor
+    lengths: Tensor
+    properties: Tensor | None = None
+
+    @classmethod
+    def of_token_ids(cls, molecules: list[list[int]]) -> "MolBatch":
+        """Pad lists of token ids (without bos and eos)."""
+        lengths = np.array([len(m) for m in molecules], dtype=np.int64)
+        flat = np.fromiter((i for m in molecules for i in m), dtype=np.int64, count=int(lengths.sum()))
+        return cls(*_pad(flat, lengths))
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def to(self, device: torch.device | str) -> "MolBatch":
+        """The same batch on a device; `lengths` stay on the CPU, where packing wants them."""
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name, value in moved.items():
+            if isinstance(value, Tensor) and name != "lengths":
+                moved[name] = value.to(device, non_blocking=True)
+        return MolBatch(**moved)
+
+    def pin_memory(self) -> "MolBatch":
+        """Called by torch's `DataLoader(pin_memory=True)`."""
+        properties = None if self.properties is None else self.properties.pin_memory()
+        return MolBatch(self.token_ids.pin_memory(), self.lengths, properties)
+
+
+def collate(data: PreparedData, indices: np.ndarray, *, property_index: np.ndarray | None = None) -> MolBatch:
+    """Gather molecules into one padded batch, without a Python object a molecule.
+
+    Args:
+        data: the prepared folder.
+        indices: `(B,)` molecules.
+        property_index: columns of `data.properties` to take; `None` takes none.
+    """
+    starts = np.asarray(data.offsets[indices])
+    lengths = np.asarray(data.offsets[indices + 1]) - starts
+    within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    flat = np.asarray(data.tokens[np.repeat(starts, lengths) + within], dtype=np.int64)
+    token_ids, n_tokens = _pad(flat, lengths)
+    if property_index is None:
+        return MolBatch(token_ids, n_tokens)
+    return MolBatch(token_ids, n_tokens, torch.from_numpy(np.asarray(data.properties[indices])[:, property_index]))
+
+
+class TokenBatches(IterableDataset):
+    """An endless stream of length-bucketed training batches, the same for the same seed.
+
+    Every pass visits each molecule once. Molecules are shuffled, sorted by length inside windows of 64
+    batches, and the batches of a window are shuffled again: rows of a batch have nearly the same length,
+    while any two molecules may meet.
+
+    Args:
+        data: the prepared folder.
+        indices: molecules to draw from.
+        batch_size: molecules a batch; the last of a pass may be smaller.
+        property_index: see `collate`.
+        seed: order of the molecules.
+        start: batches to leave out, to go on where an interrupted run stopped.
+    """
+
+    def __init__(
+        self,
+        data: PreparedData,
+        indices: np.ndarray,
+        *,
+        batch_size: int,
+        property_index: np.ndarray | None = None,
+        seed: int = 0,
+        start: int = 0,
+    ) -> None:
+        super().__init__()
+        self.data = data
+        self.indices = indices
+        self.batch_size = batch_size
+        self.property_index = property_index
+        self.seed = seed
+        self.start = start
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches in one pass over the molecules."""
+        return -(-len(self.indices) // self.batch_size)
+
+    def __iter__(self) -> Iterator[MolBatch]:
+        epoch, skip = divmod(self.start, self.batches_per_epoch)
+        while True:
+            for number, indices in enumerate(self.order(epoch)):
+                if number >= skip:
+                    yield collate(self.data, indices, property_index=self.property_index)
+            epoch, skip = epoch + 1, 0
+
+    def order(self, epoch: int) -> Iterator[np.ndarray]:
+        """The batches of one pass, as arrays of molecules."""
+        rng = np.random.default_rng((self.seed, epoch))
+        shuffled = rng.permutation(self.indices)
+        window = WINDOW_BATCHES * self.batch_size
+        for first in range(0, len(shuffled), window):
+            part = shuffled[first : first + window]
+            lengths = self.data.offsets[part + 1] - self.data.offsets[part]
+            part = part[np.argsort(lengths, kind="stable")]
+            n_batches = -(-len(part) // self.batch_size)
+            for b in rng.permutation(n_batches):
+                yield part[b * self.batch_size : (b + 1) * self.batch_size]
+
+
+def ordered_batches(
+    data: PreparedData, indices: np.ndarray, *, batch_size: int, property_index: np.ndarray | None = None
+) -> Iterator[MolBatch]:
+    """One pass in the order given: for validation and encoding."""
+    for first in range(0, len(indices), batch_size):
+        yield collate(data, indices[first : first + batch_size], property_index=property_index)
+
+
+def _pad(flat: np.ndarray, lengths: np.ndarray) -> tuple[Tensor, Tensor]:
+    token_ids = np.full((len(lengths), int(lengths.max(initial=0)) + 2), PAD, dtype=np.int64)
+    token_ids[:, 0] = BOS
+    positions = np.arange(token_ids.shape[1])
+    token_ids[(positions >= 1) & (positions <= lengths[:, None])] = flat
+    token_ids[np.arange(len(lengths)), lengths + 1] = EOS
+    return torch.from_numpy(token_ids), torch.from_numpy(lengths + 2)

@@ -1,0 +1,65 @@
+"""What the workers of `prepare` do: a chunk of SMILES → standard SMILES, symbols and descriptors."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from rdkit import Chem
+from rdkit.Chem.Scaffolds import MurckoScaffold
+
+from molvae.chem.descriptors import descriptor_names, descriptors
+from molvae.chem.notation import notation
+from molvae.chem.standardise import Standardiser
+from molvae.config import PrepareConfig
+from molvae.errors import InputError
+
+
+@dataclass(frozen=True)
+class DescribedChunk:
+    """What a worker makes of a chunk of rows; rejected rows have an empty SMILES and a reason."""
+
+    smiles: list[str]
+    symbols: list[str]  # joined by a space: one string pickles faster than many
+    scaffolds: list[str]
+    reasons: list[str | None]
+    descriptors: np.ndarray
+
+
+def describe_chunk(smiles: list[str | None], config: PrepareConfig) -> DescribedChunk:
+    """Standardise, write as symbols and describe a chunk of SMILES (`None`: a row already rejected)."""
+    names = descriptor_names(config.descriptors)
+    standardiser = Standardiser(
+        largest_fragment=config.largest_fragment,
+        neutralise=config.neutralise,
+        elements=config.elements,
+        min_atoms=config.min_atoms,
+        max_atoms=config.max_atoms,
+        strip_isotopes=config.strip_isotopes,
+    )
+    line = notation(config.notation)
+    n = len(smiles)
+    chunk = DescribedChunk([""] * n, [""] * n, [""] * n, [None] * n, np.full((n, len(names)), np.nan, np.float32))
+    for i, text in enumerate(smiles):
+        if text is None:
+            continue
+        standard = standardiser.apply(text)
+        if standard.smiles is None or standard.mol is None:
+            chunk.reasons[i] = standard.reason
+            continue
+        try:
+            symbols = line.to_symbols(standard.smiles)
+        except InputError:
+            chunk.reasons[i] = f"not_{config.notation}"
+            continue
+        if len(symbols) > config.max_symbols:
+            chunk.reasons[i] = "too_many_symbols"
+            continue
+        chunk.smiles[i] = standard.smiles
+        chunk.symbols[i] = " ".join(symbols)
+        chunk.descriptors[i] = descriptors(standard.mol, names)
+        if config.split == "scaffold":
+            chunk.scaffolds[i] = _scaffold(standard.mol)
+    return chunk
+
+
+def _scaffold(mol: Chem.Mol) -> str:
+    return MurckoScaffold.MurckoScaffoldSmiles(mol=mol)

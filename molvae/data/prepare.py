@@ -1,0 +1,345 @@
+"""Any files of molecules → a prepared folder: standardise, de-duplicate, tokenise, describe, account for every row."""
+
+import csv
+import hashlib
+import itertools
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from joblib import Parallel, delayed
+
+from molvae.chem.descriptors import descriptor_names
+from molvae.config import PrepareConfig
+from molvae.data.describe import DescribedChunk, describe_chunk
+from molvae.data.files import atomic_folder, write_json
+from molvae.data.prepared import FORMAT_VERSION, PreparedData
+from molvae.data.readers import InputRow, count_rows, read_molecules
+from molvae.data.splits import hash_split
+from molvae.data.vocabulary import Vocabulary
+from molvae.errors import InputError, VocabularyError
+from molvae.progress import SILENT, Progress
+
+CHUNK_ROWS = 1000
+MERGE_SAMPLE = 300_000  # molecules that merges are learned from; more change nothing but the wait
+
+
+def prepare(
+    inputs: Sequence[str | Path],
+    out: str | Path,
+    *,
+    config: PrepareConfig | None = None,
+    vocabulary: Vocabulary | None = None,
+    overwrite: bool = False,
+    progress: Progress = SILENT,
+) -> PreparedData:
+    """Prepare molecules for training.
+
+    Args:
+        inputs: files of molecules, "-" for standard input; see `molvae.data.readers`.
+        out: the folder to write; complete or not there at all.
+        config: how; see `PrepareConfig`.
+        vocabulary: use this one, under `config.unknown`, in place of learning a new one.
+        overwrite: replace an existing folder.
+        progress: reports rows read and molecules tokenised.
+
+    Raises:
+        InputError: when no molecule is left.
+        InputFileError: for a file that cannot be read, or an existing `out`.
+        VocabularyError: for symbols that `vocabulary` lacks, under `unknown: error`.
+    """
+    config = config or PrepareConfig()
+    if vocabulary is not None and vocabulary.notation != config.notation:
+        config = config.model_copy(update={"notation": vocabulary.notation})
+    names = (*descriptor_names(config.descriptors), *config.property_columns)
+    with atomic_folder(out, overwrite=overwrite) as folder:
+        writer = _FolderWriter(folder, names)
+        try:
+            _write_rows(inputs, writer, config, vocabulary, progress)
+        finally:
+            writer.close()
+        if not writer.kept:
+            reasons = ", ".join(f"{reason} {n}" for reason, n in writer.rejected.most_common())
+            raise InputError(f"no molecule left of {writer.read} rows read ({reasons or 'none found'})")
+        final = _final_vocabulary(writer, config, vocabulary)
+        lengths = _write_tokens(writer, final, progress)
+        final.save(folder / "vocabulary.json")
+        write_json(folder / "meta.json", _meta(inputs, writer, config, final, lengths))
+        shutil.rmtree(writer.work)
+    return PreparedData.open(out)
+
+
+def _write_rows(
+    inputs: Sequence[str | Path],
+    writer: "_FolderWriter",
+    config: PrepareConfig,
+    vocabulary: Vocabulary | None,
+    progress: Progress,
+) -> None:
+    columns = config.property_columns + ((config.split_column,) if config.split == "column" else ())
+    rows = itertools.chain.from_iterable(
+        read_molecules(p, smiles_column=config.smiles_column, name_column=config.name_column, extra_columns=columns)
+        for p in inputs
+    )
+    counts = [count_rows(p) for p in inputs]
+    total = None if None in counts else sum(c for c in counts if c is not None)
+    known = None if vocabulary is None or config.unknown == "extend" else frozenset(vocabulary.symbol_ids)
+    carve_valid = config.split == "files" and not any(_stem(p) == "valid" for p in inputs)
+    pending: list[list[InputRow]] = []
+
+    def feed() -> Iterator[Any]:
+        for chunk in _batched(rows, CHUNK_ROWS):
+            pending.append(chunk)
+            yield delayed(describe_chunk)([row.smiles for row in chunk], config)
+
+    with progress.stage("Reading molecules", total=total, unit="rows") as stage:
+        for described in Parallel(n_jobs=config.n_jobs, return_as="generator", pre_dispatch="4*n_jobs")(feed()):
+            chunk = pending.pop(0)
+            for i, row in enumerate(chunk):
+                reason = row.reason or described.reasons[i]
+                if reason is None:
+                    split = _split_of(row, described.smiles[i], described.scaffolds[i], config, carve_valid)
+                    reason = writer.add(row, described, i, split=split, known=known, config=config)
+                if reason is not None:
+                    writer.reject(row, reason)
+            stage.advance(len(chunk))
+    if known is not None and config.unknown == "error" and writer.unknown:
+        listed = ", ".join(f"{s} ({n}×)" for s, n in writer.unknown.most_common(20))
+        raise VocabularyError(
+            f"the vocabulary lacks {len(writer.unknown)} symbols of the input: {listed}; "
+            "choose `--unknown skip` to leave these molecules out or `--unknown extend` to add the symbols"
+        )
+
+
+def _split_of(row: InputRow, smiles: str, scaffold: str, config: PrepareConfig, carve_valid: bool) -> str:
+    match config.split:
+        case "column":
+            return (row.extra.get(config.split_column) or "").strip() or "train"
+        case "files":
+            name = _stem(row.source)
+            if name == "train" and carve_valid:
+                return hash_split(smiles, valid_fraction=config.valid_fraction, test_fraction=0.0)
+            return name
+    key = scaffold if config.split == "scaffold" else smiles
+    return hash_split(key, valid_fraction=config.valid_fraction, test_fraction=config.test_fraction)
+
+
+@dataclass
+class _FolderWriter:
+    """Streams kept rows to disk and rejected ones to `rejected.csv`; memory holds one hash a molecule."""
+
+    folder: Path
+    names: tuple[str, ...]
+    read: int = 0
+    kept: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+    unreadable_values: Counter[str] = field(default_factory=Counter)
+    splits: dict[str, int] = field(default_factory=dict)  # name → molecules, in the order of codes
+
+    def __post_init__(self) -> None:
+        self.work = self.folder / "work"
+        self.work.mkdir()
+        self.symbol_ids: dict[str, int] = {}
+        self._seen: set[bytes] = set()
+        self._codes: dict[str, int] = {}
+        self._sums = np.zeros((3, len(self.names)))  # count, sum, sum of squares over labelled training molecules
+        self._files: dict[str, IO[bytes]] = {n: (self.work / n).open("wb") for n in _RAW}
+        self._rejected_file = (self.folder / "rejected.csv").open("w", newline="", encoding="utf-8")
+        self._rejected = csv.writer(self._rejected_file, lineterminator="\n")
+        self._rejected.writerow(["source", "row", "name", "smiles", "reason"])
+        self._parquet = pq.ParquetWriter(self.folder / "smiles.parquet", _SMILES_SCHEMA)
+        self._rows: list[tuple[str, str, str | None]] = []
+
+    def add(
+        self,
+        row: InputRow,
+        chunk: DescribedChunk,
+        i: int,
+        *,
+        split: str,
+        known: frozenset[str] | None,
+        config: PrepareConfig,
+    ) -> str | None:
+        """Write one usable row; gives the reason instead when it is a duplicate or has unknown symbols."""
+        smiles = chunk.smiles[i]
+        digest = hashlib.blake2b(smiles.encode(), digest_size=12).digest()
+        if digest in self._seen:
+            return "duplicate"
+        symbols = chunk.symbols[i].split(" ")
+        if known is not None:
+            lacking = [s for s in symbols if s not in known]
+            if lacking:
+                self.unknown.update(lacking)
+                return "unknown_symbol"
+        self._seen.add(digest)
+        self.read += 1
+        self.kept += 1
+        ids = [self.symbol_ids.setdefault(s, len(self.symbol_ids)) for s in symbols]
+        values = np.concatenate([chunk.descriptors[i], self._labels(row, config.property_columns)])
+        code = self._codes.setdefault(split, len(self._codes))
+        self.splits[split] = self.splits.get(split, 0) + 1
+        self._files["symbols"].write(np.array(ids, dtype=np.uint16).tobytes())
+        self._files["n_symbols"].write(np.uint16(len(ids)).tobytes())
+        self._files["properties"].write(values.astype(np.float32).tobytes())
+        self._files["splits"].write(np.uint8(code).tobytes())
+        if split == "train":
+            labelled = ~np.isnan(values)
+            clean = np.where(labelled, values, 0.0).astype(float)
+            self._sums += np.stack([labelled.astype(float), clean, clean**2])
+        self._rows.append((smiles, split, row.name))
+        if len(self._rows) >= 50_000:
+            self._flush()
+        return None
+
+    def reject(self, row: InputRow, reason: str) -> None:
+        """Count one row that is not kept, and write it down."""
+        self.read += 1
+        self.rejected[reason] += 1
+        self._rejected.writerow([row.source, row.row, row.name or "", row.smiles or "", reason])
+
+    def close(self) -> None:
+        """Finish the streamed files."""
+        self._flush()
+        self._parquet.close()
+        self._rejected_file.close()
+        for file in self._files.values():
+            file.close()
+
+    def raw(self, name: str) -> np.ndarray:
+        """One streamed array, memory-mapped, flat."""
+        path, dtype = self.work / name, _RAW[name]
+        return np.memmap(path, dtype=dtype, mode="r") if path.stat().st_size else np.empty(0, dtype)
+
+    def statistics(self) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation a property; 0 and 1 where nothing is labelled or nothing varies."""
+        n, total, squares = self._sums
+        mean = np.divide(total, n, out=np.zeros_like(n), where=n > 0)
+        variance = np.divide(squares, n, out=np.zeros_like(n), where=n > 0) - mean**2
+        std = np.sqrt(np.maximum(variance, 0))
+        return mean.tolist(), np.where(std > 1e-6, std, 1.0).tolist()
+
+    def _labels(self, row: InputRow, columns: Sequence[str]) -> np.ndarray:
+        values = np.full(len(columns), np.nan, np.float32)
+        for j, column in enumerate(columns):
+            text = (row.extra.get(column) or "").strip()
+            try:
+                values[j] = float(text) if text else np.nan
+            except ValueError:
+                self.unreadable_values[column] += 1
+        values[~np.isfinite(values)] = np.nan
+        return values
+
+    def _flush(self) -> None:
+        if self._rows:
+            columns = dict(zip(_SMILES_SCHEMA.names, zip(*self._rows, strict=True), strict=True))
+            self._parquet.write_table(pa.table(columns, schema=_SMILES_SCHEMA))
+            self._rows.clear()
+
+
+_RAW: dict[str, type[np.generic]] = {
+    "symbols": np.uint16,
+    "n_symbols": np.uint16,
+    "properties": np.float32,
+    "splits": np.uint8,
+}
+_SMILES_SCHEMA = pa.schema([("smiles", pa.string()), ("split", pa.string()), ("name", pa.string())])
+
+
+def _final_vocabulary(writer: _FolderWriter, config: PrepareConfig, given: Vocabulary | None) -> Vocabulary:
+    if given is not None:
+        return given.extend(writer.symbol_ids)
+    vocabulary = Vocabulary.of_symbols(writer.symbol_ids, notation=config.notation)
+    if not config.fragments:
+        return vocabulary
+    code = list(writer.splits).index("train") if "train" in writer.splits else None
+    train = np.flatnonzero(writer.raw("splits") == code) if code is not None else np.arange(writer.kept)
+    stride = max(1, -(-len(train) // MERGE_SAMPLE))
+    return vocabulary.learn_merges(_molecules(writer, train[::stride]), n_fragments=config.fragments)
+
+
+def _molecules(writer: _FolderWriter, indices: np.ndarray) -> Iterator[list[str]]:
+    names = list(writer.symbol_ids)
+    symbols, ends = writer.raw("symbols"), np.cumsum(writer.raw("n_symbols"), dtype=np.int64)
+    for i in indices:
+        start = int(ends[i - 1]) if i else 0
+        yield [names[j] for j in symbols[start : int(ends[i])].tolist()]
+
+
+def _write_tokens(writer: _FolderWriter, vocabulary: Vocabulary, progress: Progress) -> np.ndarray:
+    """Write the folder's arrays; gives each molecule's number of tokens."""
+    dtype = np.uint16 if len(vocabulary) <= np.iinfo(np.uint16).max else np.uint32
+    lengths = np.empty(writer.kept, np.int64)
+    done = 0
+    with (
+        progress.stage("Merging fragments", total=writer.kept) as stage,
+        (writer.work / "tokens").open("wb") as file,
+    ):
+        for batch in _batched(_molecules(writer, np.arange(writer.kept)), 20_000):
+            encoded = vocabulary.encode_many(batch)
+            file.write(np.concatenate([np.asarray(e, dtype=dtype) for e in encoded]).tobytes())
+            lengths[done : done + len(batch)] = [len(e) for e in encoded]
+            done += len(batch)
+            stage.advance(len(batch))
+    tokens = np.memmap(writer.work / "tokens", dtype=dtype, mode="r")
+    np.save(writer.folder / "tokens.npy", tokens)
+    np.save(writer.folder / "offsets.npy", np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+    np.save(writer.folder / "splits.npy", writer.raw("splits"))
+    np.save(writer.folder / "properties.npy", writer.raw("properties").reshape(writer.kept, len(writer.names)))
+    return lengths
+
+
+def _meta(
+    inputs: Sequence[str | Path],
+    writer: _FolderWriter,
+    config: PrepareConfig,
+    vocabulary: Vocabulary,
+    lengths: np.ndarray,
+) -> dict[str, Any]:
+    mean, std = writer.statistics()
+    return {
+        "format_version": FORMAT_VERSION,
+        "molvae_version": version("molvae"),
+        "sources": [{"path": str(p), "sha256": _sha256(p)} for p in inputs],
+        "rows": {"read": writer.read, "kept": writer.kept, "rejected": dict(writer.rejected.most_common())},
+        "splits": writer.splits,
+        "notation": {"name": vocabulary.notation, "selfies": version("selfies"), "constraints": "default"},
+        "tokens": {
+            "vocabulary": len(vocabulary),
+            "total": int(lengths.sum()),
+            "mean_length": float(lengths.mean()),
+            "max_length": int(lengths.max()),
+            "max_symbols": int(writer.raw("n_symbols").max()),
+        },
+        "properties": {
+            "names": list(writer.names),
+            "mean": mean,
+            "std": std,
+            "unreadable_values": dict(writer.unreadable_values),
+        },
+        "options": config.model_dump(mode="json"),
+    }
+
+
+def _sha256(path: str | Path) -> str | None:
+    if str(path) == "-":
+        return None
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _stem(path: str | Path) -> str:
+    return Path(path).name.split(".")[0]
+
+
+def _batched(items: Iterable[Any], n: int) -> Iterator[list[Any]]:
+    iterator = iter(items)
+    while batch := list(itertools.islice(iterator, n)):
+        yield batch

@@ -1,0 +1,132 @@
+"""The prepared folder: memory-mapped tokens and properties that train without rdkit or selfies."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from molvae.data.vocabulary import Vocabulary
+from molvae.errors import PreparedDataError
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class PropertyStatistics:
+    """Mean and standard deviation of each property over the training split's labelled molecules."""
+
+    names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def select(self, names: Sequence[str]) -> "PropertyStatistics":
+        """The same for some of the properties, in the order asked; raises `PreparedDataError` for an unknown one."""
+        for name in names:
+            if name not in self.names:
+                known = ", ".join(self.names) or "none"
+                raise PreparedDataError(f"the prepared folder has no property {name!r}; it has: {known}")
+        index = [self.names.index(name) for name in names]
+        return PropertyStatistics(tuple(names), tuple(self.mean[i] for i in index), tuple(self.std[i] for i in index))
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """A prepared folder, opened. Arrays are memory-mapped; opening costs nothing per molecule.
+
+    Attributes:
+        path: the folder.
+        meta: what `meta.json` says: sources with sha256, counts, notation, options.
+        vocabulary: token ids ⇄ symbols.
+        tokens: all molecules' token ids end to end, without bos and eos, uint16 (uint32 for huge vocabularies).
+        offsets: `(n + 1,)` int64; molecule i is `tokens[offsets[i]:offsets[i + 1]]`.
+        splits: `(n,)` uint8, index into `split_names`.
+        properties: `(n, P)` float32, nan where the label is missing.
+        statistics: scaling of the properties.
+    """
+
+    path: Path
+    meta: dict[str, Any]
+    vocabulary: Vocabulary
+    tokens: np.ndarray
+    offsets: np.ndarray
+    splits: np.ndarray
+    properties: np.ndarray
+    statistics: PropertyStatistics
+
+    @classmethod
+    def open(cls, path: str | Path) -> "PreparedData":
+        """Open a prepared folder.
+
+        Raises:
+            PreparedDataError: when it is missing, incomplete, damaged or of another format version.
+        """
+        path = Path(path)
+        if not path.is_dir():
+            raise PreparedDataError(f"{path} is no folder; make it with `molvae data prepare INPUT -o {path}`")
+        try:
+            meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
+            if meta["format_version"] != FORMAT_VERSION:
+                raise PreparedDataError(
+                    f"{path} has prepared format {meta['format_version']}; expected {FORMAT_VERSION}: prepare it again"
+                )
+            arrays = {name: _open_array(path / f"{name}.npy") for name in ("tokens", "offsets", "splits", "properties")}
+            properties = meta["properties"]
+            statistics = PropertyStatistics(
+                tuple(properties["names"]), tuple(properties["mean"]), tuple(properties["std"])
+            )
+        except (OSError, KeyError, json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise PreparedDataError(f"{path} is not a complete prepared folder: {error}") from error
+        data = cls(path, meta, Vocabulary.load(path / "vocabulary.json"), statistics=statistics, **arrays)
+        n = len(data)
+        if len(data.splits) != n or len(data.properties) != n or int(data.offsets[-1]) != len(data.tokens):
+            raise PreparedDataError(f"{path}: its arrays disagree about the number of molecules; prepare it again")
+        return data
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        """Names of the splits, in the order of their codes."""
+        return tuple(self.meta["splits"])
+
+    def indices(self, split: str) -> np.ndarray:
+        """Molecules of one split, ascending.
+
+        Raises:
+            PreparedDataError: for a split the folder does not have.
+        """
+        if split not in self.split_names:
+            raise PreparedDataError(f"{self.path} has no split {split!r}; it has: {', '.join(self.split_names)}")
+        return np.flatnonzero(self.splits == self.split_names.index(split))
+
+    def smiles(self, indices: np.ndarray | None = None) -> list[str]:
+        """Canonical SMILES of the molecules at `indices` (all of them by default)."""
+        import pyarrow.parquet as pq
+
+        column = pq.read_table(self.path / "smiles.parquet", columns=["smiles"]).column("smiles")
+        return (column if indices is None else column.take(indices)).to_pylist()
+
+    def property_frame(self, indices: np.ndarray | None = None) -> pd.DataFrame:
+        """Properties as a table, one column a property."""
+        values = self.properties if indices is None else self.properties[indices]
+        return pd.DataFrame(np.asarray(values), columns=list(self.statistics.names))
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{name} {n:,}" for name, n in self.meta["splits"].items())
+        return f"PreparedData({str(self.path)!r}: {counts}; {self.vocabulary!r})"
+
+
+def _open_array(path: Path) -> np.ndarray:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError:  # an array without elements cannot be mapped, a damaged one cannot be read at all
+        try:
+            array = np.load(path, allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise PreparedDataError(f"{path} is damaged: {error}") from error
+    return array

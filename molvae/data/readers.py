@@ -1,0 +1,333 @@
+"""Files of molecules, row by row: SMI, CSV, TSV, SDF, Parquet, each also .gz, and standard input.
+
+Reading streams: memory does not grow with the file. Every record comes out as an `InputRow`; one without a usable
+SMILES says why, so that a caller can account for all of them.
+"""
+
+import csv
+import gzip
+import io
+import itertools
+import shutil
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from molvae.errors import InputError, InputFileError
+
+SMILES_NAMES = ("smiles", "canonical_smiles", "isomeric_smiles", "smi", "structure", "mol", "molecule")
+FORMATS = {
+    ".smi": "smi",
+    ".smiles": "smi",
+    ".ism": "smi",
+    ".txt": "smi",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".sdf": "sdf",
+    ".sd": "sdf",
+    ".mol": "sdf",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+
+
+@dataclass(frozen=True)
+class InputRow:
+    """One record of an input.
+
+    Attributes:
+        source: the file, "-" for standard input.
+        row: number of the record in its source, from 1; headers, blank and comment lines are not counted.
+        smiles: as written, not parsed; `None` when the record has none.
+        name: the molecule's name, if the format or a column gives one.
+        reason: why `smiles` is `None`.
+        extra: text of the other columns asked for; a missing value is "".
+    """
+
+    source: str
+    row: int
+    smiles: str | None
+    name: str | None = None
+    reason: str | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Columns:
+    smiles: str | None
+    name: str | None
+    extra: tuple[str, ...]
+
+
+def read_molecules(
+    path: str | Path,
+    *,
+    smiles_column: str | None = None,
+    name_column: str | None = None,
+    extra_columns: Sequence[str] = (),
+    file_format: str | None = None,
+) -> Iterator[InputRow]:
+    """Read a file's records one after the other.
+
+    Args:
+        path: the file; "-" is standard input.
+        smiles_column: of tables; by default the one called smiles, canonical_smiles, … or the only one.
+        name_column: of tables.
+        extra_columns: columns of tables, or data fields of SDF records, to pass on.
+        file_format: smi, csv, tsv, sdf or parquet, when the file's ending does not say.
+
+    Raises:
+        InputFileError: for a file that is missing, unreadable, damaged or of an unknown kind.
+        InputError: for a missing column, and for a file without any record.
+    """
+    source = str(path)
+    columns = _Columns(smiles_column, name_column, tuple(extra_columns))
+    n_rows = 0
+    try:
+        with _open(source) as stream:
+            for row in _READERS[_format_of(source, file_format, stream)](stream, source, columns):
+                n_rows += 1
+                yield row
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputFileError(f"{source} is a damaged or truncated gzip file: {error}") from error
+    except csv.Error as error:
+        raise InputFileError(f"{source} is no readable table: {error}") from error
+    except InputFileError:
+        raise
+    except OSError as error:
+        raise InputFileError(f"cannot read {source}: {error.strerror or error}") from error
+    if not n_rows:
+        raise InputError(f"{source} holds no molecules")
+
+
+def count_rows(path: str | Path) -> int | None:
+    """About how many records a file has, for a progress bar; `None` when that cannot be said cheaply."""
+    source = str(path)
+    try:
+        kind = _format_of(source, None, None)
+        if kind is None:
+            return None
+        with _open(source) as stream:
+            if kind == "parquet":
+                return _parquet(stream).metadata.num_rows
+            marker = b"$$$$" if kind == "sdf" else b"\n"
+            return max(1, sum(block.count(marker) for block in iter(lambda: stream.read(1 << 20), b"")))
+    except (InputError, OSError, EOFError, zlib.error):
+        return None  # whatever is wrong is said when the file is read
+
+
+@contextmanager
+def _open(source: str) -> Iterator[IO[bytes]]:
+    if source == "-":
+        yield sys.stdin.buffer
+        return
+    path = Path(source)
+    if path.is_dir():
+        raise InputFileError(f"{source} is a folder; expected a file of molecules")
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        yield stream  # type: ignore[misc]
+
+
+def _format_of(source: str, given: str | None, stream: IO[bytes] | None) -> Any:
+    if given is not None:
+        if given not in _READERS:
+            raise InputFileError(f"unknown format {given!r}; expected one of: {', '.join(_READERS)}")
+        return given
+    if source == "-":
+        return None if stream is None else _sniff(stream)
+    suffixes = [s.lower() for s in Path(source).suffixes]
+    if suffixes and suffixes[-1] == ".gz":
+        suffixes.pop()
+    if not suffixes or suffixes[-1] not in FORMATS:
+        raise InputFileError(f"{source} has an unknown ending; expected one of: {', '.join(FORMATS)} (each also .gz)")
+    return FORMATS[suffixes[-1]]
+
+
+def _sniff(stream: IO[bytes]) -> str:
+    """Standard input has no ending: a table has a header with a SMILES column, anything else is SMI."""
+    head = stream.peek(4096).split(b"\n")[0]  # type: ignore[attr-defined]
+    header = _text(head)
+    for delimiter in ",;\t":
+        if delimiter in header and any(_is_smiles_name(part) for part in header.split(delimiter)):
+            return "csv"
+    return "csv" if _is_smiles_name(header) else "smi"
+
+
+def _is_smiles_name(text: str) -> bool:
+    return text.strip().strip("\"'").lower() in SMILES_NAMES
+
+
+def _text(line: bytes) -> str:
+    try:
+        return line.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
+
+
+def _lines(stream: IO[bytes]) -> Iterator[str]:
+    return (_text(line) for line in stream)
+
+
+def _read_smi(stream: IO[bytes], source: str, columns: _Columns) -> Iterator[InputRow]:
+    row = 0
+    for number, line in enumerate(_lines(stream)):
+        words = line.strip().split(maxsplit=1)
+        if not words or words[0].startswith("#") or (number == 0 and _is_smiles_name(words[0])):
+            continue
+        row += 1
+        yield InputRow(source, row, words[0], words[1].strip() if len(words) > 1 else None)
+
+
+def _read_csv(stream: IO[bytes], source: str, columns: _Columns) -> Iterator[InputRow]:
+    return _read_delimited(stream, source, columns, delimiters=",;\t")
+
+
+def _read_tsv(stream: IO[bytes], source: str, columns: _Columns) -> Iterator[InputRow]:
+    return _read_delimited(stream, source, columns, delimiters="\t")
+
+
+def _read_delimited(stream: IO[bytes], source: str, columns: _Columns, *, delimiters: str) -> Iterator[InputRow]:
+    lines = _lines(stream)
+    header_line = next((line for line in lines if line.strip()), None)
+    if header_line is None:
+        raise InputError(f"{source} holds no molecules")
+    delimiter = max(delimiters, key=header_line.count)
+    # Names such as 5"-AMP stand bare in TSV, where quotes mean nothing.
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    records = csv.reader(itertools.chain([header_line], lines), delimiter=delimiter, quoting=quoting)
+    header = [name.strip() for name in next(records)]
+    pick = _picker(header, source, columns)
+    row = 0
+    for record in records:
+        if record:  # the csv module gives an empty list for a blank line
+            row += 1
+            yield pick(record, row)
+
+
+def _picker(header: Sequence[str], source: str, columns: _Columns) -> Callable[[Sequence[str | None], int], InputRow]:
+    """A function from a record to its row, with the columns looked up once."""
+    index = {name: i for i, name in reversed(list(enumerate(header)))}
+    smiles_at = index[_smiles_column(header, source, columns.smiles)]
+    name_at = None if columns.name is None else _column(index, columns.name, source, "--name-column")
+    extra_at = [(name, _column(index, name, source, "the option that names it")) for name in columns.extra]
+
+    def value(record: Sequence[str | None], i: int) -> str:
+        return (record[i] or "").strip().strip('"') if i < len(record) else ""
+
+    def pick(record: Sequence[str | None], row: int) -> InputRow:
+        smiles = value(record, smiles_at)
+        name = value(record, name_at) if name_at is not None else ""
+        extra = {column: value(record, i) for column, i in extra_at}
+        return InputRow(source, row, smiles or None, name or None, None if smiles else "blank", extra)
+
+    return pick
+
+
+def _smiles_column(header: Sequence[str], source: str, asked: str | None) -> str:
+    listed = ", ".join(header[:30])
+    if asked is not None:
+        if asked not in header:
+            raise InputError(f"{source} has no column {asked!r}; its columns are: {listed}")
+        return asked
+    by_name = {name.lower().lstrip("#"): name for name in reversed(header)}
+    for candidate in SMILES_NAMES:
+        if candidate in by_name:
+            return by_name[candidate]
+    if len(header) == 1:
+        return header[0]
+    raise InputError(f"{source} has no column called smiles; name one with --smiles-column: {listed}")
+
+
+def _column(index: Mapping[str, int], name: str, source: str, option: str) -> int:
+    if name not in index:
+        raise InputError(f"{source} has no column {name!r} (see {option}); its columns are: {', '.join(index)}")
+    return index[name]
+
+
+def _read_sdf(stream: IO[bytes], source: str, columns: _Columns) -> Iterator[InputRow]:
+    lines: list[str] = []
+    row = 0
+    for line in itertools.chain(_lines(stream), ["$$$$"]):
+        text = line.rstrip("\r\n")
+        if text.startswith("$$$$"):
+            if any(part.strip() for part in lines):
+                row += 1
+                yield _sdf_row(lines, source, row, columns)
+            lines = []
+        else:
+            lines.append(text)
+
+
+def _sdf_row(lines: list[str], source: str, row: int, columns: _Columns) -> InputRow:
+    from rdkit import Chem, rdBase
+
+    end = next((i for i, line in enumerate(lines) if line.startswith("M  END")), len(lines) - 1)
+    with rdBase.BlockLogs():
+        mol = Chem.MolFromMolBlock("\n".join(lines[: end + 1]) + "\n")
+    fields = _sdf_fields(lines[end + 1 :])
+    name = fields.get(columns.name, "") if columns.name is not None else lines[0].strip()
+    extra = {column: fields.get(column, "") for column in columns.extra}
+    smiles = Chem.MolToSmiles(mol) if mol is not None else ""
+    reason = None if smiles else "unreadable_record" if mol is None else "blank"
+    return InputRow(source, row, smiles or None, name or None, reason, extra)
+
+
+def _sdf_fields(lines: Iterable[str]) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    name: str | None = None
+    for line in lines:
+        if line.startswith(">") and "<" in line:
+            name = line[line.index("<") + 1 :].rpartition(">")[0]
+            fields[name] = ""
+        elif name is not None and line.strip():
+            fields[name] = f"{fields[name]}\n{line}".strip()
+        else:
+            name = None
+    return fields
+
+
+def _read_parquet(stream: IO[bytes], source: str, columns: _Columns) -> Iterator[InputRow]:
+    import pyarrow as pa
+
+    try:
+        file = _parquet(stream)
+        header = list(file.schema_arrow.names)
+        pick = _picker(header, source, columns)
+        wanted = {_smiles_column(header, source, columns.smiles), columns.name, *columns.extra}
+        kept = [name for name in header if name in wanted]
+        positions = [header.index(name) for name in kept]
+        row = 0
+        for batch in file.iter_batches(batch_size=10_000, columns=kept):
+            for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                record: list[str | None] = [None] * len(header)
+                for position, value in zip(positions, values, strict=True):
+                    record[position] = None if value is None else str(value)
+                row += 1
+                yield pick(record, row)
+    except pa.ArrowException as error:
+        raise InputFileError(f"{source} is no readable Parquet file: {str(error).splitlines()[0]}") from error
+
+
+def _parquet(stream: IO[bytes]) -> Any:
+    import pyarrow.parquet as pq
+
+    if isinstance(stream, io.BufferedReader) and stream.seekable():
+        return pq.ParquetFile(stream)
+    whole = tempfile.TemporaryFile()  # noqa: SIM115  Parquet is read from its end: unpack first
+    shutil.copyfileobj(stream, whole)
+    return pq.ParquetFile(whole)
+
+
+_READERS: dict[str, Callable[[IO[bytes], str, _Columns], Iterator[InputRow]]] = {
+    "smi": _read_smi,
+    "csv": _read_csv,
+    "tsv": _read_tsv,
+    "sdf": _read_sdf,
+    "parquet": _read_parquet,
+}

@@ -1,0 +1,195 @@
+"""Symbols and merged fragments as token ids. Knows no chemistry: rdkit and selfies are not needed."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from molvae.data.files import write_json
+from molvae.errors import PreparedDataError, VocabularyError
+
+PAD, BOS, EOS, MASK = 0, 1, 2, 3
+SPECIALS = ("<pad>", "<bos>", "<eos>", "<mask>")
+FORMAT_VERSION = 1
+_FIRST_CHARACTER = 0xF0000  # supplementary private use: one character a symbol, for the tokenizers library
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Token ids of a notation's symbols and of byte-pair merges of them (Sennrich et al. 2016).
+
+    Ids 0 to 3 are pad, bos, eos and mask; every other token spells one or more symbols.
+
+    Attributes:
+        notation: the notation's name, "selfies" or "smiles".
+        tokens: symbols each token spells, in the order of ids, specials left out.
+        merges: pairs of token ids in the order they were learned; the pair at rank r makes token `merged[r]`.
+        merged: the token id each merge makes.
+
+    >>> v = Vocabulary.of_symbols(["[C]", "[O]"], notation="selfies")
+    >>> v.encode(["[C]", "[O]"]), v.decode([4, 5])
+    ([4, 5], ['[C]', '[O]'])
+    """
+
+    notation: str
+    tokens: tuple[tuple[str, ...], ...]
+    merges: tuple[tuple[int, int], ...] = ()
+    merged: tuple[int, ...] = ()
+
+    @classmethod
+    def of_symbols(cls, symbols: Iterable[str], *, notation: str) -> "Vocabulary":
+        """One token a symbol, sorted, no merges."""
+        return cls(notation=notation, tokens=tuple((s,) for s in sorted(set(symbols))))
+
+    def __len__(self) -> int:
+        return len(SPECIALS) + len(self.tokens)
+
+    @cached_property
+    def symbol_ids(self) -> dict[str, int]:
+        """Token id of each single symbol."""
+        return {t[0]: i for i, t in enumerate(self.tokens, start=len(SPECIALS)) if len(t) == 1}
+
+    def learn_merges(self, corpus: Iterable[Sequence[str]], *, n_fragments: int) -> "Vocabulary":
+        """Add byte-pair merges, learned on `corpus`, until `n_fragments` tokens (symbols included) exist."""
+        from tokenizers import Tokenizer, models, trainers
+
+        if n_fragments <= len(self.tokens):
+            return self
+        tokenizer = Tokenizer(models.BPE())
+        trainer = trainers.BpeTrainer(
+            vocab_size=n_fragments,
+            show_progress=False,
+            initial_alphabet=[self._character(i) for i in self.symbol_ids.values()],
+            limit_alphabet=len(self.symbol_ids),
+            min_frequency=2,
+        )
+        tokenizer.train_from_iterator((self._characters(symbols) for symbols in corpus), trainer)
+        ids = {self._character(i): i for i in self.symbol_ids.values()}
+        tokens, merges, merged = list(self.tokens), [], []
+        for left, right in json.loads(tokenizer.to_str())["model"]["merges"]:
+            pair = (ids[left], ids[right])
+            if left + right not in ids:
+                ids[left + right] = len(SPECIALS) + len(tokens)
+                tokens.append(self._spell(tokens, pair[0]) + self._spell(tokens, pair[1]))
+            merges.append(pair)
+            merged.append(ids[left + right])
+        return Vocabulary(self.notation, tuple(tokens), tuple(merges), tuple(merged))
+
+    def extend(self, symbols: Iterable[str]) -> "Vocabulary":
+        """The same vocabulary with new single symbols at the end; existing ids do not change."""
+        new = sorted(set(symbols) - set(self.symbol_ids))
+        return Vocabulary(self.notation, self.tokens + tuple((s,) for s in new), self.merges, self.merged)
+
+    def encode(self, symbols: Sequence[str]) -> list[int]:
+        """Token ids of symbols, without bos and eos.
+
+        Raises:
+            VocabularyError: naming the symbols the vocabulary lacks.
+        """
+        return self.encode_many([symbols])[0]
+
+    def encode_many(self, molecules: Sequence[Sequence[str]]) -> list[list[int]]:
+        """`encode` for many molecules at once; raises `VocabularyError` listing unknown symbols with counts."""
+        unknown = self.unknown_symbols(molecules)
+        if unknown:
+            listed = ", ".join(f"{s} ({n}×)" for s, n in unknown.most_common(20))
+            raise VocabularyError(f"the vocabulary of {len(self)} tokens lacks {len(unknown)} symbols: {listed}")
+        if not self.merges:
+            return [[self.symbol_ids[s] for s in symbols] for symbols in molecules]
+        encoded = self._tokenizer.encode_batch_fast([self._characters(m) for m in molecules], add_special_tokens=False)
+        return [e.ids for e in encoded]
+
+    def unknown_symbols(self, molecules: Iterable[Sequence[str]]) -> Counter[str]:
+        """How often each symbol that the vocabulary lacks occurs."""
+        known = self.symbol_ids
+        return Counter(s for symbols in molecules for s in symbols if s not in known)
+
+    def decode(self, token_ids: Iterable[int]) -> list[str]:
+        """Symbols that the ids spell, up to the first eos; pad, bos and mask are skipped.
+
+        Raises:
+            VocabularyError: for an id outside the vocabulary.
+        """
+        symbols: list[str] = []
+        for i in token_ids:
+            if i == EOS:
+                break
+            if i >= len(self) or i < 0:
+                raise VocabularyError(f"token id {i} is outside the vocabulary of {len(self)} tokens")
+            if i >= len(SPECIALS):
+                symbols.extend(self.tokens[i - len(SPECIALS)])
+        return symbols
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready description; `from_json` reverses it."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "notation": self.notation,
+            "specials": list(SPECIALS),
+            "tokens": [list(t) for t in self.tokens],
+            "merges": [[*pair, new] for pair, new in zip(self.merges, self.merged, strict=True)],
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Vocabulary":
+        """Rebuild from `to_json`'s dictionary; raises `PreparedDataError` when it is not one."""
+        try:
+            if value["format_version"] != FORMAT_VERSION or tuple(value["specials"]) != SPECIALS:
+                raise PreparedDataError(
+                    f"vocabulary format {value['format_version']!r} is not readable here; expected {FORMAT_VERSION}"
+                )
+            merges = [tuple(int(i) for i in m) for m in value["merges"]]
+            return cls(
+                notation=str(value["notation"]),
+                tokens=tuple(tuple(t) for t in value["tokens"]),
+                merges=tuple((a, b) for a, b, _ in merges),
+                merged=tuple(new for _, _, new in merges),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, PreparedDataError):
+                raise
+            raise PreparedDataError(f"the vocabulary is damaged: {error!r}") from error
+
+    def save(self, path: str | Path) -> None:
+        """Write `vocabulary.json`."""
+        write_json(path, self.to_json())
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Vocabulary":
+        """Read `vocabulary.json`; raises `PreparedDataError` when it is missing or damaged."""
+        try:
+            return cls.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise PreparedDataError(f"cannot read the vocabulary {path}: {error}") from error
+
+    def __repr__(self) -> str:
+        return f"Vocabulary({self.notation}, {len(self.symbol_ids)} symbols, {len(self.merges)} merges)"
+
+    @staticmethod
+    def _spell(tokens: Sequence[tuple[str, ...]], token_id: int) -> tuple[str, ...]:
+        return tokens[token_id - len(SPECIALS)]
+
+    @staticmethod
+    def _character(symbol_id: int) -> str:
+        return chr(_FIRST_CHARACTER + symbol_id)
+
+    def _characters(self, symbols: Sequence[str]) -> str:
+        ids = self.symbol_ids
+        return "".join(chr(_FIRST_CHARACTER + ids[s]) for s in symbols)
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from tokenizers import Tokenizer, models
+
+        text = {i: "".join(self._character(self.symbol_ids[s]) for s in t) for i, t in enumerate(self.tokens, start=4)}
+        vocab = {t: i for i, t in text.items()}
+        return Tokenizer(models.BPE(vocab=vocab, merges=[(text[a], text[b]) for a, b in self.merges]))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: self.__dict__[name] for name in ("notation", "tokens", "merges", "merged")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)

@@ -1,0 +1,415 @@
+"""Text in, text out: a trained model as chemists use it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from molvae.checkpoint import Checkpoint, load_checkpoint
+from molvae.chem.notation import notation
+from molvae.chem.similarity import tanimoto
+from molvae.chem.standardise import Standardiser
+from molvae.data.batches import MolBatch
+from molvae.errors import ConfigError, InputError, MolvaeError
+from molvae.priors.standard import StandardPrior
+from molvae.progress import SILENT, Progress
+
+MIN_YIELD = 0.002  # sampling gives up when fewer draws than this are wanted, after many draws
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Molecules drawn from the prior, and what was drawn beside them.
+
+    Attributes:
+        smiles: canonical, exactly as many as were asked for.
+        n_drawn: latents decoded in all.
+        n_invalid: decoded to no molecule.
+        n_repeated: left out because drawn before (only when unique ones were asked for).
+        n_known: left out because they are in the set to be novel against.
+    """
+
+    smiles: list[str]
+    n_drawn: int
+    n_invalid: int
+    n_repeated: int
+    n_known: int
+
+
+@dataclass(frozen=True)
+class EncodedMolecules:
+    """Latents of molecules, row by row as they came.
+
+    Attributes:
+        z: `(n, Z)` float32 posterior means, nan rows where a molecule cannot be used.
+        valid: `(n,)` bool.
+        smiles: the standardised canonical SMILES that was encoded, `None` where there is none.
+        reasons: why a row cannot be used, `None` where it can.
+    """
+
+    z: np.ndarray
+    valid: np.ndarray
+    smiles: list[str | None]
+    reasons: list[str | None]
+
+
+class MoleculeGenerator:
+    """A trained model: sample, encode, decode, reconstruct, interpolate, predict.
+
+    Args:
+        checkpoint: an opened checkpoint.
+        device: where the model runs: "auto", "cpu", "cuda", …
+
+    Raises:
+        ConfigError: for a device that is not there.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, *, device: str = "auto") -> None:
+        self.device = resolve_device(device)
+        self.model = checkpoint.model.to(self.device).eval()
+        self.vocabulary = checkpoint.vocabulary
+        self.max_length = checkpoint.max_length
+        self.diagnostics = checkpoint.diagnostics
+        self.notation = notation(checkpoint.vocabulary.notation)
+        self.standardiser = Standardiser(**checkpoint.standardise)
+        self.prior = StandardPrior(self.latent_dim)
+
+    @classmethod
+    def load(cls, path: str | Path, *, device: str = "auto") -> "MoleculeGenerator":
+        """Open a checkpoint directory, or a run's directory that holds one as `model/`."""
+        path = Path(path)
+        if not (path / "config.json").is_file() and (path / "model" / "config.json").is_file():
+            path = path / "model"
+        return cls(load_checkpoint(path), device=device)
+
+    @cached_property
+    def latent_dim(self) -> int:
+        """Z."""
+        return self.model.latent.latent_dim
+
+    def sample(
+        self,
+        n: int,
+        *,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        greedy: bool = False,
+        unique: bool = False,
+        seed: int | None = None,
+        batch_size: int = 512,
+    ) -> list[str]:
+        """Exactly `n` new molecules from the prior, as canonical SMILES; see `draw` for the arguments."""
+        return self.draw(
+            n,
+            temperature=temperature,
+            top_p=top_p,
+            greedy=greedy,
+            unique=unique,
+            seed=seed,
+            batch_size=batch_size,
+        ).smiles
+
+    def draw(
+        self,
+        n: int,
+        *,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        greedy: bool = False,
+        unique: bool = False,
+        novel_against: frozenset[str] | set[str] = frozenset(),
+        seed: int | None = None,
+        batch_size: int = 512,
+        progress: Progress = SILENT,
+    ) -> Sampled:
+        """Draw from the prior until there are `n` molecules.
+
+        Args:
+            n: molecules to return.
+            temperature: of the tokens' draws.
+            top_p: nucleus of the tokens' draws.
+            greedy: take the likeliest tokens; what varies is then z alone.
+            unique: leave out molecules drawn before.
+            novel_against: canonical SMILES to leave out.
+            seed: the same seed gives the same molecules; `None` differs every time.
+            batch_size: latents decoded side by side; does not change the result's size.
+            progress: reports molecules found.
+
+        Raises:
+            MolvaeError: when nearly every draw is invalid, repeated or known, so that `n` cannot be reached.
+        """
+        _check_decoding(temperature, top_p)
+        if n < 1:
+            raise ConfigError(f"got n = {n}; expected at least 1 molecule")
+        generator = self._generator(seed)
+        found: list[str] = []
+        seen: set[str] = set()
+        n_drawn = n_invalid = n_repeated = n_known = 0
+        with progress.stage("Sampling", total=n) as stage:
+            while len(found) < n:
+                z = self.prior.sample(batch_size, generator=generator)
+                before = len(found)
+                for smiles in self._decode(z, greedy=greedy, temperature=temperature, top_p=top_p, generator=generator):
+                    if len(found) == n:
+                        break
+                    n_drawn += 1
+                    if not smiles:
+                        n_invalid += 1
+                    elif unique and smiles in seen:
+                        n_repeated += 1
+                    elif smiles in novel_against:
+                        n_known += 1
+                    else:
+                        found.append(smiles)
+                        seen.add(smiles)
+                stage.advance(len(found) - before)
+                if n_drawn >= 20 * batch_size and len(found) < MIN_YIELD * n_drawn:
+                    raise MolvaeError(
+                        f"only {len(found)} of {n} molecules after {n_drawn} draws ({n_invalid} invalid, "
+                        f"{n_repeated} repeated, {n_known} known); is the model trained and not collapsed?"
+                    )
+        return Sampled(found, n_drawn, n_invalid, n_repeated, n_known)
+
+    def encode(self, smiles: Sequence[str], *, batch_size: int = 512) -> np.ndarray:
+        """Posterior means `(n, Z)` float32; nan rows for molecules that cannot be used."""
+        return self.encode_rows(smiles, batch_size=batch_size).z
+
+    def encode_rows(
+        self, smiles: Sequence[str | None], *, batch_size: int = 512, progress: Progress = SILENT
+    ) -> EncodedMolecules:
+        """Encode, and say of every row what became of it.
+
+        Args:
+            smiles: any SMILES; each is standardised as the training data were.
+            batch_size: molecules encoded side by side; does not change the numbers beyond rounding.
+            progress: reports molecules encoded.
+        """
+        n = len(smiles)
+        z = np.full((n, self.latent_dim), np.nan, dtype=np.float32)
+        standard: list[str | None] = [None] * n
+        reasons: list[str | None] = [None] * n
+        usable: list[tuple[int, list[int]]] = []
+        with progress.stage("Encoding", total=n) as stage:
+            for i, text in enumerate(smiles):
+                ids, standard[i], reasons[i] = self._token_ids(text)
+                if ids is None:
+                    stage.advance(1)
+                else:
+                    usable.append((i, ids))
+                if len(usable) == batch_size or (usable and i == n - 1):
+                    z[[row for row, _ in usable]] = self._encode_ids([ids for _, ids in usable])
+                    stage.advance(len(usable))
+                    usable.clear()
+            if usable:
+                z[[row for row, _ in usable]] = self._encode_ids([ids for _, ids in usable])
+                stage.advance(len(usable))
+        return EncodedMolecules(z, ~np.isnan(z[:, 0]), standard, reasons)
+
+    def decode(
+        self,
+        z: np.ndarray,
+        *,
+        greedy: bool = True,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        batch_size: int = 512,
+        progress: Progress = SILENT,
+    ) -> list[str]:
+        """Canonical SMILES of latents; "" for a nan row and where no molecule is decoded.
+
+        Args:
+            z: `(n, Z)`.
+            greedy: the likeliest tokens; otherwise draws, see `draw`.
+            temperature: of the draws.
+            top_p: nucleus of the draws.
+            seed: of the draws.
+            batch_size: rows decoded side by side.
+            progress: reports rows decoded.
+
+        Raises:
+            InputError: when `z` has another shape.
+        """
+        _check_decoding(temperature, top_p)
+        z = np.asarray(z, dtype=np.float32)
+        if z.ndim != 2 or z.shape[1] != self.latent_dim:
+            raise InputError(f"got latents of shape {z.shape}; expected (n, {self.latent_dim})")
+        out = [""] * len(z)
+        usable = np.flatnonzero(np.isfinite(z).all(1))
+        generator = self._generator(seed)
+        with progress.stage("Decoding", total=len(z)) as stage:
+            stage.advance(len(z) - len(usable))
+            for first in range(0, len(usable), batch_size):
+                rows = usable[first : first + batch_size]
+                decoded = self._decode(
+                    torch.from_numpy(z[rows]).to(self.device),
+                    greedy=greedy,
+                    temperature=temperature,
+                    top_p=top_p,
+                    generator=generator,
+                )
+                for row, smiles in zip(rows, decoded, strict=True):
+                    out[row] = smiles
+                stage.advance(len(rows))
+        return out
+
+    def reconstruct(
+        self, smiles: Sequence[str | None], *, batch_size: int = 512, progress: Progress = SILENT
+    ) -> pd.DataFrame:
+        """There and back, greedily from the posterior mean.
+
+        Returns:
+            One row a molecule: `smiles` as given, `standardised`, `reconstruction`, `exact` (same canonical
+            SMILES), `tanimoto` (ECFP4; nan where there is nothing to compare), `reason` of unusable rows.
+        """
+        encoded = self.encode_rows(smiles, batch_size=batch_size, progress=progress)
+        decoded = self.decode(encoded.z, batch_size=batch_size, progress=progress)
+        pairs = list(zip(encoded.smiles, decoded, strict=True))
+        return pd.DataFrame(
+            {
+                "smiles": [s or "" for s in smiles],
+                "standardised": [s or "" for s in encoded.smiles],
+                "reconstruction": decoded,
+                "exact": [bool(a) and a == b for a, b in pairs],
+                "tanimoto": [tanimoto(a, b) if a and b else np.nan for a, b in pairs],
+                "reason": [r or "" for r in encoded.reasons],
+            }
+        )
+
+    def interpolate(
+        self, a: str, b: str, *, steps: int = 9, method: Literal["linear", "spherical"] = "linear"
+    ) -> pd.DataFrame:
+        """The path between two molecules' latents, decoded greedily.
+
+        Args:
+            a: SMILES of the start.
+            b: SMILES of the end.
+            steps: latents on the path, both ends counted.
+            method: straight line, or great circle with linearly changing length (Shoemake 1985; White 2016).
+
+        Returns:
+            Rows from start to end: `fraction`, `smiles`, `source` ("given" for the two molecules themselves,
+            "decoded" for the path: its ends are the given molecules' own reconstructions),
+            `tanimoto_to_start`, `tanimoto_to_end`.
+
+        Raises:
+            InputError: when an end cannot be encoded.
+        """
+        if steps < 2:
+            raise ConfigError(f"got {steps} steps; expected at least 2, the two ends")
+        if method not in ("linear", "spherical"):
+            raise ConfigError(f"unknown interpolation {method!r}; expected linear or spherical")
+        ends = self.encode_rows([a, b])
+        for text, reason in zip((a, b), ends.reasons, strict=True):
+            if reason:
+                raise InputError(f"cannot encode {text!r}: {reason}")
+        fractions = np.linspace(0.0, 1.0, steps)
+        decoded = self.decode(interpolate_latents(ends.z[0], ends.z[1], fractions, method=method))
+        start, end = str(ends.smiles[0]), str(ends.smiles[1])
+        path = [(0.0, start, "given")]
+        path += [(float(f), s, "decoded") for f, s in zip(fractions, decoded, strict=True)]
+        path += [(1.0, end, "given")]
+        frame = pd.DataFrame(path, columns=["fraction", "smiles", "source"])
+        frame["tanimoto_to_start"] = [tanimoto(s, start) for s in frame["smiles"]]
+        frame["tanimoto_to_end"] = [tanimoto(s, end) for s in frame["smiles"]]
+        return frame
+
+    def properties(self, smiles: Sequence[str], *, batch_size: int = 512) -> pd.DataFrame:
+        """What the heads predict from the posterior mean, in the properties' own units; nan rows as in `encode`."""
+        z = self.encode(smiles, batch_size=batch_size)
+        with torch.no_grad():
+            values = self.model.heads.predict(torch.from_numpy(z).to(self.device))
+        return pd.DataFrame(values.cpu().numpy(), columns=list(self.model.heads.names))
+
+    def __repr__(self) -> str:
+        return f"MoleculeGenerator({self.vocabulary!r}, latent_dim={self.latent_dim}, device={str(self.device)!r})"
+
+    def _token_ids(self, smiles: str | None) -> tuple[list[int] | None, str | None, str | None]:
+        """Token ids, standardised SMILES, and the reason when there are no ids."""
+        if smiles is None or not smiles.strip():
+            return None, None, "blank"
+        standard = self.standardiser.apply(smiles.strip())
+        if standard.smiles is None:
+            return None, None, standard.reason
+        try:
+            symbols = self.notation.to_symbols(standard.smiles)
+        except InputError:
+            return None, standard.smiles, f"not_{self.notation.name}"
+        unknown = self.vocabulary.unknown_symbols([symbols])
+        if unknown:
+            return None, standard.smiles, f"unknown_symbol {' '.join(unknown)}"
+        return self.vocabulary.encode(symbols), standard.smiles, None
+
+    @torch.no_grad()
+    def _encode_ids(self, molecules: list[list[int]]) -> np.ndarray:
+        batch = MolBatch.of_token_ids(molecules).to(self.device)
+        return self.model.encode(batch).mean.float().cpu().numpy()
+
+    def _decode(
+        self, z: Tensor, *, greedy: bool, temperature: float, top_p: float, generator: torch.Generator | None
+    ) -> Iterator[str]:
+        ids = self.model.decode(
+            z,
+            max_length=self.max_length,
+            greedy=greedy,
+            temperature=temperature,
+            top_p=top_p,
+            generator=generator,
+        )
+        for row in ids.tolist():
+            yield self.notation.to_smiles(self.vocabulary.decode(row))
+
+    def _generator(self, seed: int | None) -> torch.Generator:
+        generator = torch.Generator(device=self.device)
+        if seed is None:
+            generator.seed()
+        else:
+            generator.manual_seed(seed)
+        return generator
+
+
+def interpolate_latents(
+    a: np.ndarray, b: np.ndarray, fractions: np.ndarray, *, method: Literal["linear", "spherical"]
+) -> np.ndarray:
+    """Latents between `a` and `b`, both `(Z,)`, at each fraction; `(len(fractions), Z)` float32."""
+    t = fractions[:, None]
+    straight = (1 - t) * a + t * b
+    if method == "linear":
+        return straight.astype(np.float32)
+    length_a, length_b = np.linalg.norm(a), np.linalg.norm(b)
+    cosine = float(np.clip(a @ b / max(length_a * length_b, 1e-12), -1.0, 1.0))
+    angle = np.arccos(cosine)
+    if np.sin(angle) < 1e-6:  # parallel or opposite: the great circle is not defined
+        return straight.astype(np.float32)
+    direction = (np.sin((1 - t) * angle) * a / length_a + np.sin(t * angle) * b / length_b) / np.sin(angle)
+    return (((1 - t) * length_a + t * length_b) * direction).astype(np.float32)
+
+
+def resolve_device(device: str) -> torch.device:
+    """The torch device that a name means; "auto" is a GPU when there is one.
+
+    Raises:
+        ConfigError: for an unknown name, or a GPU that is not there.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError as error:
+        raise ConfigError(f"unknown device {device!r}; expected auto, cpu, cuda or cuda:N") from error
+    if resolved.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device {device!r} asked for, but torch sees no GPU; use --device cpu or auto")
+    return resolved
+
+
+def _check_decoding(temperature: float, top_p: float) -> None:
+    if temperature <= 0:
+        raise ConfigError(f"got temperature {temperature}; expected a number above 0 (or greedy decoding)")
+    if not 0 < top_p <= 1:
+        raise ConfigError(f"got top_p {top_p}; expected a number above 0 and at most 1")

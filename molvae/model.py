@@ -1,0 +1,104 @@
+"""The whole model, and the one place where parts are built from a configuration."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from molvae.config import GaussianLatentConfig, GRUDecoderConfig, GRUEncoderConfig, ModelConfig
+from molvae.data.batches import MolBatch
+from molvae.decoders.gru import GRUDecoder
+from molvae.encoders.gru import GRUEncoder
+from molvae.errors import ConfigError
+from molvae.heads import PropertyHeads
+from molvae.latents.base import LatentOutput
+from molvae.latents.gaussian import GaussianLatent
+
+
+class MolVAE(nn.Module):
+    """Batch → encoder → h → latent → z → decoder → logits; z → heads → properties.
+
+    >>> from molvae.data.batches import MolBatch
+    >>> model = MolVAE(
+    ...     GRUEncoder(20, token_dim=8, hidden_dim=8),
+    ...     GaussianLatent(16, latent_dim=4),
+    ...     GRUDecoder(20, 4, token_dim=8, hidden_dim=8),
+    ...     PropertyHeads(4, ["logp"], mean=[2.0], std=[1.0]),
+    ... )
+    >>> model.encode(MolBatch.of_token_ids([[4, 5], [6]])).z.shape
+    torch.Size([2, 4])
+    """
+
+    def __init__(self, encoder: GRUEncoder, latent: GaussianLatent, decoder: GRUDecoder, heads: PropertyHeads) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.latent = latent
+        self.decoder = decoder
+        self.heads = heads
+
+    def encode(self, batch: MolBatch) -> LatentOutput:
+        """Posterior of a batch."""
+        return self.latent(self.encoder(batch))
+
+    def decode(self, z: Tensor, *, max_length: int, **how: Any) -> Tensor:
+        """Generate token ids `(B, max_length)`; `how` as in `GRUDecoder.generate`."""
+        return self.decoder.generate(z, max_length=max_length, **how)
+
+
+def build_model(
+    config: ModelConfig,
+    *,
+    vocabulary_size: int,
+    property_names: Sequence[str] = (),
+    property_mean: Sequence[float] | None = None,
+    property_std: Sequence[float] | None = None,
+) -> MolVAE:
+    """Build every part from its configuration.
+
+    Args:
+        config: the parts.
+        vocabulary_size: token ids, specials counted.
+        property_names: properties of the heads.
+        property_mean: of each property; zeros when the weights, which hold them, are loaded next.
+        property_std: of each property.
+    """
+    encoder = build_encoder(config.encoder, vocabulary_size)
+    latent = build_latent(config.latent, encoder.h_dim)
+    decoder = build_decoder(config.decoder, vocabulary_size, latent.latent_dim)
+    n = len(property_names)
+    heads = PropertyHeads(
+        latent.latent_dim,
+        property_names,
+        mean=[0.0] * n if property_mean is None else property_mean,
+        std=[1.0] * n if property_std is None else property_std,
+        hidden_dim=config.heads.hidden_dim,
+    )
+    return MolVAE(encoder, latent, decoder, heads)
+
+
+def build_encoder(config: GRUEncoderConfig, vocabulary_size: int) -> GRUEncoder:
+    """The encoder that `config.kind` names."""
+    match config:
+        case GRUEncoderConfig():
+            return GRUEncoder(vocabulary_size, **_arguments(config))
+    raise ConfigError(f"unknown encoder {config!r}")
+
+
+def build_latent(config: GaussianLatentConfig, h_dim: int) -> GaussianLatent:
+    """The latent that `config.kind` names."""
+    match config:
+        case GaussianLatentConfig():
+            return GaussianLatent(h_dim, **_arguments(config))
+    raise ConfigError(f"unknown latent {config!r}")
+
+
+def build_decoder(config: GRUDecoderConfig, vocabulary_size: int, latent_dim: int) -> GRUDecoder:
+    """The decoder that `config.kind` names."""
+    match config:
+        case GRUDecoderConfig():
+            return GRUDecoder(vocabulary_size, latent_dim, **_arguments(config))
+    raise ConfigError(f"unknown decoder {config!r}")
+
+
+def _arguments(config: GRUEncoderConfig | GaussianLatentConfig | GRUDecoderConfig) -> dict[str, Any]:
+    return config.model_dump(exclude={"kind"})

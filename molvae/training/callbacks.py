@@ -1,0 +1,207 @@
+"""What happens beside the optimiser's steps: measuring, saving, stopping, and showing it."""
+
+import logging
+import math
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from molvae.data.batches import MolBatch
+from molvae.training.diagnostics import LatentDiagnostics, diagnose
+from molvae.training.module import VAEModule
+from molvae.training.schedules import beta_at
+
+log = logging.getLogger(__name__)
+
+
+class StopAtBudget(pl.Callback):
+    """Starts the clock and ends training when the budget is used up."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start measuring time."""
+        assert isinstance(pl_module, VAEModule)
+        pl_module.clock.start()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        """Stop when nothing is left."""
+        assert isinstance(pl_module, VAEModule)
+        if pl_module.progress >= 1.0:
+            trainer.should_stop = True
+
+
+class Validate(pl.Callback):
+    """Measures the model on held-out molecules every `every` steps; may stop training early.
+
+    Args:
+        batches: gives the held-out batches.
+        every: steps between two measurements.
+        max_length: cap of the greedy decoding.
+        patience: measurements without a better objective before training stops; `None` never stops.
+    """
+
+    def __init__(
+        self, batches: Callable[[], Iterable[MolBatch]], *, every: int, max_length: int, patience: int | None = None
+    ) -> None:
+        self.batches = batches
+        self.every = every
+        self.max_length = max_length
+        self.patience = patience
+        self.history: list[dict[str, Any]] = []
+        self.latest: LatentDiagnostics | None = None
+        self._best, self._since_best = math.inf, 0
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        """Measure when it is time."""
+        if trainer.global_step and trainer.global_step % self.every == 0:
+            assert isinstance(pl_module, VAEModule)
+            if not self.history or self.history[-1]["step"] != trainer.global_step:
+                self.measure(trainer, pl_module)
+
+    def measure(self, trainer: pl.Trainer, module: VAEModule) -> LatentDiagnostics:
+        """Measure now."""
+        result = diagnose(
+            module.model,
+            self.batches(),
+            max_length=self.max_length,
+            generator=torch.Generator(device=module.device).manual_seed(0),
+        )
+        self.latest = result
+        row = {
+            "step": trainer.global_step,
+            "molecules": module.molecules_seen,
+            "seconds": round(module.clock.seconds, 1),
+            "reconstruction": round(result.reconstruction, 4),
+            "kl": round(result.kl, 4),
+            "active_units": result.active_units,
+            "exact": round(result.exact, 4),
+        }
+        self.history.append(row)
+        for logger in trainer.loggers:
+            logger.log_metrics({f"valid/{k}": v for k, v in row.items() if k != "step"}, step=trainer.global_step)
+        objective = result.reconstruction + beta_at(1.0, module.config.beta) * result.kl
+        self._since_best = 0 if objective < self._best else self._since_best + 1
+        self._best = min(self._best, objective)
+        if self.patience and self._since_best >= self.patience:
+            log.info("stopping early: no improvement in %d validations", self.patience)
+            trainer.should_stop = True
+        return result
+
+    def state_dict(self) -> dict[str, Any]:
+        """For resuming."""
+        return {"history": self.history, "best": self._best, "since_best": self._since_best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """For resuming."""
+        self.history = list(state_dict["history"])
+        self._best, self._since_best = state_dict["best"], state_dict["since_best"]
+
+
+class SaveLast(pl.Callback):
+    """Writes the state to resume from every `every` steps, and when training is interrupted; atomically.
+
+    Args:
+        path: the file, usually `last/last.ckpt`.
+        every: steps between two saves.
+    """
+
+    def __init__(self, path: Path, *, every: int) -> None:
+        self.path = path
+        self.every = every
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        """Save when it is time."""
+        if trainer.global_step and trainer.global_step % self.every == 0:
+            self.save(trainer)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Save what an interrupt would lose; a diverged model is not worth it."""
+        if isinstance(exception, KeyboardInterrupt) and trainer.global_step:
+            self.save(trainer)
+
+    def save(self, trainer: pl.Trainer) -> None:
+        """Save now."""
+        temporary = self.path.with_suffix(".part")
+        trainer.save_checkpoint(temporary)
+        os.replace(temporary, self.path)
+
+
+class TrainingProgress(pl.Callback):
+    """A bar over the budget, with reconstruction, KL, beta, active units, exact and the rate.
+
+    Args:
+        console: where to draw, usually standard error.
+        validate: the measurements to show beside the training losses.
+    """
+
+    def __init__(self, console: Console, validate: Validate) -> None:
+        self.console = console
+        self.validate = validate
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._shown = 0
+        self._smooth: dict[str, float] = {}
+        self._rate_from = (0.0, 0)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Open the bar."""
+        assert isinstance(pl_module, VAEModule)
+        self._shown = len(self.validate.history)
+        self._rate_from = (pl_module.clock.seconds, pl_module.molecules_seen)
+        self._bar = Progress(
+            TextColumn("Training"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[state]}"),
+            console=self.console,
+            refresh_per_second=2,
+        )
+        self._task = self._bar.add_task("train", total=1.0, state="")
+        self._bar.start()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        """Redraw; print one line a measurement."""
+        assert isinstance(pl_module, VAEModule)
+        assert self._bar is not None
+        for name, value in pl_module.last.items():
+            self._smooth[name] = value + 0.98 * (self._smooth.get(name, value) - value)
+        seconds, molecules = self._rate_from
+        rate = (pl_module.molecules_seen - molecules) / max(pl_module.clock.seconds - seconds, 1e-9)
+        latest = self.validate.latest
+        units = f" · {latest.active_units}/{latest.latent_dim} active" if latest else ""
+        state = (
+            f"{rate:,.0f} mol/s · reconstruction {self._smooth['reconstruction']:.2f} · "
+            f"KL {self._smooth['kl']:.1f} · beta {self._smooth['beta']:.3f}{units}"
+        )
+        self._bar.update(self._task, completed=pl_module.progress, state=state)
+        for row in self.validate.history[self._shown :]:
+            self.console.print(
+                f"{row['seconds']:>7,.0f} s  step {row['step']:>6,}  {row['molecules']:>11,} molecules  "
+                f"reconstruction {row['reconstruction']:6.2f}  KL {row['kl']:6.1f}  "
+                f"active {row['active_units']:>3}  exact {100 * row['exact']:5.1f} %",
+                highlight=False,
+            )
+        if latest and latest.warning and len(self.validate.history) > self._shown:
+            self.console.print(f"[yellow]Warning:[/yellow] {latest.warning}", highlight=False)
+        self._shown = len(self.validate.history)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Close the bar."""
+        self._close()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Close the bar."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

@@ -1,0 +1,226 @@
+"""From a configuration and a prepared folder to a checkpoint directory."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import CSVLogger
+from rich.console import Console
+from torch.utils.data import DataLoader
+
+from molvae.checkpoint import length_cap, save_checkpoint
+from molvae.config import ExperimentConfig, dump_config
+from molvae.data.batches import TokenBatches, ordered_batches
+from molvae.data.prepared import PreparedData
+from molvae.errors import CheckpointError, ConfigError, PreparedDataError
+from molvae.model import MolVAE, build_model
+from molvae.training.callbacks import SaveLast, StopAtBudget, TrainingProgress, Validate
+from molvae.training.clock import TrainingClock
+from molvae.training.diagnostics import LatentDiagnostics
+from molvae.training.module import VAEModule
+
+LAST = Path("last") / "last.ckpt"
+EXPERIMENT = "experiment.yaml"
+_STANDARDISE = ("largest_fragment", "neutralise", "elements", "min_atoms", "max_atoms", "strip_isotopes")
+
+
+def train(
+    config: ExperimentConfig,
+    data: PreparedData,
+    out: str | Path,
+    *,
+    device: str = "auto",
+    resume: bool = False,
+    console: Console | None = None,
+) -> LatentDiagnostics:
+    """Train a model and write it to `out`.
+
+    `out` gets `experiment.yaml` (what ran), `last/last.ckpt` (to resume from), `metrics.csv` and, at the end or
+    when interrupted, `model/`: the checkpoint directory.
+
+    Args:
+        config: model and training settings.
+        data: the prepared folder.
+        out: the run's directory.
+        device: "auto", "cpu", "cuda", …
+        resume: go on from `last/last.ckpt`.
+        console: where to draw the progress; `None` draws nothing.
+
+    Returns:
+        Diagnostics on the validation split at the end.
+
+    Raises:
+        PreparedDataError: when the folder lacks a training molecule or a property of the heads.
+        CheckpointError: when there is nothing to resume from.
+    """
+    out = Path(out)
+    state = out / LAST
+    if resume and not state.is_file():
+        raise CheckpointError(f"nothing to resume in {out}: {state} does not exist")
+    settings = config.training
+    pl.seed_everything(settings.seed, verbose=False)
+    train_indices = data.indices("train")
+    if not len(train_indices):
+        raise PreparedDataError(f"{data.path} has no training molecules")
+    names = data.statistics.names if config.model.heads.properties is None else config.model.heads.properties
+    statistics = data.statistics.select(names)
+    property_index = np.array([data.statistics.names.index(n) for n in names], dtype=np.int64) if names else None
+    model = build_model(
+        config.model,
+        vocabulary_size=len(data.vocabulary),
+        property_names=statistics.names,
+        property_mean=statistics.mean,
+        property_std=statistics.std,
+    )
+    max_length = length_cap(int(data.meta["tokens"]["max_length"]))
+    stream = TokenBatches(
+        data, train_indices, batch_size=settings.batch_size, property_index=property_index, seed=settings.seed
+    )
+    if resume:
+        stream.start = _batches_done(state)
+    max_steps = _max_steps(config, stream.batches_per_epoch)
+    clock = TrainingClock(max_steps=max_steps, max_time=settings.max_time)
+    module = VAEModule(model, settings, clock)
+    held_out = _held_out(data, settings.valid_molecules, train_indices, settings.seed)
+    validate = Validate(
+        lambda: ordered_batches(data, held_out, batch_size=settings.batch_size, property_index=property_index),
+        every=settings.valid_every,
+        max_length=max_length,
+        patience=settings.patience,
+    )
+    save_last = SaveLast(state, every=settings.save_every)
+    callbacks: list[pl.Callback] = [StopAtBudget(), validate, save_last]
+    if console is not None:
+        callbacks.append(TrainingProgress(console, validate))
+    state.parent.mkdir(parents=True, exist_ok=True)
+    (out / EXPERIMENT).write_text(dump_config(config), encoding="utf-8")
+    with _quiet_lightning():
+        trainer = pl.Trainer(
+            accelerator=resolve_accelerator(device),
+            devices=1,
+            precision=settings.precision,
+            max_epochs=-1,
+            max_steps=max_steps or -1,
+            accumulate_grad_batches=settings.accumulate,
+            limit_val_batches=0,
+            logger=CSVLogger(out, name=None, version="metrics", flush_logs_every_n_steps=500),
+            log_every_n_steps=50,
+            callbacks=callbacks,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(
+            module,
+            DataLoader(stream, batch_size=None, pin_memory=torch.cuda.is_available()),
+            ckpt_path=state if resume else None,
+            weights_only=True,
+        )
+        return _finish(out, trainer, module, validate, save_last, config, data, max_length)
+
+
+def resolve_accelerator(device: str) -> str:
+    """Lightning's name for a device: "cpu" or "gpu"; "auto" is a GPU when there is one.
+
+    Raises:
+        ConfigError: for a device that is not there.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"unknown device {device!r}; training runs on auto, cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device 'cuda' asked for, but torch sees no GPU; use --device cpu or auto")
+    return "gpu" if device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def _finish(
+    out: Path,
+    trainer: pl.Trainer,
+    module: VAEModule,
+    validate: Validate,
+    save_last: SaveLast,
+    config: ExperimentConfig,
+    data: PreparedData,
+    max_length: int,
+) -> LatentDiagnostics:
+    seconds = module.clock.seconds
+    result = validate.measure(trainer, module)
+    diagnostics: dict[str, Any] = {
+        "split": "valid" if "valid" in data.split_names else "train",
+        "latent": result.to_json(),
+        "training": {
+            "steps": trainer.global_step,
+            "molecules": module.molecules_seen,
+            "seconds": round(seconds, 1),
+            "molecules_per_second": round(module.molecules_seen / max(seconds, 1e-9), 1),
+            "parameters": sum(p.numel() for p in module.model.parameters()),
+            "history": validate.history,
+        },
+    }
+    save_run(out, module.model, config, data, max_length=max_length, diagnostics=diagnostics)
+    save_last.save(trainer)
+    return result
+
+
+def save_run(
+    out: Path,
+    model: MolVAE,
+    config: ExperimentConfig,
+    data: PreparedData,
+    *,
+    max_length: int,
+    diagnostics: dict[str, Any],
+) -> None:
+    """Write `out/model`, with the standardisation the training data went through."""
+    save_checkpoint(
+        out / "model",
+        model,
+        config=config.model,
+        vocabulary=data.vocabulary,
+        max_length=max_length,
+        standardise={k: v for k, v in data.meta["options"].items() if k in _STANDARDISE},
+        diagnostics=diagnostics,
+    )
+
+
+def _max_steps(config: ExperimentConfig, batches_per_epoch: int) -> int | None:
+    limits = [config.training.max_steps]
+    if config.training.max_epochs:
+        limits.append(-(-config.training.max_epochs * batches_per_epoch // config.training.accumulate))
+    return min((limit for limit in limits if limit), default=None)
+
+
+def _held_out(data: PreparedData, n: int, train_indices: np.ndarray, seed: int) -> np.ndarray:
+    """Validation molecules, drawn once; training molecules when there are no others."""
+    pool = data.indices("valid") if "valid" in data.split_names else train_indices
+    return np.sort(np.random.default_rng(seed).permutation(pool)[:n])
+
+
+def _batches_done(state: Path) -> int:
+    """Batches an interrupted run has used, from its saved state."""
+    try:
+        saved = torch.load(state, map_location="cpu", weights_only=True)
+        return int(saved["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["completed"])
+    except (RuntimeError, KeyError, EOFError, OSError, ValueError) as error:
+        raise CheckpointError(f"{state} is truncated or damaged; start again without --resume") from error
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's notices about choices made here on purpose from the user's screen."""
+    levels = {name: logging.getLogger(name).level for name in ("pytorch_lightning", "lightning_fabric")}
+    for name in levels:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="pytorch_lightning")
+            warnings.filterwarnings("ignore", module="lightning_fabric")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)

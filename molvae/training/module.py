@@ -1,0 +1,91 @@
+"""The model as Lightning trains it: losses, weights over time, and what is logged."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from molvae.config import TrainingConfig
+from molvae.data.batches import MolBatch
+from molvae.model import MolVAE
+from molvae.training.clock import TrainingClock
+from molvae.training.losses import property_loss, reconstruction_loss
+from molvae.training.schedules import beta_at, learning_rate_at
+
+
+class VAEModule(pl.LightningModule):
+    """Minimises reconstruction + beta · regularizer + property_weight · property loss.
+
+    Args:
+        model: what is trained.
+        config: how.
+        clock: the budget that learning rate and beta follow.
+    """
+
+    def __init__(self, model: MolVAE, config: TrainingConfig, clock: TrainingClock) -> None:
+        super().__init__()
+        self.model = model
+        self.config = config
+        self.clock = clock
+        self.molecules_seen = 0
+        self.last: dict[str, float] = {}
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget used."""
+        return self.clock.progress(self.global_step)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW; its learning rate is set before every step."""
+        fused = self.device.type in ("cpu", "cuda")
+        return torch.optim.AdamW(
+            self.model.parameters(),
+            lr=self.config.learning_rate,
+            weight_decay=self.config.weight_decay,
+            fused=fused,
+        )
+
+    def on_train_batch_start(self, batch: MolBatch, batch_idx: int) -> None:
+        """Set the learning rate."""
+        rate = learning_rate_at(self.progress, self.global_step, self.config)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = rate
+
+    def training_step(self, batch: MolBatch, batch_idx: int) -> Tensor:
+        """One batch's loss."""
+        beta = beta_at(self.progress, self.config.beta)
+        latent = self.model.encode(batch)
+        logits = self.model.decoder(latent.z, batch.token_ids)
+        reconstruction = reconstruction_loss(logits, batch.token_ids)
+        loss = reconstruction + beta * latent.regularizer
+        values = {"reconstruction": reconstruction, "kl": latent.diagnostics["kl"].sum(), "beta": beta}
+        if batch.properties is not None and self.model.heads.names and self.config.property_weight:
+            predicted = self.model.heads(latent.z)
+            of_properties = property_loss(predicted, self.model.heads.standardise(batch.properties))
+            loss = loss + self.config.property_weight * of_properties
+            values["property_loss"] = of_properties
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"the loss is {float(loss)} at step {self.global_step}; lower the learning rate")
+        self.molecules_seen += len(batch)
+        self.last = {name: float(torch.as_tensor(value).detach()) for name, value in values.items()}
+        self.log_dict({f"train/{k}": v for k, v in self.last.items()}, batch_size=len(batch))
+        self.log("train/molecules", float(self.molecules_seen), batch_size=len(batch))
+        return loss
+
+    def validation_step(self, batch: MolBatch, batch_idx: int) -> None:
+        """Validation is one measurement over all batches: see `molvae.training.callbacks.Validate`."""
+
+    def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        """Clip the norm; a fused optimiser cannot be clipped by Lightning itself."""
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
+        self.log("train/gradient_norm", norm)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what a resumed run needs."""
+        checkpoint["molvae"] = {"clock": self.clock.state_dict(), "molecules_seen": self.molecules_seen}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from an interrupted run."""
+        self.clock.load_state_dict(checkpoint["molvae"]["clock"])
+        self.molecules_seen = checkpoint["molvae"]["molecules_seen"]

@@ -1,0 +1,46 @@
+"""Weights over the course of training: pure functions of `progress`, the share of the budget used, in [0, 1].
+
+The budget is steps, time or both (`molvae.training.clock`), so a schedule ends with the training it belongs to,
+whether that is 20,000 steps or 8 minutes.
+"""
+
+import math
+
+from molvae.config import BetaConfig, ConstantBetaConfig, CyclicalBetaConfig, LinearBetaConfig, TrainingConfig
+
+
+def constant(progress: float, *, value: float) -> float:
+    """The same value throughout."""
+    return value
+
+
+def linear(progress: float, *, start: float, end: float, warmup: float) -> float:
+    """From `start` to `end` over the first `warmup` share, then `end`."""
+    return start + (end - start) * min(progress / warmup, 1.0)
+
+
+def cyclical(progress: float, *, start: float, end: float, n_cycles: int, ramp: float) -> float:
+    """`n_cycles` times: rise from `start` to `end` over the `ramp` share of a cycle, then stay (Fu et al. 2019)."""
+    if progress >= 1.0:
+        return end
+    within = progress * n_cycles % 1.0
+    return start + (end - start) * min(within / ramp, 1.0)
+
+
+def beta_at(progress: float, config: BetaConfig) -> float:
+    """The KL weight that a configuration asks for."""
+    match config:
+        case ConstantBetaConfig():
+            return constant(progress, value=config.beta)
+        case LinearBetaConfig():
+            return linear(progress, start=config.start, end=config.beta, warmup=config.warmup)
+        case CyclicalBetaConfig():
+            return cyclical(progress, start=config.start, end=config.beta, n_cycles=config.n_cycles, ramp=config.ramp)
+
+
+def learning_rate_at(progress: float, step: int, config: TrainingConfig) -> float:
+    """Linear warm-up over `warmup_steps`, then a cosine down to `final_learning_rate` of the peak."""
+    warmup = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
+    low = config.final_learning_rate
+    cosine = low + (1.0 - low) * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
+    return config.learning_rate * warmup * cosine
