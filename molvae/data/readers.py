@@ -91,7 +91,12 @@ def read_molecules(
     n_rows = 0
     try:
         with _open(source) as stream:
-            for row in _READERS[_format_of(source, file_format, stream)](stream, source, columns):
+            kind = _format_of(source, file_format)
+            records: Iterable[bytes] = stream
+            if kind is None:
+                first = stream.readline()
+                kind, records = _sniff(first), itertools.chain([first], stream)
+            for row in _READERS[kind](records, source, columns):
                 n_rows += 1
                 yield row
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -110,7 +115,7 @@ def count_rows(path: str | Path) -> int | None:
     """About how many records a file has, for a progress bar; `None` when that cannot be said cheaply."""
     source = str(path)
     try:
-        kind = _format_of(source, None, None)
+        kind = _format_of(source, None)
         if kind is None:
             return None
         with _open(source) as stream:
@@ -134,13 +139,14 @@ def _open(source: str) -> Iterator[IO[bytes]]:
         yield stream  # type: ignore[misc]
 
 
-def _format_of(source: str, given: str | None, stream: IO[bytes] | None) -> Any:
+def _format_of(source: str, given: str | None) -> str | None:
+    """The format; `None` for standard input, which has no ending."""
     if given is not None:
         if given not in _READERS:
             raise InputFileError(f"unknown format {given!r}; expected one of: {', '.join(_READERS)}")
         return given
     if source == "-":
-        return None if stream is None else _sniff(stream)
+        return None
     suffixes = [s.lower() for s in Path(source).suffixes]
     if suffixes and suffixes[-1] == ".gz":
         suffixes.pop()
@@ -149,14 +155,12 @@ def _format_of(source: str, given: str | None, stream: IO[bytes] | None) -> Any:
     return FORMATS[suffixes[-1]]
 
 
-def _sniff(stream: IO[bytes]) -> str:
-    """Standard input has no ending: a table has a header with a SMILES column, anything else is SMI."""
-    head = stream.peek(4096).split(b"\n")[0]  # type: ignore[attr-defined]
-    header = _text(head)
-    for delimiter in ",;\t":
-        if delimiter in header and any(_is_smiles_name(part) for part in header.split(delimiter)):
-            return "csv"
-    return "csv" if _is_smiles_name(header) else "smi"
+def _sniff(first_line: bytes) -> str:
+    """A table has a header with a SMILES column; anything else is SMI."""
+    header = _text(first_line)
+    if any(delimiter in header and any(map(_is_smiles_name, header.split(delimiter))) for delimiter in ",;\t"):
+        return "csv"
+    return "smi"
 
 
 def _is_smiles_name(text: str) -> bool:
@@ -170,11 +174,11 @@ def _text(line: bytes) -> str:
         return line.decode("latin-1")
 
 
-def _lines(stream: IO[bytes]) -> Iterator[str]:
+def _lines(stream: Iterable[bytes]) -> Iterator[str]:
     return (_text(line) for line in stream)
 
 
-def _read_smi(stream: IO[bytes], source: str, columns: _Columns) -> Iterator[InputRow]:
+def _read_smi(stream: Any, source: str, columns: _Columns) -> Iterator[InputRow]:
     row = 0
     for number, line in enumerate(_lines(stream)):
         words = line.strip().split(maxsplit=1)
@@ -184,15 +188,15 @@ def _read_smi(stream: IO[bytes], source: str, columns: _Columns) -> Iterator[Inp
         yield InputRow(source, row, words[0], words[1].strip() if len(words) > 1 else None)
 
 
-def _read_csv(stream: IO[bytes], source: str, columns: _Columns) -> Iterator[InputRow]:
+def _read_csv(stream: Any, source: str, columns: _Columns) -> Iterator[InputRow]:
     return _read_delimited(stream, source, columns, delimiters=",;\t")
 
 
-def _read_tsv(stream: IO[bytes], source: str, columns: _Columns) -> Iterator[InputRow]:
+def _read_tsv(stream: Any, source: str, columns: _Columns) -> Iterator[InputRow]:
     return _read_delimited(stream, source, columns, delimiters="\t")
 
 
-def _read_delimited(stream: IO[bytes], source: str, columns: _Columns, *, delimiters: str) -> Iterator[InputRow]:
+def _read_delimited(stream: Any, source: str, columns: _Columns, *, delimiters: str) -> Iterator[InputRow]:
     lines = _lines(stream)
     header_line = next((line for line in lines if line.strip()), None)
     if header_line is None:
@@ -250,7 +254,7 @@ def _column(index: Mapping[str, int], name: str, source: str, option: str) -> in
     return index[name]
 
 
-def _read_sdf(stream: IO[bytes], source: str, columns: _Columns) -> Iterator[InputRow]:
+def _read_sdf(stream: Any, source: str, columns: _Columns) -> Iterator[InputRow]:
     lines: list[str] = []
     row = 0
     for line in itertools.chain(_lines(stream), ["$$$$"]):
@@ -292,7 +296,7 @@ def _sdf_fields(lines: Iterable[str]) -> dict[str, str]:
     return fields
 
 
-def _read_parquet(stream: IO[bytes], source: str, columns: _Columns) -> Iterator[InputRow]:
+def _read_parquet(stream: Any, source: str, columns: _Columns) -> Iterator[InputRow]:
     import pyarrow as pa
 
     try:
@@ -324,7 +328,7 @@ def _parquet(stream: IO[bytes]) -> Any:
     return pq.ParquetFile(whole)
 
 
-_READERS: dict[str, Callable[[IO[bytes], str, _Columns], Iterator[InputRow]]] = {
+_READERS: dict[str, Callable[[Any, str, _Columns], Iterator[InputRow]]] = {
     "smi": _read_smi,
     "csv": _read_csv,
     "tsv": _read_tsv,

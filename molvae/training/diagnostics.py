@@ -148,7 +148,8 @@ def mutual_information(mean: Tensor, logvar: Tensor, *, block: int = 256) -> flo
         block: rows handled at once; memory is `block · n`.
     """
     n = len(mean)
-    noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(0)).double()
+    mean, logvar = mean.double(), logvar.double()  # differences of large numbers
     z = mean + noise * torch.exp(0.5 * logvar)
     precision = torch.exp(-logvar)
     constant = -0.5 * (logvar + mean.square() * precision).sum(1)  # of each component, up to what z adds

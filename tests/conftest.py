@@ -1,0 +1,121 @@
+"""Small molecules, a prepared folder and a model that every test may use."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from molvae.checkpoint import save_checkpoint
+from molvae.config import ExperimentConfig, ModelConfig, PrepareConfig
+from molvae.data.prepare import prepare
+from molvae.data.prepared import PreparedData
+from molvae.generator import MoleculeGenerator
+from molvae.model import build_model
+from molvae.training.fit import train
+
+MOLECULES = (
+    "CCO",
+    "CC(=O)Oc1ccccc1C(=O)O",
+    "CC(=O)Nc1ccc(O)cc1",
+    "CN1C=NC2=C1C(=O)N(C)C(=O)N2C",
+    "CC(C)Cc1ccc(cc1)C(C)C(=O)O",
+    "c1ccc2[nH]ccc2c1",
+    "O=C(O)c1ccccc1",
+    "CCN(CC)CC",
+    "C1CCNCC1",
+    "COc1ccccc1",
+    "Clc1ccccc1",
+    "CC(N)C(=O)O",
+    "NCCc1ccc(O)c(O)c1",
+    "OCC(O)CO",
+    "CS(=O)(=O)c1ccccc1",
+    "N#Cc1ccccc1",
+    "FC(F)(F)c1ccccc1",
+    "c1ccncc1",
+    "O=C1CCCN1",
+    "CC(C)(C)O",
+)
+
+
+@pytest.fixture(scope="session")
+def molecules() -> tuple[str, ...]:
+    return MOLECULES
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Benchmark data beside the repository, or where MOLVAE_SHARED_DATA says; not part of the repository."""
+    path = Path(os.environ.get("MOLVAE_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not path.is_dir():
+        pytest.skip("needs the shared benchmark data; name its folder with MOLVAE_SHARED_DATA")
+    return path
+
+
+@pytest.fixture(scope="session")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The molecules as CSV; every fifth is validation, every fifth but one test, and half have an assay value."""
+    path = tmp_path_factory.mktemp("input") / "molecules.csv"
+    lines = ["smiles,split,assay"]
+    for i, smiles in enumerate(MOLECULES):
+        split = {0: "valid", 1: "test"}.get(i % 5, "train")
+        lines.append(f"{smiles},{split},{i / 2 if i % 2 else ''}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def prepared(table: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    config = PrepareConfig(fragments=40, split="column", property_columns=("assay",), n_jobs=1)
+    return prepare([table], tmp_path_factory.mktemp("prepared") / "folder", config=config)
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> ModelConfig:
+    return ModelConfig.model_validate(
+        {
+            "encoder": {"token_dim": 16, "hidden_dim": 16},
+            "latent": {"latent_dim": 8},
+            "decoder": {"token_dim": 16, "hidden_dim": 32, "token_dropout": 0.0},
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def experiment(prepared: PreparedData, tiny_model: ModelConfig) -> ExperimentConfig:
+    return ExperimentConfig.model_validate(
+        {
+            "data": {"prepared": prepared.path},
+            "model": tiny_model.model_dump(),
+            "training": {
+                "max_steps": 6,
+                "batch_size": 4,
+                "valid_every": 3,
+                "save_every": 3,
+                "warmup_steps": 1,
+                "precision": "32-true",
+            },
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def run(experiment: ExperimentConfig, prepared: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished training run of a few steps."""
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    train(experiment, prepared, out, device="cpu")
+    return out
+
+
+@pytest.fixture(scope="session")
+def vae(run: Path) -> MoleculeGenerator:
+    return MoleculeGenerator.load(run, device="cpu")
+
+
+@pytest.fixture
+def checkpoint(prepared: PreparedData, tiny_model: ModelConfig, tmp_path: Path) -> Path:
+    """An untrained checkpoint that a test may damage."""
+    torch.manual_seed(0)
+    model = build_model(tiny_model, vocabulary_size=len(prepared.vocabulary), property_names=["logp"])
+    save_checkpoint(tmp_path / "model", model, config=tiny_model, vocabulary=prepared.vocabulary, max_length=20)
+    return tmp_path / "model"

@@ -1,0 +1,102 @@
+"""What every decoder promises. A new one joins DECODERS and is covered."""
+
+import pytest
+import torch
+
+from molvae.config import GRUDecoderConfig
+from molvae.data.batches import MolBatch
+from molvae.data.vocabulary import BOS, EOS, MASK, PAD
+from molvae.decoders.gru import draw_tokens
+from molvae.model import build_decoder
+
+VOCABULARY, Z = 14, 6
+DECODERS = [
+    GRUDecoderConfig(token_dim=8, hidden_dim=16, token_dropout=0.3),
+    GRUDecoderConfig(token_dim=8, hidden_dim=16, n_layers=2),
+]
+BATCH = MolBatch.of_token_ids([[4, 5, 6, 7], [8], [9, 10, 11]])
+
+
+@pytest.fixture(params=DECODERS, ids=lambda c: f"{c.kind}-{c.n_layers}")
+def decoder(request: pytest.FixtureRequest) -> torch.nn.Module:
+    torch.manual_seed(0)
+    return build_decoder(request.param, VOCABULARY, Z).eval()
+
+
+@pytest.fixture
+def z() -> torch.Tensor:
+    return torch.randn(3, Z, generator=torch.Generator().manual_seed(1))
+
+
+def test_logits_have_one_row_a_token_after_bos(decoder: torch.nn.Module, z: torch.Tensor) -> None:
+    logits = decoder(z, BATCH.token_ids)
+    assert logits.shape == (3, BATCH.token_ids.shape[1] - 1, VOCABULARY)
+    assert torch.isfinite(logits).all()
+
+
+def test_a_gradient_reaches_every_parameter_and_z(decoder: torch.nn.Module, z: torch.Tensor) -> None:
+    z.requires_grad_()
+    decoder.train()(z, BATCH.token_ids).square().sum().backward()
+    for name, parameter in decoder.named_parameters():
+        assert parameter.grad is not None, name
+    assert z.grad is not None
+    assert (z.grad.abs().sum(1) > 0).all()
+
+
+def test_padding_and_the_other_rows_change_nothing(decoder: torch.nn.Module, z: torch.Tensor) -> None:
+    together = decoder(z, BATCH.token_ids)
+    for i in range(3):
+        n = int(BATCH.lengths[i])
+        alone = decoder(z[i : i + 1], BATCH.token_ids[i : i + 1, :n])
+        torch.testing.assert_close(together[i : i + 1, : n - 1], alone, atol=1e-6, rtol=1e-5)
+
+
+def test_logits_do_not_see_the_tokens_to_come(decoder: torch.nn.Module, z: torch.Tensor) -> None:
+    other = BATCH.token_ids.clone()
+    other[:, 3:] = 12
+    torch.testing.assert_close(decoder(z, BATCH.token_ids)[:, :3], decoder(z, other)[:, :3])
+
+
+def test_greedy_generation_takes_the_likeliest_token_of_the_logits(decoder: torch.nn.Module, z: torch.Tensor) -> None:
+    generated = decoder.generate(z, max_length=7)
+    for row, ids in enumerate(generated.tolist()):
+        seen = [BOS]
+        for token in ids:
+            logits = decoder(z[row : row + 1], torch.tensor([[*seen, PAD]]))[0, -1]
+            logits[[PAD, BOS, MASK]] = -torch.inf
+            assert token == int(logits.argmax())
+            if token == EOS:
+                break
+            seen.append(token)
+
+
+def test_generation_ends_at_the_cap_and_pads_after_eos(decoder: torch.nn.Module) -> None:
+    z = torch.randn(64, Z, generator=torch.Generator().manual_seed(5)) * 3
+    ids = decoder.generate(z, max_length=5, greedy=False, generator=torch.Generator().manual_seed(0))
+    assert ids.shape == (64, 5)
+    ended = (ids == EOS).cumsum(1) - (ids == EOS).long() > 0
+    assert (ids[ended] == PAD).all()
+    assert not torch.isin(ids[~ended], torch.tensor([PAD, BOS, MASK])).any()
+
+
+def test_the_same_generator_gives_the_same_draws(decoder: torch.nn.Module, z: torch.Tensor) -> None:
+    draws = [
+        decoder.generate(z, max_length=9, greedy=False, generator=torch.Generator().manual_seed(7)) for _ in range(2)
+    ]
+    assert torch.equal(*draws)
+
+
+def test_token_dropout_acts_in_training_only(z: torch.Tensor) -> None:
+    decoder = build_decoder(DECODERS[0], VOCABULARY, Z)
+    decoder.train()
+    assert not torch.equal(decoder(z, BATCH.token_ids), decoder(z, BATCH.token_ids))
+    decoder.eval()
+    assert torch.equal(decoder(z, BATCH.token_ids), decoder(z, BATCH.token_ids))
+
+
+def test_top_p_draws_only_from_the_nucleus() -> None:
+    logits = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log().expand(2000, 4)
+    generator = torch.Generator().manual_seed(0)
+    assert set(draw_tokens(logits, 0.6, generator).tolist()) == {0, 1}
+    counts = torch.bincount(draw_tokens(logits, 1.0, generator), minlength=4) / 2000
+    torch.testing.assert_close(counts, torch.tensor([0.5, 0.3, 0.15, 0.05]), atol=0.04, rtol=0)

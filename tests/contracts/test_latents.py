@@ -1,0 +1,81 @@
+"""What every latent promises. A new one joins LATENTS and is covered."""
+
+import pytest
+import torch
+from torch.distributions import Normal, kl_divergence
+
+from molvae.config import GaussianLatentConfig
+from molvae.latents.gaussian import GaussianLatent, gaussian_kl, sample_posterior
+from molvae.model import build_latent
+
+LATENTS = [
+    GaussianLatentConfig(latent_dim=5),
+    GaussianLatentConfig(latent_dim=5, free_bits=0.5),
+    GaussianLatentConfig(latent_dim=5, min_rate=3.0),
+]
+H = torch.randn(16, 12, generator=torch.Generator().manual_seed(1)) * 3
+
+
+@pytest.fixture(params=LATENTS, ids=lambda c: f"{c.kind}-{c.free_bits}-{c.min_rate}")
+def latent(request: pytest.FixtureRequest) -> torch.nn.Module:
+    torch.manual_seed(0)
+    return build_latent(request.param, 12)
+
+
+def test_output_has_the_promised_shapes_and_is_finite(latent: torch.nn.Module) -> None:
+    out = latent(H)
+    assert out.z.shape == out.mean.shape == (16, latent.latent_dim)
+    assert out.regularizer.shape == ()
+    assert out.diagnostics["kl"].shape == (latent.latent_dim,)
+    assert torch.isfinite(out.z).all()
+    assert torch.isfinite(out.regularizer)
+
+
+def test_a_gradient_reaches_every_parameter(latent: torch.nn.Module) -> None:
+    out = latent(H)
+    (out.regularizer + out.z.square().sum()).backward()
+    for name, parameter in latent.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_z_is_drawn_in_training_and_deterministic_in_eval_mode(latent: torch.nn.Module) -> None:
+    assert not torch.equal(latent(H).z, latent(H).z)
+    draws = [latent(H, generator=torch.Generator().manual_seed(3)).z for _ in range(2)]
+    assert torch.equal(*draws)
+    latent.eval()
+    assert torch.equal(latent(H).z, latent(H).mean)
+
+
+def test_the_order_of_the_batch_changes_nothing(latent: torch.nn.Module) -> None:
+    latent.eval()
+    order = torch.randperm(16, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(latent(H).mean[order], latent(H[order]).mean)
+
+
+def test_kl_agrees_with_torch_distributions() -> None:
+    mean, logvar = torch.randn(6, 3), torch.randn(6, 3)
+    expected = kl_divergence(Normal(mean, (0.5 * logvar).exp()), Normal(0.0, 1.0))
+    torch.testing.assert_close(gaussian_kl(mean, logvar), expected)
+
+
+def test_posterior_samples_have_the_posterior_s_moments() -> None:
+    mean, logvar = torch.tensor([[2.0, -1.0]]), torch.tensor([[0.0, -2.0]])
+    z = sample_posterior(mean.expand(20_000, 2), logvar.expand(20_000, 2), generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(z.mean(0), mean[0], atol=0.03, rtol=0)
+    torch.testing.assert_close(z.std(0), (0.5 * logvar[0]).exp(), atol=0.03, rtol=0)
+
+
+def test_free_bits_are_a_floor_a_dimension_and_min_rate_one_for_the_vector() -> None:
+    quiet = torch.zeros(4, 12)
+    plain = GaussianLatent(12, latent_dim=5)
+    torch.nn.init.zeros_(plain.to_mean.bias)
+    torch.nn.init.zeros_(plain.to_logvar.bias)
+    assert float(plain(quiet).regularizer.detach()) == pytest.approx(0.0, abs=1e-6)
+    for kind, floor in (({"free_bits": 0.5}, 2.5), ({"min_rate": 3.0}, 3.0)):
+        latent = GaussianLatent(12, latent_dim=5, **kind)
+        latent.load_state_dict(plain.state_dict())
+        regularizer = latent(quiet).regularizer
+        assert float(regularizer.detach()) == pytest.approx(floor)
+        regularizer.backward()
+        assert float(latent.to_mean.bias.grad.abs().sum()) == 0.0

@@ -1,0 +1,185 @@
+"""Every command through click's runner: what it writes, where, and how it fails."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from molvae.chem.parse import parse_smiles
+from molvae.cli import COMMANDS, SUMMARIES, main
+from molvae.data.prepared import PreparedData
+
+
+def call(*arguments: object, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments], input=stdin)
+
+
+def fails(result: Result, message: str, code: int = 1) -> None:
+    assert result.exit_code == code, result.output
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+    assert result.stdout == ""
+
+
+def test_help_lists_every_command_without_importing_any() -> None:
+    result = call("--help")
+    assert result.exit_code == 0
+    assert list(COMMANDS) == list(SUMMARIES)
+    for name in COMMANDS:
+        assert name in result.stdout
+        assert call(name, "--help").exit_code == 0
+
+
+def test_from_a_table_to_a_model_to_molecules(table: Path, tmp_path: Path) -> None:
+    config = tmp_path / "e.yaml"
+    config.write_text(
+        f"data: {{inputs: [{table}], prepare: {{fragments: 30, split: column, n_jobs: 1}}}}\n"
+        "model: {encoder: {hidden_dim: 16}, latent: {latent_dim: 4}, decoder: {hidden_dim: 16}}\n"
+        "training: {max_steps: 2, batch_size: 4, precision: 32-true}\n"
+    )
+    out = tmp_path / "run"
+    result = call("train", "-c", config, "-o", out, "--set", "model.latent.latent_dim=6")
+    assert result.exit_code == 0, result.output
+    assert "active units" in result.stderr
+    assert json.loads((out / "model" / "config.json").read_text())["model"]["latent"]["latent_dim"] == 6
+    fails(call("train", "-c", config, "-o", out), "holds a run already")
+    again = call("train", "--resume", "-o", out, "--set", "training.max_steps=3")
+    assert again.exit_code == 0, again.output
+    sampled = call("sample", "-m", out, "-n", 12, "-o", tmp_path / "s.csv", "--grid", tmp_path / "s.svg", "--seed", 0)
+    assert sampled.exit_code == 0, sampled.output
+    assert "exact reconstruction" in sampled.stderr
+    frame = pd.read_csv(tmp_path / "s.csv")
+    assert list(frame.columns) == ["smiles", "qed", "logp", "sa"]
+    assert len(frame) == 12
+    assert "<svg" in (tmp_path / "s.svg").read_text()
+
+
+def test_prepare_accounts_for_rows_and_stats_repeats_it(tmp_path: Path) -> None:
+    result = call(
+        "data", "prepare", "-", "-o", tmp_path / "p", "--fragments", 0, "--jobs", 1, stdin="CCO a\nxx b\nOCC\n"
+    )
+    assert result.exit_code == 0, result.output
+    assert PreparedData.open(tmp_path / "p").meta["rows"]["rejected"] == {"unparsable": 1, "duplicate": 1}
+    stats = call("data", "stats", tmp_path / "p")
+    assert "rejected: duplicate" in stats.stdout
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "smi", "sdf", "parquet", "csv.gz"])
+def test_sample_writes_every_format_whole(run: Path, tmp_path: Path, ending: str) -> None:
+    from molvae.data.readers import read_molecules
+
+    path = tmp_path / f"s.{ending}"
+    result = call("sample", "-m", run, "-n", 7, "-o", path, "--seed", 1, "-q")
+    assert result.exit_code == 0, result.output
+    assert result.output == ""
+    rows = list(read_molecules(path))
+    assert len(rows) == 7
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_sample_draws_png_and_leaves_out_known_molecules(run: Path, tmp_path: Path) -> None:
+    known = tmp_path / "known.csv"
+    call("sample", "-m", run, "-n", 10, "-o", known, "--seed", 1, "-q")
+    result = call(
+        "sample", "-m", run, "-n", 5, "--novel-against", known, "--unique", "--seed", 1, "--grid", tmp_path / "g.png"
+    )
+    assert result.exit_code == 0, result.output
+    new = [line.split(",")[0] for line in result.stdout.splitlines()[1:]]
+    assert len(set(new)) == 5
+    assert not set(new) & set(pd.read_csv(known)["smiles"])
+    assert (tmp_path / "g.png").read_bytes().startswith(b"\x89PNG")
+    assert "known, left out" in result.stderr
+
+
+def test_encode_and_decode_work_on_files_and_pipes(run: Path, tmp_path: Path) -> None:
+    molecules = "CCO ethanol\nxx nothing\nc1ccccc1\n"
+    piped = call("encode", "-", "-m", run, "-q", stdin=molecules)
+    assert piped.exit_code == 0, piped.output
+    lines = piped.stdout.splitlines()
+    assert lines[0].startswith("row,name,smiles,reason,z0,z1")
+    assert lines[2].startswith("2,nothing,xx,unparsable,,")
+    back = call("decode", "-", "-m", run, "-q", stdin=piped.stdout)
+    assert len(back.stdout.splitlines()) == 4
+    assert call("encode", "-", "-m", run, "-o", tmp_path / "z.npy", "-q", stdin=molecules).exit_code == 0
+    assert np.load(tmp_path / "z.npy").shape == (3, 8)
+    from_npy = call("decode", tmp_path / "z.npy", "-m", run, "-q")
+    assert from_npy.stdout == back.stdout
+    assert call("encode", "-", "-m", run, "-o", tmp_path / "z.parquet", "-q", stdin=molecules).exit_code == 0
+    assert call("decode", tmp_path / "z.parquet", "-m", run, "-q").stdout == back.stdout
+
+
+def test_reconstruct_works_on_files_and_prepared_folders(run: Path, prepared: PreparedData, table: Path) -> None:
+    result = call("reconstruct", table, "-m", run)
+    assert result.exit_code == 0, result.output
+    assert len(result.stdout.splitlines()) == 21
+    assert "20 of 20 molecules usable" in result.stderr
+    of_split = call("reconstruct", prepared.path, "-m", run, "--split", "test")
+    assert len(of_split.stdout.splitlines()) == 5
+
+
+def test_interpolate_gives_a_path_and_a_picture(run: Path, tmp_path: Path) -> None:
+    result = call("interpolate", "CCO", "c1ccccc1", "-m", run, "--steps", 4, "--method", "spherical", "-q",
+                  "--grid", tmp_path / "path.svg")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert len(result.stdout.splitlines()) == 7
+    assert (tmp_path / "path.svg").is_file()
+
+
+@pytest.mark.parametrize("command", ["sample", "encode", "decode", "reconstruct"])
+def test_every_command_needs_a_model_that_is_there(command: str, tmp_path: Path) -> None:
+    arguments = [] if command == "sample" else [tmp_path / "x.csv"]
+    fails(call(command, *arguments, "-m", tmp_path / "none"), "is not a molvae checkpoint: no such directory")
+
+
+def test_bad_input_is_one_sentence_and_leaves_nothing(run: Path, checkpoint: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "empty.csv").write_text("")
+    (work / "columns.csv").write_text("a,b\n1,2\n")
+    (work / "odd.csv").write_text("smiles\nCCO\nCP\n")
+    (work / "locked.csv").write_text("smiles\nCCO\n")
+    (work / "e.yaml").write_text("data: {prepared: x}\ntraining: {max_steps: 1, batchsize: 3}\n")
+    before = sorted(p.name for p in work.iterdir())
+    out = work / "out"
+    fails(call("data", "prepare", work / "none.csv", "-o", out), "No such file")
+    fails(call("data", "prepare", work / "empty.csv", "-o", out), "holds no molecules")
+    fails(call("data", "prepare", work / "columns.csv", "-o", out), "has no column called smiles")
+    fails(
+        call("data", "prepare", work / "odd.csv", "-o", out, "--vocabulary", run / "model" / "vocabulary.json"),
+        "[P] (1×)",
+    )
+    fails(call("data", "prepare", work / "odd.csv", "-o", out, "--descriptors", "clogp"), "unknown descriptor 'clogp'")
+    fails(call("data", "download", "chembl", "-o", out), "unknown data set 'chembl'")
+    fails(call("train", "-c", work / "e.yaml", "-o", out), "unknown key 'training.batchsize'")
+    fails(call("train", "-c", work / "none.yaml", "-o", out), "cannot read the configuration")
+    fails(call("train", "-o", out), "give --config FILE", code=2)
+    fails(call("sample", "-m", run, "-o", work / "s.xyz"), "unknown ending")
+    fails(call("sample", "-m", run, "--grid", work / "s.pdf"), ".svg or .png")
+    fails(call("sample", "-m", run, "--temperature", -1), "temperature")
+    fails(call("interpolate", "xx", "CCO", "-m", run), "cannot encode 'xx'")
+    (checkpoint / "model.safetensors").write_bytes(b"123")
+    fails(call("sample", "-m", checkpoint, "-o", work / "s.csv"), "truncated or damaged")
+    assert sorted(p.name for p in work.iterdir()) == before
+    if os.geteuid() != 0:  # root reads everything
+        (work / "locked.csv").chmod(0)
+        fails(call("data", "prepare", work / "locked.csv", "-o", out), "Permission denied")
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    result = call("--debug", "sample", "-m", tmp_path / "none")
+    assert result.exit_code == 1
+    assert result.exception is not None
+    assert type(result.exception).__name__ == "CheckpointError"
+
+
+def test_grid_pictures_hold_molecules_that_parse() -> None:
+    from molvae.errors import InputFileError
+    from molvae.report.grid import draw_grid
+
+    assert parse_smiles("CCO") is not None
+    with pytest.raises(InputFileError, match="none of 1 molecules parses"):
+        draw_grid(["xx"], "x.svg")

@@ -1,0 +1,230 @@
+"""A whole run: data → training → checkpoint → molecules."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+import molvae
+from molvae.checkpoint import load_checkpoint, save_checkpoint
+from molvae.chem.parse import canonical_smiles, parse_smiles
+from molvae.config import ExperimentConfig
+from molvae.data.prepared import PreparedData
+from molvae.errors import CheckpointError, ConfigError, InputError
+from molvae.generator import MoleculeGenerator, interpolate_latents
+from molvae.training.fit import train
+
+
+def test_a_run_leaves_a_checkpoint_a_state_metrics_and_what_ran(run: Path) -> None:
+    assert sorted(p.name for p in (run / "model").iterdir()) == [
+        "config.json",
+        "diagnostics.json",
+        "model.safetensors",
+        "vocabulary.json",
+    ]
+    assert (run / "last" / "last.ckpt").is_file()
+    assert yaml.safe_load((run / "experiment.yaml").read_text())["training"]["max_steps"] == 6
+    assert "train/reconstruction" in (run / "metrics" / "metrics.csv").read_text()
+    diagnostics = json.loads((run / "model" / "diagnostics.json").read_text())
+    assert diagnostics["training"]["steps"] == 6
+    assert [row["step"] for row in diagnostics["training"]["history"]] == [3, 6, 6]
+    assert len(diagnostics["latent"]["kl_per_dimension"]) == 8
+
+
+def test_a_resumed_run_goes_on_with_the_molecules_it_had_not_seen(
+    run: Path, experiment: ExperimentConfig, prepared: PreparedData, tmp_path: Path
+) -> None:
+    half = experiment.model_copy(update={"training": experiment.training.model_copy(update={"max_steps": 3})})
+    train(half, prepared, tmp_path, device="cpu")
+    train(experiment, prepared, tmp_path, device="cpu", resume=True)
+    seen = [
+        json.loads((p / "model" / "diagnostics.json").read_text())["training"]["molecules"] for p in (run, tmp_path)
+    ]
+    assert seen[0] == seen[1]
+
+
+def test_resuming_without_a_state_is_one_sentence(
+    experiment: ExperimentConfig, prepared: PreparedData, tmp_path: Path
+) -> None:
+    with pytest.raises(CheckpointError, match="nothing to resume"):
+        train(experiment, prepared, tmp_path, resume=True)
+
+
+def test_early_stopping_ends_a_run_that_no_longer_improves(
+    experiment: ExperimentConfig, prepared: PreparedData, tmp_path: Path
+) -> None:
+    settings = experiment.training.model_copy(
+        update={"max_steps": 500, "patience": 2, "valid_every": 1, "learning_rate": 1e-12}
+    )
+    train(experiment.model_copy(update={"training": settings}), prepared, tmp_path, device="cpu")
+    steps = json.loads((tmp_path / "model" / "diagnostics.json").read_text())["training"]["steps"]
+    assert steps < 50
+
+
+def test_a_small_model_learns_its_molecules_by_heart(
+    experiment: ExperimentConfig, prepared: PreparedData, tmp_path: Path
+) -> None:
+    config = ExperimentConfig.model_validate(
+        {
+            "data": {"prepared": prepared.path},
+            "model": {
+                "encoder": {"token_dim": 32, "hidden_dim": 48},
+                "latent": {"latent_dim": 16},
+                "decoder": {"token_dim": 32, "hidden_dim": 96, "token_dropout": 0.1},
+            },
+            "training": {
+                "max_steps": 350,
+                "batch_size": 12,
+                "learning_rate": 0.005,
+                "warmup_steps": 10,
+                "valid_every": 350,
+                "precision": "32-true",
+                "beta": {"kind": "constant", "beta": 0.005},
+            },
+        }
+    )
+    train(config, prepared, tmp_path, device="cpu")
+    vae = molvae.load(str(tmp_path), device="cpu")
+    known = prepared.smiles(prepared.indices("train"))
+    frame = vae.reconstruct(known)
+    assert frame["exact"].mean() > 0.9
+    assert frame.loc[frame["exact"], "tanimoto"].eq(1.0).all()
+    path = vae.interpolate(known[0], known[1], steps=3)
+    assert path.loc[path["source"] == "decoded", "smiles"].iloc[[0, -1]].tolist() == known[:2]
+
+
+def test_sampling_gives_exactly_n_valid_molecules_and_the_same_for_the_same_seed(vae: MoleculeGenerator) -> None:
+    first, again, other = (vae.sample(30, seed=seed, batch_size=16) for seed in (1, 1, 2))
+    assert len(first) == 30
+    assert first == again
+    assert first != other
+    assert all(parse_smiles(s) is not None and canonical_smiles(s) == s for s in first)
+
+
+def test_unique_and_novel_draws_leave_out_what_they_should(vae: MoleculeGenerator) -> None:
+    known = set(vae.sample(20, seed=3))
+    drawn = vae.draw(20, unique=True, novel_against=known, seed=3)
+    assert len(set(drawn.smiles)) == 20
+    assert not set(drawn.smiles) & known
+    assert drawn.n_known >= 1
+    assert drawn.n_drawn >= 20 + drawn.n_known + drawn.n_repeated
+
+
+def test_encoding_keeps_rows_and_says_why_one_cannot_be_used(vae: MoleculeGenerator) -> None:
+    encoded = vae.encode_rows(["OCC", "xx", None, "[Na+].CCO", "CP"])
+    assert encoded.z.shape == (5, 8)
+    assert encoded.valid.tolist() == [True, False, False, True, False]
+    assert encoded.reasons == [None, "unparsable", "blank", None, "unknown_symbol [P]"]
+    np.testing.assert_allclose(encoded.z[0], encoded.z[3], atol=1e-6)
+    np.testing.assert_allclose(vae.encode(["CCO"] * 5, batch_size=2), np.repeat(encoded.z[:1], 5, 0), atol=1e-5)
+
+
+def test_decoding_passes_over_nan_rows_and_refuses_other_shapes(vae: MoleculeGenerator) -> None:
+    z = np.zeros((3, 8), np.float32)
+    z[1] = np.nan
+    decoded = vae.decode(z)
+    assert decoded[1] == ""
+    assert decoded[0] == decoded[2]
+    with pytest.raises(InputError, match=r"expected \(n, 8\)"):
+        vae.decode(np.zeros((3, 4)))
+
+
+def test_properties_come_in_their_own_units(vae: MoleculeGenerator) -> None:
+    frame = vae.properties(["CCO", "xx"])
+    assert "mw" in frame.columns
+    assert 20 < frame["mw"][0] < 400
+    assert frame.loc[1].isna().all()
+
+
+@pytest.mark.parametrize("method", ["linear", "spherical"])
+def test_a_path_starts_and_ends_at_its_molecules(vae: MoleculeGenerator, method: str) -> None:
+    path = vae.interpolate("OCC", "c1ccccc1", steps=5, method=method)
+    assert path["source"].tolist() == ["given", *["decoded"] * 5, "given"]
+    assert path["smiles"].iloc[[0, -1]].tolist() == ["CCO", "c1ccccc1"]
+    with pytest.raises(InputError, match="cannot encode 'xx'"):
+        vae.interpolate("xx", "CCO")
+
+
+def test_interpolated_latents_begin_and_end_where_they_should_and_spherical_ones_keep_their_length() -> None:
+    a, b = np.array([2.0, 0.0], np.float32), np.array([0.0, 2.0], np.float32)
+    t = np.linspace(0, 1, 5)
+    for method in ("linear", "spherical"):
+        path = interpolate_latents(a, b, t, method=method)
+        np.testing.assert_allclose(path[[0, -1]], [a, b], atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(path, axis=1), 2.0, atol=1e-6)
+    np.testing.assert_allclose(interpolate_latents(a, a, t, method="spherical"), np.repeat(a[None], 5, 0))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"temperature": 0.0}, "temperature"), ({"top_p": 1.5}, "top_p"), ({"n": 0}, "at least 1")],
+)
+def test_impossible_decoding_settings_are_refused(
+    vae: MoleculeGenerator, options: dict[str, float], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        vae.sample(**({"n": 5} | options))
+
+
+def test_saving_and_loading_gives_the_same_numbers_in_another_process(vae: MoleculeGenerator, run: Path) -> None:
+    program = (
+        "import molvae, sys; v = molvae.load(sys.argv[1], device='cpu'); "
+        "print(v.encode(['CCO']).tobytes().hex(), *v.sample(5, seed=1))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(run)], capture_output=True, text=True, check=True)
+    z, *smiles = done.stdout.split()
+    assert z == vae.encode(["CCO"]).tobytes().hex()
+    assert smiles == vae.sample(5, seed=1)
+
+
+def test_half_precision_on_disk_loads_as_single(checkpoint: Path, tmp_path: Path) -> None:
+    whole = load_checkpoint(checkpoint)
+    save_checkpoint(
+        tmp_path / "half", whole.model, config=whole.config, vocabulary=whole.vocabulary, max_length=20, half=True
+    )
+    half = load_checkpoint(tmp_path / "half")
+    sizes = [(path / "model.safetensors").stat().st_size for path in (tmp_path / "half", checkpoint)]
+    assert sizes[0] < 0.6 * sizes[1]
+    assert {p.dtype for p in half.model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("truncate", "truncated"),
+        ("no weights", "truncated or damaged"),
+        ("other format", "checkpoint format 99"),
+        ("unknown key", "unknown key 'latent.latent_dmi'"),
+        ("other vocabulary", "the model was trained with"),
+        ("other size", r"has shape .* expected"),
+        ("no json", "is damaged"),
+        ("no vocabulary", "cannot read the vocabulary"),
+    ],
+)
+def test_a_damaged_checkpoint_is_one_sentence(damage: str, message: str, checkpoint: Path) -> None:
+    weights, description = checkpoint / "model.safetensors", json.loads((checkpoint / "config.json").read_text())
+    match damage:
+        case "truncate":
+            weights.write_bytes(weights.read_bytes()[:1000])
+        case "no weights":
+            weights.unlink()
+        case "other format":
+            description["format_version"] = 99
+        case "unknown key":
+            description["model"]["latent"]["latent_dmi"] = 3
+        case "other vocabulary":
+            description["vocabulary_size"] += 1
+        case "other size":
+            description["model"]["latent"]["latent_dim"] = 9
+        case "no vocabulary":
+            (checkpoint / "vocabulary.json").unlink()
+    text = json.dumps(description)
+    (checkpoint / "config.json").write_text(text[:50] if damage == "no json" else text)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_checkpoint(checkpoint)
+    assert "\n" not in str(caught.value).strip()

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+from rdkit import Chem
+from rdkit.Chem import QED, Descriptors
+
+from molvae.chem.descriptors import DESCRIPTOR_SETS, DESCRIPTORS, descriptor_names, descriptors
+from molvae.chem.notation import notation
+from molvae.chem.parse import canonical_smiles, parse_smiles
+from molvae.chem.similarity import tanimoto
+from molvae.chem.standardise import Standardiser
+from molvae.errors import ConfigError, InputError
+
+ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
+
+
+@pytest.mark.parametrize("text", ["", "xx", "c1ccccc", "[*", "C(C)(C)(C)(C)C"])
+def test_text_that_is_no_molecule_parses_to_none_without_noise(text: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert parse_smiles(text) is None
+    assert canonical_smiles(text) is None
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["selfies", "smiles"])
+def test_every_notation_writes_and_reads_each_molecule(name: str, molecules: tuple[str, ...]) -> None:
+    line = notation(name)
+    for smiles in molecules:
+        canonical = canonical_smiles(smiles)
+        assert canonical is not None
+        assert line.to_smiles(line.to_symbols(canonical)) == canonical
+
+
+def test_any_sequence_of_selfies_symbols_is_a_molecule() -> None:
+    symbols = ["[Ring1]", "[C]", "[=Branch1]", "[N]", "[#C]", "[Branch2]", "[O]", "[F]", "[S]"]
+    rng = np.random.default_rng(0)
+    line = notation("selfies")
+    for _ in range(50):
+        smiles = line.to_smiles(["[C]", *rng.choice(symbols, size=12)])
+        assert parse_smiles(smiles) is not None
+
+
+def test_smiles_symbols_that_spell_no_molecule_give_nothing() -> None:
+    assert notation("smiles").to_smiles(["C", "(", "C"]) == ""
+
+
+def test_hypervalent_molecules_are_refused_with_their_smiles_in_the_message() -> None:
+    with pytest.raises(InputError, match="cannot be written as SELFIES"):
+        notation("selfies").to_symbols("FI(F)(F)(F)(F)(F)F")
+
+
+def test_an_unknown_notation_lists_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="expected one of: selfies, smiles"):
+        notation("inchi")
+
+
+def test_descriptors_agree_with_rdkit_alone_and_together() -> None:
+    mol = Chem.MolFromSmiles(ASPIRIN)
+    wide = dict(zip(DESCRIPTOR_SETS["wide"], descriptors(mol, DESCRIPTOR_SETS["wide"]), strict=True))
+    assert wide["mw"] == pytest.approx(Descriptors.MolWt(mol))
+    assert wide["logp"] == pytest.approx(Descriptors.MolLogP(mol))
+    assert wide["tpsa"] == pytest.approx(Descriptors.TPSA(mol))
+    assert wide["qed"] == pytest.approx(QED.qed(mol))
+    for name, function in DESCRIPTORS.items():
+        assert wide[name] == pytest.approx(function(mol), abs=1e-5), name
+
+
+def test_sa_of_aspirin_is_the_published_kind_of_easy() -> None:
+    assert descriptors(Chem.MolFromSmiles(ASPIRIN), ["sa"])[0] == pytest.approx(1.58, abs=0.02)
+
+
+def test_descriptor_sets_expand_once_and_unknown_names_are_refused() -> None:
+    assert descriptor_names(["logp", "basic"]) == DESCRIPTOR_SETS["basic"]
+    with pytest.raises(ConfigError, match="unknown descriptor 'clogp'"):
+        descriptor_names(["clogp"])
+
+
+@pytest.mark.parametrize(
+    ("smiles", "options", "expected"),
+    [
+        ("CC(=O)[O-].[Na+]", {}, "CC(=O)[O-]"),
+        ("CC(=O)[O-].[Na+]", {"neutralise": True}, "CC(=O)O"),
+        ("C[N+](C)(C)C", {"neutralise": True}, "C[N+](C)(C)C"),
+        ("[13CH4]", {"strip_isotopes": True}, "C"),
+        ("OCC", {}, "CCO"),
+    ],
+)
+def test_standardising(smiles: str, options: dict[str, bool], expected: str) -> None:
+    assert Standardiser(**options).apply(smiles).smiles == expected
+
+
+@pytest.mark.parametrize(
+    ("smiles", "options", "reason"),
+    [
+        ("xx", {}, "unparsable"),
+        ("CC.O", {"largest_fragment": False}, "several_fragments"),
+        ("[Fe]", {}, "element"),
+        ("*CC", {}, "element"),
+        ("C", {"min_atoms": 2}, "too_small"),
+        ("CCCC", {"max_atoms": 3}, "too_large"),
+    ],
+)
+def test_a_molecule_that_cannot_be_used_says_why(smiles: str, options: dict[str, bool], reason: str) -> None:
+    result = Standardiser(**options).apply(smiles)
+    assert (result.smiles, result.reason) == (None, reason)
+
+
+def test_tanimoto_is_one_for_the_same_molecule_and_nan_for_none() -> None:
+    assert tanimoto("CCO", "OCC") == 1.0
+    assert 0 < tanimoto("CCO", "CCN") < 1
+    assert np.isnan(tanimoto("CCO", ""))

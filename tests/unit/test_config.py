@@ -1,0 +1,75 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from molvae.config import ExperimentConfig, dump_config, load_experiment, parse_duration
+from molvae.errors import ConfigError
+
+MINIMAL = "data: {prepared: x}\ntraining: {max_steps: 10}\n"
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "e.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("00:08:00", 480), ("08:00", 480), ("90", 90), (90, 90), ("30:00:00", 108_000)]
+)
+def test_durations(text: str | int, seconds: int) -> None:
+    assert parse_duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "x", "0", "00:00:00", "1:2:3:4", "-5"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a duration"):
+        parse_duration(text)
+
+
+def test_an_unquoted_clock_in_yaml_means_the_same(tmp_path: Path) -> None:
+    config = load_experiment(write(tmp_path, "data: {prepared: x}\ntraining: {max_time: 0:08:00}\n"))
+    assert config.training.max_time == timedelta(minutes=8)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+def test_every_committed_config_loads_and_survives_being_written(path: Path) -> None:
+    config = load_experiment(path)
+    assert ExperimentConfig.model_validate(yaml.safe_load(dump_config(config))) == config
+
+
+def test_overrides_reach_any_depth(tmp_path: Path) -> None:
+    config = load_experiment(
+        write(tmp_path, MINIMAL), ["model.latent.latent_dim=7", "training.beta={kind: constant, beta: 2}"]
+    )
+    assert config.model.latent.latent_dim == 7
+    assert config.training.beta.kind == "constant"
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "message"),
+    [
+        (MINIMAL, ["model.latent.latent_dmi=7"], r"unknown key 'model\.latent\.latent_dmi'; expected one of: kind"),
+        (MINIMAL, ["training.beta.kind=linaer"], "linaer"),
+        (MINIMAL, ["latent_dim"], "expected KEY=VALUE"),
+        (MINIMAL, ["data.prepared.x=1"], "is a value, not a section"),
+        (MINIMAL, ["training.batch_size=0"], r"training\.batch_size: .* \(got 0\)"),
+        ("data: {prepared: x}\ntraining: {}\n", [], "max_time, max_steps and max_epochs"),
+        ("data: {}\ntraining: {max_steps: 1}\n", [], "prepared"),
+        ("training: {max_steps: 1}\n", [], "missing key 'data'"),
+        ("a: [", [], "is not valid YAML"),
+        ("", [], "holds no settings"),
+    ],
+)
+def test_a_bad_configuration_is_one_sentence(text: str, overrides: list[str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_experiment(write(tmp_path, text), overrides)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_configuration_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load_experiment(tmp_path / "none.yaml")
