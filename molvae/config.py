@@ -160,7 +160,7 @@ class TrainingConfig(Section):
     """How the model is trained. At least one of max_time, max_steps and max_epochs ends it."""
 
     batch_size: Positive = 256
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    learning_rate: Annotated[float, Field(gt=0)] = 4e-3
     final_learning_rate: Annotated[float, Field(ge=0, le=1)] = 0.02
     """Share of the learning rate left at the end of the cosine."""
     warmup_steps: Annotated[int, Field(ge=0)] = 200

@@ -89,6 +89,24 @@ def prepare(
 
 @data.command()
 @click.argument("folder", metavar="PREPARED")
+@click.option("-o", "--output", required=True, metavar="DIR", help="The prepared folder to write.")
+@click.option(
+    "--fragments", type=click.IntRange(0), required=True, help="Size of the new vocabulary; 0: plain symbols."
+)
+@click.option("--overwrite", is_flag=True, help="Replace the folder if it exists.")
+@quiet_option
+def refragment(folder: str, output: str, fragments: int, overwrite: bool, quiet: bool) -> None:
+    """The same molecules under a vocabulary of another size, without reading and describing them again."""
+    from molvae.data.prepare import refragment as refragment_folder
+    from molvae.data.prepared import PreparedData
+
+    data = PreparedData.open(folder)
+    progress = progress_for(quiet)
+    show_prepared(refragment_folder(data, output, fragments=fragments, overwrite=overwrite, progress=progress), quiet)
+
+
+@data.command()
+@click.argument("folder", metavar="PREPARED")
 def stats(folder: str) -> None:
     """What a prepared folder holds: rows, splits, tokens, properties."""
     from molvae.data.prepared import PreparedData

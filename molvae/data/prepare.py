@@ -69,10 +69,41 @@ def prepare(
             reasons = ", ".join(f"{reason} {n}" for reason, n in writer.rejected.most_common())
             raise InputError(f"no molecule left of {writer.read} rows read ({reasons or 'none found'})")
         final = _final_vocabulary(writer, config, vocabulary)
-        lengths = _write_tokens(writer, final, progress)
-        final.save(folder / "vocabulary.json")
+        lengths = _write_tokens(folder, _molecules(writer, np.arange(writer.kept)), writer.kept, final, progress)
+        np.save(folder / "splits.npy", writer.raw("splits"))
+        np.save(folder / "properties.npy", writer.raw("properties").reshape(writer.kept, len(names)))
         write_json(folder / "meta.json", _meta(inputs, writer, config, final, lengths))
         shutil.rmtree(writer.work)
+    return PreparedData.open(out)
+
+
+def refragment(
+    data: PreparedData, out: str | Path, *, fragments: int, overwrite: bool = False, progress: Progress = SILENT
+) -> PreparedData:
+    """The same molecules, splits and properties under a vocabulary of another size, without reading them again.
+
+    Args:
+        data: a prepared folder.
+        out: the folder to write; complete or not there at all.
+        fragments: size of the new vocabulary; 0 gives plain symbols.
+        overwrite: replace an existing folder.
+        progress: reports molecules tokenised.
+
+    Raises:
+        InputFileError: for an existing `out`.
+    """
+    with atomic_folder(out, overwrite=overwrite) as folder:
+        train = data.indices("train") if "train" in data.split_names else np.arange(len(data))
+        vocabulary = Vocabulary.of_symbols(data.vocabulary.symbol_ids, notation=data.vocabulary.notation)
+        if fragments:
+            sample = train[:: _merge_stride(len(train))]
+            vocabulary = vocabulary.learn_merges(_symbols(data, sample), n_fragments=fragments)
+        lengths = _write_tokens(folder, _symbols(data, np.arange(len(data))), len(data), vocabulary, progress)
+        for name in ("splits.npy", "properties.npy", "smiles.parquet", "rejected.csv"):
+            shutil.copyfile(data.path / name, folder / name)
+        tokens = _token_counts(vocabulary, lengths, data.meta["tokens"]["max_symbols"])
+        options = data.meta["options"] | {"fragments": fragments}
+        write_json(folder / "meta.json", data.meta | {"tokens": tokens, "options": options})
     return PreparedData.open(out)
 
 
@@ -261,8 +292,17 @@ def _final_vocabulary(writer: _FolderWriter, config: PrepareConfig, given: Vocab
         return vocabulary
     code = list(writer.splits).index("train") if "train" in writer.splits else None
     train = np.flatnonzero(writer.raw("splits") == code) if code is not None else np.arange(writer.kept)
-    stride = max(1, -(-len(train) // MERGE_SAMPLE))
-    return vocabulary.learn_merges(_molecules(writer, train[::stride]), n_fragments=config.fragments)
+    sample = train[:: _merge_stride(len(train))]
+    return vocabulary.learn_merges(_molecules(writer, sample), n_fragments=config.fragments)
+
+
+def _merge_stride(n: int) -> int:
+    return max(1, -(-n // MERGE_SAMPLE))
+
+
+def _symbols(data: PreparedData, indices: np.ndarray) -> Iterator[list[str]]:
+    for i in indices:
+        yield data.vocabulary.decode(data.tokens[data.offsets[i] : data.offsets[i + 1]].tolist())
 
 
 def _molecules(writer: _FolderWriter, indices: np.ndarray) -> Iterator[list[str]]:
@@ -273,27 +313,36 @@ def _molecules(writer: _FolderWriter, indices: np.ndarray) -> Iterator[list[str]
         yield [names[j] for j in symbols[start : int(ends[i])].tolist()]
 
 
-def _write_tokens(writer: _FolderWriter, vocabulary: Vocabulary, progress: Progress) -> np.ndarray:
-    """Write the folder's arrays; gives each molecule's number of tokens."""
+def _write_tokens(
+    folder: Path, molecules: Iterable[list[str]], n: int, vocabulary: Vocabulary, progress: Progress
+) -> np.ndarray:
+    """Write vocabulary, tokens and offsets of `n` molecules; gives each molecule's number of tokens."""
     dtype = np.uint16 if len(vocabulary) <= np.iinfo(np.uint16).max else np.uint32
-    lengths = np.empty(writer.kept, np.int64)
+    lengths = np.empty(n, np.int64)
+    flat = folder / "tokens.raw"
     done = 0
-    with (
-        progress.stage("Merging fragments", total=writer.kept) as stage,
-        (writer.work / "tokens").open("wb") as file,
-    ):
-        for batch in _batched(_molecules(writer, np.arange(writer.kept)), 20_000):
+    with progress.stage("Merging fragments", total=n) as stage, flat.open("wb") as file:
+        for batch in _batched(molecules, 20_000):
             encoded = vocabulary.encode_many(batch)
             file.write(np.concatenate([np.asarray(e, dtype=dtype) for e in encoded]).tobytes())
             lengths[done : done + len(batch)] = [len(e) for e in encoded]
             done += len(batch)
             stage.advance(len(batch))
-    tokens = np.memmap(writer.work / "tokens", dtype=dtype, mode="r")
-    np.save(writer.folder / "tokens.npy", tokens)
-    np.save(writer.folder / "offsets.npy", np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
-    np.save(writer.folder / "splits.npy", writer.raw("splits"))
-    np.save(writer.folder / "properties.npy", writer.raw("properties").reshape(writer.kept, len(writer.names)))
+    np.save(folder / "tokens.npy", np.memmap(flat, dtype=dtype, mode="r"))
+    flat.unlink()
+    np.save(folder / "offsets.npy", np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+    vocabulary.save(folder / "vocabulary.json")
     return lengths
+
+
+def _token_counts(vocabulary: Vocabulary, lengths: np.ndarray, max_symbols: int) -> dict[str, Any]:
+    return {
+        "vocabulary": len(vocabulary),
+        "total": int(lengths.sum()),
+        "mean_length": float(lengths.mean()),
+        "max_length": int(lengths.max()),
+        "max_symbols": max_symbols,
+    }
 
 
 def _meta(
@@ -311,13 +360,7 @@ def _meta(
         "rows": {"read": writer.read, "kept": writer.kept, "rejected": dict(writer.rejected.most_common())},
         "splits": writer.splits,
         "notation": {"name": vocabulary.notation, "selfies": version("selfies"), "constraints": "default"},
-        "tokens": {
-            "vocabulary": len(vocabulary),
-            "total": int(lengths.sum()),
-            "mean_length": float(lengths.mean()),
-            "max_length": int(lengths.max()),
-            "max_symbols": int(writer.raw("n_symbols").max()),
-        },
+        "tokens": _token_counts(vocabulary, lengths, int(writer.raw("n_symbols").max())),
         "properties": {
             "names": list(writer.names),
             "mean": mean,

@@ -10,7 +10,7 @@ import pytest
 
 from molvae.chem.parse import canonical_smiles
 from molvae.config import PrepareConfig
-from molvae.data.prepare import prepare
+from molvae.data.prepare import prepare, refragment
 from molvae.data.prepared import PreparedData
 from molvae.data.splits import hash_split
 from molvae.data.vocabulary import Vocabulary
@@ -114,6 +114,19 @@ def test_no_usable_molecule_is_an_error_and_leaves_nothing(tmp_path: Path) -> No
     with pytest.raises(InputError, match="no molecule left of 2 rows read"):
         prepare([write(tmp_path / "a.csv", "xx", "yy")], tmp_path / "out", config=PrepareConfig(n_jobs=1))
     assert not (tmp_path / "out").exists()
+
+
+def test_refragmenting_gives_what_preparing_with_that_size_would(
+    table: Path, prepared: PreparedData, tmp_path: Path
+) -> None:
+    for fragments in (0, 30):
+        config = PrepareConfig.model_validate(prepared.meta["options"] | {"fragments": fragments})
+        expected = prepare([table], tmp_path / f"prepared{fragments}", config=config)
+        found = refragment(prepared, tmp_path / f"refragmented{fragments}", fragments=fragments)
+        assert found.vocabulary == expected.vocabulary
+        assert found.meta == expected.meta
+        for name in ("tokens", "offsets", "splits", "properties"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 
 def test_an_existing_folder_is_not_overwritten_unasked(prepared: PreparedData, table: Path) -> None:

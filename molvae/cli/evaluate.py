@@ -1,0 +1,179 @@
+"""`molvae evaluate`."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from molvae.cli.options import console, progress_for, quiet_option
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from molvae.scoring.suite import MetricTable
+
+REFERENCE_FOLDER = "data/moses"  # where `molvae data download moses` writes
+FILES = {"test": "test.csv.gz", "test_scaffolds": "test_scaffolds.csv.gz", "train": "train.csv.gz"}
+ENDINGS = (".json", ".csv")
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")
+@click.option(
+    "--references",
+    metavar="DIR",
+    help=f"Folder of test, test_scaffolds and train.  [default: {REFERENCE_FOLDER}, unless a file is given]",
+)
+@click.option("--test", metavar="FILE", help="Reference molecules.")
+@click.option("--test-scaffolds", metavar="FILE", help="Reference molecules of scaffolds not trained on.")
+@click.option("--train", metavar="FILE", help="Training molecules, for Novelty.")
+@click.option("-o", "--output", metavar="FILE", help=".json or .csv; - is JSON on stdout.  [default: a table]")
+@click.option("--plot", metavar="FILE", help="Draw the properties beside the reference, as .png, .svg or .pdf.")
+@click.option("--fcd/--no-fcd", default=None, help="Fréchet ChemNet distance.  [default: if it is installed]")
+@click.option("--cache", metavar="DIR", help="Where statistics of references are kept.  [default: the user's cache]")
+@click.option("--no-cache", is_flag=True, help="Neither read nor write that cache.")
+@click.option("--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes; -1: one a core.")
+@click.option("--device", default="auto", show_default=True, help="For ChemNet: auto, cpu, cuda or cuda:N.")
+@quiet_option
+def evaluate(
+    inputs: tuple[str, ...],
+    smiles_column: str | None,
+    references: str | None,
+    test: str | None,
+    test_scaffolds: str | None,
+    train: str | None,
+    output: str | None,
+    plot: str | None,
+    fcd: bool | None,
+    cache: str | None,
+    no_cache: bool,
+    n_jobs: int,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Published metrics (MOSES, GuacaMol) of generated molecules, from any generator.
+
+    INPUT is a file of SMILES as they were generated, invalid ones and duplicates included; several files, for example
+    one a seed, stand side by side with their mean. Statistics of the references are computed once and cached.
+    """
+    from molvae.errors import InputFileError
+    from molvae.report.distributions import check_plot, plot_distributions
+    from molvae.scoring.fcd import fcd_available, require_fcd
+    from molvae.scoring.molecules import PROPERTIES, describe_molecules
+    from molvae.scoring.reference import known_molecules, reference_statistics
+    from molvae.scoring.suite import compare, evaluate_described
+
+    if output not in (None, "-") and Path(output).suffix.lower() not in ENDINGS:
+        raise InputFileError(f"cannot write {output}; expected an ending of {' or '.join(ENDINGS)}")
+    if plot:
+        check_plot(plot)
+    if fcd:
+        require_fcd()
+    with_fcd = fcd_available() if fcd is None else fcd
+    paths = _reference_paths(references, test=test, test_scaffolds=test_scaffolds, train=train)
+    if plot and "test" not in paths:
+        raise click.UsageError("--plot draws beside the reference: give --test FILE or --references DIR")
+    progress = progress_for(quiet)
+    cache_folder = None if no_cache else Path(cache) if cache else _user_cache()
+    chosen = None if device == "auto" else device
+
+    # A checkpoint as input goes here: one list of drawn SMILES a seed, under its own label.
+    lists = {label: _read(path, smiles_column) for label, path in _labels(inputs).items()}
+
+    statistics = {
+        name: reference_statistics(
+            [s for s in _read(paths[name], None) if s],
+            name=label,
+            fcd=with_fcd,
+            cache=cache_folder,
+            n_jobs=n_jobs,
+            device=chosen,
+            progress=progress,
+        )
+        for name, label in (("test", "Test"), ("test_scaffolds", "TestSF"))
+        if name in paths
+    }
+    known = None
+    if "train" in paths:
+        training = [s for s in _read(paths["train"], None) if s]
+        known = known_molecules(training, cache=cache_folder, n_jobs=n_jobs, progress=progress)
+    described = {label: describe_molecules(smiles, n_jobs=n_jobs, progress=progress) for label, smiles in lists.items()}
+    tables = {
+        label: evaluate_described(molecules, **statistics, known=known, n_jobs=n_jobs, device=chosen, progress=progress)
+        for label, molecules in described.items()
+    }
+    if plot:
+        values = {label: dict(zip(PROPERTIES, m.properties.T, strict=True)) for label, m in described.items()}
+        reference = dict(zip(PROPERTIES, statistics["test"].properties.T, strict=True))
+        plot_distributions(values, reference, plot, reference_name="Test")
+    _show(tables, compare(tables), output, quiet)
+
+
+def _read(path: str, smiles_column: str | None) -> list[str | None]:
+    from molvae.data.readers import read_molecules
+
+    return [row.smiles for row in read_molecules(path, smiles_column=smiles_column)]
+
+
+def _labels(inputs: Sequence[str]) -> dict[str, str]:
+    """A short name for each input: the file's name when they differ, else the whole path."""
+    names = [Path(path).name for path in inputs]
+    labels = names if len(set(names)) == len(names) else list(inputs)
+    if len(set(labels)) < len(labels):
+        raise click.UsageError("the same INPUT is given twice")
+    return dict(zip(labels, inputs, strict=True))
+
+
+def _reference_paths(references: str | None, **given: str | None) -> dict[str, str]:
+    """The files to compare with: those given, and those of the folder for the others."""
+    from molvae.errors import InputFileError
+
+    paths = {name: path for name, path in given.items() if path is not None}
+    if paths and references is None:
+        return paths
+    folder = Path(references or REFERENCE_FOLDER)
+    found = {name: str(folder / file) for name, file in FILES.items() if (folder / file).is_file()}
+    if not found:
+        raise InputFileError(
+            f"{folder} holds none of {', '.join(FILES.values())}; run `molvae data download moses`, or name reference "
+            "molecules with --test FILE"
+        )
+    return found | paths
+
+
+def _user_cache() -> Path:
+    return Path(click.get_app_dir("molvae")) / "references"
+
+
+def _show(tables: "Mapping[str, MetricTable]", frame: "pd.DataFrame", output: str | None, quiet: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from molvae.data.files import atomic_path
+
+    screen = Console(highlight=False) if output is None else console(quiet)
+    shown = Table(*frame.columns)
+    for column in shown.columns[1:]:
+        column.justify = "right"
+    for name, *values in frame.itertuples(index=False):
+        shown.add_row(name, *("–" if value != value else f"{value:.4f}" for value in values))
+    screen.print(shown)
+    for label, table in tables.items():
+        for note in table.notes:
+            console(quiet).print(f"{label}: {note}")
+    if output is None:
+        return
+    text = frame.to_csv(index=False, lineterminator="\n") if output.lower().endswith(".csv") else _json(tables)
+    if output == "-":
+        click.echo(text, nl=False)
+        return
+    with atomic_path(output) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _json(tables: "Mapping[str, MetricTable]") -> str:
+    import json
+
+    return json.dumps({label: json.loads(table.to_json()) for label, table in tables.items()}, indent=2) + "\n"
