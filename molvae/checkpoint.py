@@ -132,6 +132,36 @@ def load_checkpoint(path: str | Path, *, device: torch.device | str = "cpu") -> 
     )
 
 
+def start_from(model: MolVAE, vocabulary: Vocabulary, path: str | Path) -> None:
+    """Give a new model the weights of a trained one, for fine-tuning.
+
+    The new vocabulary may have more tokens at its end (`unknown: extend`): their embeddings and logits start untrained.
+    Heads of other properties start untrained as well.
+
+    Raises:
+        CheckpointError: when the parts have other sizes, or the vocabulary is no extension of the checkpoint's.
+    """
+    old = load_checkpoint(path)
+    n = len(old.vocabulary.tokens)
+    if vocabulary.tokens[:n] != old.vocabulary.tokens or vocabulary.merges != old.vocabulary.merges:
+        raise CheckpointError(
+            f"the data were prepared with another vocabulary than {path}; prepare them with "
+            f"`--vocabulary {Path(path) / 'vocabulary.json'} --unknown extend`"
+        )
+    added = len(vocabulary) - len(old.vocabulary)
+    state = model.state_dict()  # shares memory with the model
+    for name, tensor in old.model.state_dict().items():
+        if name.startswith("heads.") and model.heads.names != old.model.heads.names:
+            continue
+        target = state.get(name)
+        if target is None or target.shape[1:] != tensor.shape[1:] or len(target) - len(tensor) not in (0, added):
+            found = "missing" if target is None else f"of shape {tuple(target.shape)}"
+            raise CheckpointError(
+                f"{path} does not fit the configured model: {name} is {found}; expected shape {tuple(tensor.shape)}"
+            )
+        target[: len(tensor)] = tensor
+
+
 def load_weights(model: MolVAE, path: str | Path) -> None:
     """Load safetensors strictly.
 

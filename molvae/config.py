@@ -169,6 +169,8 @@ class TrainingConfig(Section):
     property_weight: Annotated[float, Field(ge=0)] = 1.0
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0
     accumulate: Positive = 1
+    init_from: Path | None = None
+    """A checkpoint to start from (fine-tuning); the data must be prepared with its vocabulary."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
     max_time: timedelta | None = None
     max_steps: Positive | None = None

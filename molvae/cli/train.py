@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.option("--data", "data_path", metavar="PREPARED", help="Train on this prepared folder instead.")
 @click.option("--max-time", metavar="HH:MM:SS", help="Time budget; learning rate and KL schedule follow it.")
 @click.option("--precision", type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]), help="Of the arithmetic.")
+@click.option("--init-from", metavar="PATH", help="Fine-tune this checkpoint; prepare the data with its vocabulary.")
 @click.option("--resume", is_flag=True, help="Go on with the interrupted run in DIR, with the settings it had.")
 @click.option("--overwrite", is_flag=True, help="Start again although DIR holds a run.")
 @device_option
@@ -33,6 +34,7 @@ def train(
     data_path: str | None,
     max_time: str | None,
     precision: str | None,
+    init_from: str | None,
     resume: bool,
     overwrite: bool,
     device: str,
@@ -52,6 +54,7 @@ def train(
     given = [f"data.prepared={data_path}"] if data_path else []
     given += [f"training.max_time='{max_time}'"] if max_time else []
     given += [f"training.precision={precision}"] if precision else []
+    given += [f"training.init_from={init_from}"] if init_from else []
     config = load_experiment(config_path, [*overrides, *given])
 
     from molvae.training.fit import resolve_accelerator

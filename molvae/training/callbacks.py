@@ -113,10 +113,11 @@ class SaveLast(pl.Callback):
     def __init__(self, path: Path, *, every: int) -> None:
         self.path = path
         self.every = every
+        self._saved_at = 0
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        """Save when it is time."""
-        if trainer.global_step and trainer.global_step % self.every == 0:
+        """Save when it is time; with accumulation several batches share one step."""
+        if trainer.global_step % self.every == 0 and trainer.global_step != self._saved_at:
             self.save(trainer)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
@@ -129,6 +130,7 @@ class SaveLast(pl.Callback):
         temporary = self.path.with_suffix(".part")
         trainer.save_checkpoint(temporary)
         os.replace(temporary, self.path)
+        self._saved_at = trainer.global_step
 
 
 class TrainingProgress(pl.Callback):

@@ -14,7 +14,7 @@ from pytorch_lightning.loggers import CSVLogger
 from rich.console import Console
 from torch.utils.data import DataLoader
 
-from molvae.checkpoint import length_cap, save_checkpoint
+from molvae.checkpoint import length_cap, save_checkpoint, start_from
 from molvae.config import ExperimentConfig, dump_config
 from molvae.data.batches import TokenBatches, ordered_batches
 from molvae.data.prepared import PreparedData
@@ -78,6 +78,8 @@ def train(
         property_mean=statistics.mean,
         property_std=statistics.std,
     )
+    if settings.init_from is not None and not resume:
+        start_from(model, data.vocabulary, settings.init_from)
     max_length = length_cap(int(data.meta["tokens"]["max_length"]))
     stream = TokenBatches(
         data, train_indices, batch_size=settings.batch_size, property_index=property_index, seed=settings.seed

@@ -13,7 +13,8 @@ import yaml
 import molvae
 from molvae.checkpoint import load_checkpoint, save_checkpoint
 from molvae.chem.parse import canonical_smiles, parse_smiles
-from molvae.config import ExperimentConfig
+from molvae.config import ExperimentConfig, PrepareConfig
+from molvae.data.prepare import prepare
 from molvae.data.prepared import PreparedData
 from molvae.errors import CheckpointError, ConfigError, InputError
 from molvae.generator import MoleculeGenerator, interpolate_latents
@@ -46,6 +47,34 @@ def test_a_resumed_run_goes_on_with_the_molecules_it_had_not_seen(
         json.loads((p / "model" / "diagnostics.json").read_text())["training"]["molecules"] for p in (run, tmp_path)
     ]
     assert seen[0] == seen[1]
+
+
+def test_fine_tuning_starts_from_the_trained_weights_and_adds_embeddings(
+    run: Path, experiment: ExperimentConfig, tmp_path: Path
+) -> None:
+    old = load_checkpoint(run / "model")
+    (tmp_path / "new.csv").write_text("smiles\nCCO\nCP\nCCCP\nCCBr\n")
+    options = PrepareConfig(unknown="extend", valid_fraction=0, test_fraction=0, n_jobs=1, descriptors=("logp",))
+    data = prepare([tmp_path / "new.csv"], tmp_path / "data", config=options, vocabulary=old.vocabulary)
+    settings = experiment.training.model_copy(
+        update={"init_from": run / "model", "max_steps": 1, "learning_rate": 1e-9}
+    )
+    train(experiment.model_copy(update={"training": settings}), data, tmp_path / "tuned", device="cpu")
+    new = load_checkpoint(tmp_path / "tuned" / "model")
+    assert len(new.vocabulary) == len(old.vocabulary) + 2
+    before, after = old.model.decoder.to_logits.weight, new.model.decoder.to_logits.weight
+    torch.testing.assert_close(after[: len(before)], before, atol=1e-6, rtol=0)
+    assert molvae.load(str(tmp_path / "tuned"), device="cpu").encode_rows(["CP"]).valid.all()
+
+
+def test_fine_tuning_on_another_vocabulary_says_how_to_prepare(
+    run: Path, experiment: ExperimentConfig, tmp_path: Path
+) -> None:
+    (tmp_path / "new.csv").write_text("smiles\nCCO\nCP\n")
+    data = prepare([tmp_path / "new.csv"], tmp_path / "data", config=PrepareConfig(n_jobs=1))
+    settings = experiment.training.model_copy(update={"init_from": run / "model"})
+    with pytest.raises(CheckpointError, match="--unknown extend"):
+        train(experiment.model_copy(update={"training": settings}), data, tmp_path / "tuned", device="cpu")
 
 
 def test_resuming_without_a_state_is_one_sentence(
