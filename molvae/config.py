@@ -45,6 +45,8 @@ class PrepareConfig(Section):
     valid_fraction: Fraction = 0.05
     test_fraction: Fraction = 0.05
     """With `split: files`, valid_fraction is carved from the file called train when none is called valid."""
+    graphs: bool = False
+    """Write molecular graphs too, for the encoders that read them."""
     unknown: Literal["error", "skip", "extend"] = "error"
     """What to do with symbols that a given vocabulary lacks."""
     n_jobs: int = -1
@@ -80,6 +82,26 @@ class GRUEncoderConfig(Section):
     dropout: Fraction = 0.0
 
 
+class GNNEncoderConfig(Section):
+    """Message passing over the molecular graph; needs data prepared with graphs."""
+
+    kind: Literal["gnn"] = "gnn"
+    hidden_dim: Annotated[int, Field(ge=4, multiple_of=4)] = 128
+    n_layers: Positive = 4
+    conv: Literal["gine", "gatv2"] = "gine"
+    readout: Literal["multi", "attention"] = "multi"
+    dropout: Fraction = 0.0
+    h_dim: Positive = 512
+
+
+class FusedEncoderConfig(Section):
+    """Sequence and graph of the same molecule, their h joined; needs data prepared with graphs."""
+
+    kind: Literal["fused"] = "fused"
+    sequence: GRUEncoderConfig = GRUEncoderConfig()
+    graph: GNNEncoderConfig = GNNEncoderConfig()
+
+
 class GaussianLatentConfig(Section):
     """Diagonal Gaussian posterior against N(0, I)."""
 
@@ -111,8 +133,8 @@ class HeadsConfig(Section):
     hidden_dim: Positive = 128
 
 
-# Discriminated unions on `kind` as soon as a family has a second member.
-EncoderConfig = GRUEncoderConfig
+EncoderConfig = Annotated[GRUEncoderConfig | GNNEncoderConfig | FusedEncoderConfig, Field(discriminator="kind")]
+# Discriminated unions on `kind` as soon as these families have a second member.
 LatentConfig = GaussianLatentConfig
 DecoderConfig = GRUDecoderConfig
 
@@ -124,6 +146,11 @@ class ModelConfig(Section):
     latent: LatentConfig = GaussianLatentConfig()
     decoder: DecoderConfig = GRUDecoderConfig()
     heads: HeadsConfig = HeadsConfig()
+
+    @field_validator("encoder", mode="before")
+    @classmethod
+    def _sequence_encoder_by_default(cls, value: Any) -> Any:
+        return {"kind": "gru"} | value if isinstance(value, dict) else value
 
 
 class ConstantBetaConfig(Section):

@@ -9,14 +9,18 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import torch
+from rdkit import Chem
 from torch import Tensor
 
 from molvae.checkpoint import Checkpoint, load_checkpoint
+from molvae.chem.graphs import mol_to_graph
 from molvae.chem.notation import notation
 from molvae.chem.similarity import tanimoto
 from molvae.chem.standardise import Standardiser
 from molvae.data.batches import MolBatch
+from molvae.data.graphs import GraphStore
 from molvae.errors import ConfigError, InputError, MolvaeError
+from molvae.model import reads_graphs
 from molvae.priors.standard import StandardPrior
 from molvae.progress import SILENT, Progress
 
@@ -79,6 +83,7 @@ class MoleculeGenerator:
         self.notation = notation(checkpoint.vocabulary.notation)
         self.standardiser = Standardiser(**checkpoint.standardise)
         self.prior = StandardPrior(self.latent_dim)
+        self._reads_graphs = reads_graphs(checkpoint.config)
 
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto") -> "MoleculeGenerator":
@@ -194,21 +199,19 @@ class MoleculeGenerator:
         z = np.full((n, self.latent_dim), np.nan, dtype=np.float32)
         standard: list[str | None] = [None] * n
         reasons: list[str | None] = [None] * n
-        usable: list[tuple[int, list[int]]] = []
+        usable: list[tuple[int, list[int], str]] = []
         with progress.stage("Encoding", total=n) as stage:
             for i, text in enumerate(smiles):
                 ids, standard[i], reasons[i] = self._token_ids(text)
                 if ids is None:
                     stage.advance(1)
                 else:
-                    usable.append((i, ids))
+                    usable.append((i, ids, str(standard[i])))
                 if len(usable) == batch_size or (usable and i == n - 1):
-                    z[[row for row, _ in usable]] = self._encode_ids([ids for _, ids in usable])
+                    rows, molecules, texts = zip(*usable, strict=True)
+                    z[list(rows)] = self._encode_ids(molecules, texts)
                     stage.advance(len(usable))
                     usable.clear()
-            if usable:
-                z[[row for row, _ in usable]] = self._encode_ids([ids for _, ids in usable])
-                stage.advance(len(usable))
         return EncodedMolecules(z, ~np.isnan(z[:, 0]), standard, reasons)
 
     def decode(
@@ -347,8 +350,12 @@ class MoleculeGenerator:
         return self.vocabulary.encode(symbols), standard.smiles, None
 
     @torch.no_grad()
-    def _encode_ids(self, molecules: list[list[int]]) -> np.ndarray:
-        batch = MolBatch.of_token_ids(molecules).to(self.device)
+    def _encode_ids(self, molecules: Sequence[list[int]], smiles: Sequence[str]) -> np.ndarray:
+        graph = None
+        if self._reads_graphs:
+            store = GraphStore.of_graphs([mol_to_graph(Chem.MolFromSmiles(s)) for s in smiles])
+            graph = store.batch(np.arange(len(smiles)))
+        batch = MolBatch.of_token_ids(molecules, graph=graph).to(self.device)
         return self.model.encode(batch).mean.float().cpu().numpy()
 
     def _decode(

@@ -1,11 +1,20 @@
 """The whole model, and the one place where parts are built from a configuration."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from molvae.config import GaussianLatentConfig, GRUDecoderConfig, GRUEncoderConfig, ModelConfig
+from molvae.config import (
+    EncoderConfig,
+    FusedEncoderConfig,
+    GaussianLatentConfig,
+    GNNEncoderConfig,
+    GRUDecoderConfig,
+    GRUEncoderConfig,
+    ModelConfig,
+    Section,
+)
 from molvae.data.batches import MolBatch
 from molvae.decoders.gru import GRUDecoder
 from molvae.encoders.gru import GRUEncoder
@@ -13,6 +22,16 @@ from molvae.errors import ConfigError
 from molvae.heads import PropertyHeads
 from molvae.latents.base import LatentOutput
 from molvae.latents.gaussian import GaussianLatent
+
+
+class Encoder(Protocol):
+    """What every encoder is: a module from a batch to h `(B, H)`."""
+
+    h_dim: int
+
+    def __call__(self, batch: MolBatch) -> Tensor:
+        """Encode a batch."""
+        ...
 
 
 class MolVAE(nn.Module):
@@ -29,7 +48,7 @@ class MolVAE(nn.Module):
     torch.Size([2, 4])
     """
 
-    def __init__(self, encoder: GRUEncoder, latent: GaussianLatent, decoder: GRUDecoder, heads: PropertyHeads) -> None:
+    def __init__(self, encoder: Encoder, latent: GaussianLatent, decoder: GRUDecoder, heads: PropertyHeads) -> None:
         super().__init__()
         self.encoder = encoder
         self.latent = latent
@@ -76,11 +95,21 @@ def build_model(
     return MolVAE(encoder, latent, decoder, heads)
 
 
-def build_encoder(config: GRUEncoderConfig, vocabulary_size: int) -> GRUEncoder:
-    """The encoder that `config.kind` names."""
+def build_encoder(config: EncoderConfig, vocabulary_size: int) -> Encoder:
+    """The encoder that `config.kind` names; torch-geometric is imported only for those that need it."""
     match config:
         case GRUEncoderConfig():
             return GRUEncoder(vocabulary_size, **_arguments(config))
+        case GNNEncoderConfig():
+            from molvae.encoders.gnn import GNNEncoder
+
+            return GNNEncoder(**_arguments(config))
+        case FusedEncoderConfig():
+            from molvae.encoders.fused import FusedEncoder
+            from molvae.encoders.gnn import GNNEncoder
+
+            sequence = GRUEncoder(vocabulary_size, **_arguments(config.sequence))
+            return FusedEncoder(sequence, GNNEncoder(**_arguments(config.graph)))
     raise ConfigError(f"unknown encoder {config!r}")
 
 
@@ -100,5 +129,10 @@ def build_decoder(config: GRUDecoderConfig, vocabulary_size: int, latent_dim: in
     raise ConfigError(f"unknown decoder {config!r}")
 
 
-def _arguments(config: GRUEncoderConfig | GaussianLatentConfig | GRUDecoderConfig) -> dict[str, Any]:
+def reads_graphs(config: ModelConfig) -> bool:
+    """Whether a model's batches must have graphs."""
+    return config.encoder.kind in ("gnn", "fused")
+
+
+def _arguments(config: Section) -> dict[str, Any]:
     return config.model_dump(exclude={"kind"})

@@ -71,6 +71,12 @@ def prepared(table: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedD
 
 
 @pytest.fixture(scope="session")
+def prepared_with_graphs(table: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    config = PrepareConfig(fragments=40, split="column", graphs=True, n_jobs=1)
+    return prepare([table], tmp_path_factory.mktemp("graphs") / "folder", config=config)
+
+
+@pytest.fixture(scope="session")
 def tiny_model() -> ModelConfig:
     return ModelConfig.model_validate(
         {

@@ -48,6 +48,7 @@ def download(name: str, output: str | None, source: str | None, quiet: bool) -> 
 @click.option("--min-atoms", type=int, default=1, show_default=True, help="Heavy atoms.")
 @click.option("--max-atoms", type=int, default=100, show_default=True, help="Heavy atoms.")
 @click.option("--max-symbols", type=int, default=256, show_default=True, help="Symbols of the notation.")
+@click.option("--graphs", is_flag=True, help="Write molecular graphs too, for gnn and fused encoders.")
 @click.option("--vocabulary", metavar="FILE", help="Use this vocabulary.json, for a model that exists already.")
 @click.option("--unknown", type=click.Choice(["error", "skip", "extend"]), default="error", show_default=True)
 @click.option("--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes; -1: one a core.")

@@ -1,13 +1,14 @@
 """Prepared tokens → padded batches of similar length, straight from memory-mapped arrays."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
+from molvae.data.graphs import GraphBatch, stretches
 from molvae.data.prepared import PreparedData
 from molvae.data.vocabulary import BOS, EOS, PAD
 
@@ -20,36 +21,38 @@ class MolBatch:
 
     Attributes:
         token_ids: `(B, T)` int64: bos, tokens, eos, then padding.
-        lengths: `(B,)` int64 on the CPU, bos and eos counted.
+        lengths: `(B,)` int64, bos and eos counted.
         properties: `(B, P)` float32, nan where the label is missing; `None` when none are asked for.
+        graph: the same molecules' graphs; `None` when no part of the model reads them.
     """
 
     token_ids: Tensor
     lengths: Tensor
     properties: Tensor | None = None
+    graph: GraphBatch | None = None
 
     @classmethod
-    def of_token_ids(cls, molecules: list[list[int]]) -> "MolBatch":
+    def of_token_ids(cls, molecules: Sequence[list[int]], *, graph: GraphBatch | None = None) -> "MolBatch":
         """Pad lists of token ids (without bos and eos)."""
         lengths = np.array([len(m) for m in molecules], dtype=np.int64)
         flat = np.fromiter((i for m in molecules for i in m), dtype=np.int64, count=int(lengths.sum()))
-        return cls(*_pad(flat, lengths))
+        return cls(*_pad(flat, lengths), graph=graph)
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def to(self, device: torch.device | str) -> "MolBatch":
-        """The same batch on a device; `lengths` stay on the CPU, where packing wants them."""
-        moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name, value in moved.items():
-            if isinstance(value, Tensor) and name != "lengths":
-                moved[name] = value.to(device, non_blocking=True)
-        return MolBatch(**moved)
+        """The same batch on a device."""
+        properties = None if self.properties is None else self.properties.to(device, non_blocking=True)
+        graph = None if self.graph is None else self.graph.to(device)
+        token_ids, lengths = (t.to(device, non_blocking=True) for t in (self.token_ids, self.lengths))
+        return MolBatch(token_ids, lengths, properties, graph)
 
     def pin_memory(self) -> "MolBatch":
         """Called by torch's `DataLoader(pin_memory=True)`."""
         properties = None if self.properties is None else self.properties.pin_memory()
-        return MolBatch(self.token_ids.pin_memory(), self.lengths, properties)
+        graph = None if self.graph is None else self.graph.pin_memory()
+        return MolBatch(self.token_ids.pin_memory(), self.lengths.pin_memory(), properties, graph)
 
 
 def collate(data: PreparedData, indices: np.ndarray, *, property_index: np.ndarray | None = None) -> MolBatch:
@@ -60,14 +63,12 @@ def collate(data: PreparedData, indices: np.ndarray, *, property_index: np.ndarr
         indices: `(B,)` molecules.
         property_index: columns of `data.properties` to take; `None` takes none.
     """
-    starts = np.asarray(data.offsets[indices])
-    lengths = np.asarray(data.offsets[indices + 1]) - starts
-    within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    flat = np.asarray(data.tokens[np.repeat(starts, lengths) + within], dtype=np.int64)
-    token_ids, n_tokens = _pad(flat, lengths)
-    if property_index is None:
-        return MolBatch(token_ids, n_tokens)
-    return MolBatch(token_ids, n_tokens, torch.from_numpy(np.asarray(data.properties[indices])[:, property_index]))
+    rows, lengths = stretches(data.offsets, indices)
+    token_ids, n_tokens = _pad(np.asarray(data.tokens[rows], dtype=np.int64), lengths)
+    properties = None
+    if property_index is not None:
+        properties = torch.from_numpy(np.asarray(data.properties[indices])[:, property_index])
+    return MolBatch(token_ids, n_tokens, properties, None if data.graphs is None else data.graphs.batch(indices))
 
 
 class TokenBatches(IterableDataset):

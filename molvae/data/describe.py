@@ -7,7 +7,9 @@ from rdkit import Chem
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
 from molvae.chem.descriptors import descriptor_names, descriptors
+from molvae.chem.graphs import MolGraph, mol_to_graph
 from molvae.chem.notation import notation
+from molvae.chem.parse import parse_smiles
 from molvae.chem.standardise import Standardiser
 from molvae.config import PrepareConfig
 from molvae.errors import InputError
@@ -22,6 +24,7 @@ class DescribedChunk:
     scaffolds: list[str]
     reasons: list[str | None]
     descriptors: np.ndarray
+    graphs: list[MolGraph | None]
 
 
 def describe_chunk(smiles: list[str | None], config: PrepareConfig) -> DescribedChunk:
@@ -37,7 +40,9 @@ def describe_chunk(smiles: list[str | None], config: PrepareConfig) -> Described
     )
     line = notation(config.notation)
     n = len(smiles)
-    chunk = DescribedChunk([""] * n, [""] * n, [""] * n, [None] * n, np.full((n, len(names)), np.nan, np.float32))
+    chunk = DescribedChunk(
+        [""] * n, [""] * n, [""] * n, [None] * n, np.full((n, len(names)), np.nan, np.float32), [None] * n
+    )
     for i, text in enumerate(smiles):
         if text is None:
             continue
@@ -53,6 +58,12 @@ def describe_chunk(smiles: list[str | None], config: PrepareConfig) -> Described
         if len(symbols) > config.max_symbols:
             chunk.reasons[i] = "too_many_symbols"
             continue
+        if config.graphs:
+            read_again = parse_smiles(standard.smiles)  # as encoding will: what was cut off leaves no trace
+            if read_again is None:
+                chunk.reasons[i] = "unparsable"
+                continue
+            chunk.graphs[i] = mol_to_graph(read_again)
         chunk.smiles[i] = standard.smiles
         chunk.symbols[i] = " ".join(symbols)
         chunk.descriptors[i] = descriptors(standard.mol, names)

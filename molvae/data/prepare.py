@@ -20,6 +20,8 @@ from molvae.chem.descriptors import descriptor_names
 from molvae.config import PrepareConfig
 from molvae.data.describe import DescribedChunk, describe_chunk
 from molvae.data.files import atomic_folder, write_json
+from molvae.data.graphs import ARRAYS as GRAPH_ARRAYS
+from molvae.data.graphs import FOLDER as GRAPHS
 from molvae.data.prepared import FORMAT_VERSION, PreparedData
 from molvae.data.readers import InputRow, count_rows, read_molecules
 from molvae.data.splits import hash_split
@@ -60,7 +62,7 @@ def prepare(
         config = config.model_copy(update={"notation": vocabulary.notation})
     names = (*descriptor_names(config.descriptors), *config.property_columns)
     with atomic_folder(out, overwrite=overwrite) as folder:
-        writer = _FolderWriter(folder, names)
+        writer = _FolderWriter(folder, names, config.graphs)
         try:
             _write_rows(inputs, writer, config, vocabulary, progress)
         finally:
@@ -70,8 +72,7 @@ def prepare(
             raise InputError(f"no molecule left of {writer.read} rows read ({reasons or 'none found'})")
         final = _final_vocabulary(writer, config, vocabulary)
         lengths = _write_tokens(folder, _molecules(writer, np.arange(writer.kept)), writer.kept, final, progress)
-        np.save(folder / "splits.npy", writer.raw("splits"))
-        np.save(folder / "properties.npy", writer.raw("properties").reshape(writer.kept, len(names)))
+        writer.save_arrays()
         write_json(folder / "meta.json", _meta(inputs, writer, config, final, lengths))
         shutil.rmtree(writer.work)
     return PreparedData.open(out)
@@ -101,6 +102,8 @@ def refragment(
         lengths = _write_tokens(folder, _symbols(data, np.arange(len(data))), len(data), vocabulary, progress)
         for name in ("splits.npy", "properties.npy", "smiles.parquet", "rejected.csv"):
             shutil.copyfile(data.path / name, folder / name)
+        if (data.path / GRAPHS).is_dir():
+            shutil.copytree(data.path / GRAPHS, folder / GRAPHS)
         tokens = _token_counts(vocabulary, lengths, data.meta["tokens"]["max_symbols"])
         options = data.meta["options"] | {"fragments": fragments}
         write_json(folder / "meta.json", data.meta | {"tokens": tokens, "options": options})
@@ -168,6 +171,7 @@ class _FolderWriter:
 
     folder: Path
     names: tuple[str, ...]
+    graphs: bool = False
     read: int = 0
     kept: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
@@ -182,7 +186,8 @@ class _FolderWriter:
         self._seen: set[bytes] = set()
         self._codes: dict[str, int] = {}
         self._sums = np.zeros((3, len(self.names)))  # count, sum, sum of squares over labelled training molecules
-        self._files: dict[str, IO[bytes]] = {n: (self.work / n).open("wb") for n in _RAW}
+        kinds = _RAW | (_RAW_GRAPHS if self.graphs else {})
+        self._files: dict[str, IO[bytes]] = {n: (self.work / n).open("wb") for n in kinds}
         self._rejected_file = (self.folder / "rejected.csv").open("w", newline="", encoding="utf-8")
         self._rejected = csv.writer(self._rejected_file, lineterminator="\n")
         self._rejected.writerow(["source", "row", "name", "smiles", "reason"])
@@ -221,6 +226,13 @@ class _FolderWriter:
         self._files["n_symbols"].write(np.uint16(len(ids)).tobytes())
         self._files["properties"].write(values.astype(np.float32).tobytes())
         self._files["splits"].write(np.uint8(code).tobytes())
+        graph = chunk.graphs[i]
+        if graph is not None:
+            self._files["atoms"].write(graph.atoms.tobytes())
+            self._files["bonds"].write(graph.bonds.tobytes())
+            self._files["bond_codes"].write(graph.bond_codes.tobytes())
+            self._files["n_atoms"].write(np.uint16(len(graph.atoms)).tobytes())
+            self._files["n_bonds"].write(np.uint16(len(graph.bonds)).tobytes())
         if split == "train":
             labelled = ~np.isnan(values)
             clean = np.where(labelled, values, 0.0).astype(float)
@@ -246,8 +258,20 @@ class _FolderWriter:
 
     def raw(self, name: str) -> np.ndarray:
         """One streamed array, memory-mapped, flat."""
-        path, dtype = self.work / name, _RAW[name]
+        path, dtype = self.work / name, (_RAW | _RAW_GRAPHS)[name]
         return np.memmap(path, dtype=dtype, mode="r") if path.stat().st_size else np.empty(0, dtype)
+
+    def save_arrays(self) -> None:
+        """Write the folder's arrays, tokens left out."""
+        np.save(self.folder / "splits.npy", self.raw("splits"))
+        np.save(self.folder / "properties.npy", self.raw("properties").reshape(self.kept, len(self.names)))
+        if self.graphs:
+            folder = self.folder / GRAPHS
+            folder.mkdir()
+            for name, (_, columns) in GRAPH_ARRAYS.items():
+                np.save(folder / f"{name}.npy", self.raw(name).reshape(-1, columns))
+            for name in ("atom", "bond"):
+                np.save(folder / f"{name}_offsets.npy", _offsets(self.raw(f"n_{name}s")))
 
     def statistics(self) -> tuple[list[float], list[float]]:
         """Mean and standard deviation a property; 0 and 1 where nothing is labelled or nothing varies."""
@@ -281,6 +305,8 @@ _RAW: dict[str, type[np.generic]] = {
     "properties": np.float32,
     "splits": np.uint8,
 }
+_RAW_GRAPHS: dict[str, type[np.generic]] = {name: dtype for name, (dtype, _) in GRAPH_ARRAYS.items()}
+_RAW_GRAPHS |= {"n_atoms": np.uint16, "n_bonds": np.uint16}
 _SMILES_SCHEMA = pa.schema([("smiles", pa.string()), ("split", pa.string()), ("name", pa.string())])
 
 
@@ -330,9 +356,13 @@ def _write_tokens(
             stage.advance(len(batch))
     np.save(folder / "tokens.npy", np.memmap(flat, dtype=dtype, mode="r"))
     flat.unlink()
-    np.save(folder / "offsets.npy", np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+    np.save(folder / "offsets.npy", _offsets(lengths))
     vocabulary.save(folder / "vocabulary.json")
     return lengths
+
+
+def _offsets(counts: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
 
 
 def _token_counts(vocabulary: Vocabulary, lengths: np.ndarray, max_symbols: int) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from molvae.data.graphs import FOLDER as GRAPHS
+from molvae.data.graphs import GraphStore
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import PreparedDataError
 
@@ -46,6 +48,7 @@ class PreparedData:
         splits: `(n,)` uint8, index into `split_names`.
         properties: `(n, P)` float32, nan where the label is missing.
         statistics: scaling of the properties.
+        graphs: molecular graphs; `None` unless they were prepared and are asked for.
     """
 
     path: Path
@@ -56,10 +59,11 @@ class PreparedData:
     splits: np.ndarray
     properties: np.ndarray
     statistics: PropertyStatistics
+    graphs: GraphStore | None = None
 
     @classmethod
     def open(cls, path: str | Path) -> "PreparedData":
-        """Open a prepared folder.
+        """Open a prepared folder, without its graphs; see `with_graphs`.
 
         Raises:
             PreparedDataError: when it is missing, incomplete, damaged or of another format version.
@@ -73,18 +77,31 @@ class PreparedData:
                 raise PreparedDataError(
                     f"{path} has prepared format {meta['format_version']}; expected {FORMAT_VERSION}: prepare it again"
                 )
-            arrays = {name: _open_array(path / f"{name}.npy") for name in ("tokens", "offsets", "splits", "properties")}
+            tokens, offsets, splits, values = (
+                _open_array(path / f"{name}.npy") for name in ("tokens", "offsets", "splits", "properties")
+            )
             properties = meta["properties"]
             statistics = PropertyStatistics(
                 tuple(properties["names"]), tuple(properties["mean"]), tuple(properties["std"])
             )
         except (OSError, KeyError, json.JSONDecodeError, UnicodeDecodeError) as error:
             raise PreparedDataError(f"{path} is not a complete prepared folder: {error}") from error
-        data = cls(path, meta, Vocabulary.load(path / "vocabulary.json"), statistics=statistics, **arrays)
+        vocabulary = Vocabulary.load(path / "vocabulary.json")
+        data = cls(path, meta, vocabulary, tokens, offsets, splits, values, statistics)
         n = len(data)
         if len(data.splits) != n or len(data.properties) != n or int(data.offsets[-1]) != len(data.tokens):
             raise PreparedDataError(f"{path}: its arrays disagree about the number of molecules; prepare it again")
         return data
+
+    def with_graphs(self) -> "PreparedData":
+        """The same folder, whose batches then have graphs.
+
+        Raises:
+            PreparedDataError: when it was prepared without them.
+        """
+        if not (self.path / GRAPHS).is_dir():
+            raise PreparedDataError(f"{self.path} has no graphs; prepare it again with `molvae data prepare --graphs`")
+        return replace(self, graphs=GraphStore.open(self.path, len(self)))
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

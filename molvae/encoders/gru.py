@@ -45,7 +45,7 @@ class GRUEncoder(nn.Module):
         Returns:
             h: `(B, H)`, H = 2 · hidden_dim.
         """
-        lengths = batch.lengths.to(batch.token_ids.device).unsqueeze(1)
+        lengths = batch.lengths.unsqueeze(1)
         positions = torch.arange(batch.token_ids.shape[1], device=lengths.device)
         mirror = torch.where(positions < lengths, lengths - 1 - positions, positions)  # (B, T), its own inverse
         rows = torch.arange(len(batch), device=lengths.device).unsqueeze(1)

@@ -19,7 +19,7 @@ from molvae.config import ExperimentConfig, dump_config
 from molvae.data.batches import TokenBatches, ordered_batches
 from molvae.data.prepared import PreparedData
 from molvae.errors import CheckpointError, ConfigError, PreparedDataError
-from molvae.model import MolVAE, build_model
+from molvae.model import MolVAE, build_model, reads_graphs
 from molvae.training.callbacks import SaveLast, StopAtBudget, TrainingProgress, Validate
 from molvae.training.clock import TrainingClock
 from molvae.training.diagnostics import LatentDiagnostics
@@ -71,6 +71,8 @@ def train(
     names = data.statistics.names if config.model.heads.properties is None else config.model.heads.properties
     statistics = data.statistics.select(names)
     property_index = np.array([data.statistics.names.index(n) for n in names], dtype=np.int64) if names else None
+    if reads_graphs(config.model):
+        data = data.with_graphs()
     model = build_model(
         config.model,
         vocabulary_size=len(data.vocabulary),

@@ -1,54 +1,102 @@
 """What every encoder promises. A new one joins ENCODERS and is covered."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import pytest
 import torch
+from rdkit import Chem
 
-from molvae.config import GRUEncoderConfig
+from molvae.chem.graphs import mol_to_graph
+from molvae.config import EncoderConfig, FusedEncoderConfig, GNNEncoderConfig, GRUEncoderConfig
 from molvae.data.batches import MolBatch
+from molvae.data.graphs import GraphStore
+from molvae.errors import InputError
 from molvae.model import build_encoder
 
 VOCABULARY = 20
-ENCODERS = [GRUEncoderConfig(token_dim=8, hidden_dim=6), GRUEncoderConfig(token_dim=8, hidden_dim=6, n_layers=2)]
-MOLECULES = [[4, 5, 6, 7], [8], [9, 10, 11], [12, 13, 14, 15, 16, 17]]
+GNN = GNNEncoderConfig(hidden_dim=8, n_layers=2, h_dim=12)
+ENCODERS = {
+    "gru": GRUEncoderConfig(token_dim=8, hidden_dim=6),
+    "gru, two layers": GRUEncoderConfig(token_dim=8, hidden_dim=6, n_layers=2),
+    "gnn gine multi": GNN,
+    "gnn gatv2 attention": GNN.model_copy(update={"conv": "gatv2", "readout": "attention"}),
+    "fused": FusedEncoderConfig(sequence=GRUEncoderConfig(token_dim=8, hidden_dim=6), graph=GNN),
+}
+TOKENS = [[4, 5, 6, 7], [8], [9, 10, 11], [12, 13, 14, 15, 16, 17]]
+SMILES = ["CC(=O)O", "C", "c1ccncc1C", "C[C@H](N)C(=O)Nc1ccccc1/C=C/F"]
 
 
-@pytest.fixture(params=ENCODERS, ids=lambda c: f"{c.kind}-{c.n_layers}")
+def batch_of(rows: Sequence[int], *, tokens: Sequence[list[int]] = TOKENS, smiles: Sequence[str] = SMILES) -> MolBatch:
+    graphs = GraphStore.of_graphs([mol_to_graph(Chem.MolFromSmiles(smiles[i])) for i in rows])
+    return MolBatch.of_token_ids([tokens[i] for i in rows], graph=graphs.batch(np.arange(len(rows))))
+
+
+@pytest.fixture(params=ENCODERS.values(), ids=ENCODERS.keys())
 def encoder(request: pytest.FixtureRequest) -> torch.nn.Module:
     torch.manual_seed(0)
     return build_encoder(request.param, VOCABULARY).eval()
 
 
 def test_h_has_the_promised_shape_and_is_finite(encoder: torch.nn.Module) -> None:
-    h = encoder(MolBatch.of_token_ids(MOLECULES))
+    h = encoder(batch_of(range(4)))
     assert h.shape == (4, encoder.h_dim)
     assert torch.isfinite(h).all()
 
 
 def test_a_gradient_reaches_every_parameter(encoder: torch.nn.Module) -> None:
-    encoder(MolBatch.of_token_ids(MOLECULES)).square().sum().backward()
+    encoder(batch_of(range(4))).square().sum().backward()
     for name, parameter in encoder.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name
 
 
 def test_padding_changes_nothing(encoder: torch.nn.Module) -> None:
-    together = encoder(MolBatch.of_token_ids(MOLECULES))
-    alone = torch.cat([encoder(MolBatch.of_token_ids([m])) for m in MOLECULES])
+    together = encoder(batch_of(range(4)))
+    alone = torch.cat([encoder(batch_of([i])) for i in range(4)])
     torch.testing.assert_close(together, alone, atol=1e-6, rtol=1e-5)
 
 
 def test_the_order_of_the_batch_changes_nothing(encoder: torch.nn.Module) -> None:
     order = [2, 0, 3, 1]
-    there = encoder(MolBatch.of_token_ids(MOLECULES))
-    back = encoder(MolBatch.of_token_ids([MOLECULES[i] for i in order]))
+    there = encoder(batch_of(range(4)))
+    back = encoder(batch_of(order))
     torch.testing.assert_close(there[order], back, atol=1e-6, rtol=1e-5)
 
 
 def test_different_molecules_and_different_ends_give_different_h(encoder: torch.nn.Module) -> None:
-    h = encoder(MolBatch.of_token_ids([[4, 5, 6], [7, 5, 6], [4, 5, 7]]))
+    tokens, smiles = [[4, 5, 6], [7, 5, 6], [4, 5, 7]], ["CCCO", "NCCO", "CCCN"]
+    h = encoder(batch_of(range(3), tokens=tokens, smiles=smiles))
     assert torch.cdist(h, h)[[0, 0, 1], [1, 2, 2]].min() > 1e-4
 
 
 def test_encoding_is_deterministic_in_eval_mode(encoder: torch.nn.Module) -> None:
-    batch = MolBatch.of_token_ids(MOLECULES)
+    batch = batch_of(range(4))
     assert torch.equal(encoder(batch), encoder(batch))
+
+
+@pytest.mark.parametrize("config", [c for c in ENCODERS.values() if c.kind != "gru"], ids=lambda c: c.kind)
+def test_permuting_atoms_does_not_change_h(config: EncoderConfig) -> None:
+    torch.manual_seed(0)
+    encoder = build_encoder(config, VOCABULARY).eval()
+    rng = np.random.default_rng(0)
+    for row, smiles in enumerate(SMILES):
+        mol = Chem.MolFromSmiles(smiles)
+        h = []
+        for order in (np.arange(mol.GetNumAtoms()), rng.permutation(mol.GetNumAtoms())):
+            graph = GraphStore.of_graphs([mol_to_graph(Chem.RenumberAtoms(mol, order.tolist()))])
+            h.append(encoder(MolBatch.of_token_ids([TOKENS[row]], graph=graph.batch(np.array([0])))))
+        assert (h[0] - h[1]).abs().max() < 1e-5, smiles
+
+
+def test_mirror_images_and_double_bond_isomers_have_different_graphs() -> None:
+    torch.manual_seed(0)
+    encoder = build_encoder(GNN, VOCABULARY).eval()
+    for pair in (["C[C@H](N)C(=O)O", "C[C@@H](N)C(=O)O"], ["F/C=C/F", "F/C=C\\F"]):
+        h = encoder(batch_of(range(2), tokens=[[4], [4]], smiles=pair))
+        assert (h[0] - h[1]).abs().max() > 1e-4, pair
+
+
+def test_a_graph_encoder_without_graphs_says_so() -> None:
+    with pytest.raises(InputError, match="prepared with graphs"):
+        build_encoder(GNN, VOCABULARY)(MolBatch.of_token_ids(TOKENS))

@@ -16,7 +16,7 @@ from molvae.chem.parse import canonical_smiles, parse_smiles
 from molvae.config import ExperimentConfig, PrepareConfig
 from molvae.data.prepare import prepare
 from molvae.data.prepared import PreparedData
-from molvae.errors import CheckpointError, ConfigError, InputError
+from molvae.errors import CheckpointError, ConfigError, InputError, PreparedDataError
 from molvae.generator import MoleculeGenerator, interpolate_latents
 from molvae.training.fit import train
 
@@ -47,6 +47,33 @@ def test_a_resumed_run_goes_on_with_the_molecules_it_had_not_seen(
         json.loads((p / "model" / "diagnostics.json").read_text())["training"]["molecules"] for p in (run, tmp_path)
     ]
     assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("kind", ["gnn", "fused"])
+def test_graph_encoders_train_save_load_encode_and_sample(
+    kind: str, experiment: ExperimentConfig, prepared_with_graphs: PreparedData, tmp_path: Path
+) -> None:
+    small = {"hidden_dim": 8, "n_layers": 2, "h_dim": 16}
+    encoder = {"kind": kind, **(small if kind == "gnn" else {"graph": small, "sequence": {"hidden_dim": 8}})}
+    values = experiment.model_dump()
+    values["model"]["encoder"] = encoder
+    train(ExperimentConfig.model_validate(values), prepared_with_graphs, tmp_path, device="cpu")
+    vae = molvae.load(str(tmp_path), device="cpu")
+    z = vae.encode(["OCC", "xx", "C(C)O"])
+    np.testing.assert_allclose(z[0], z[2], atol=1e-6)
+    assert np.isnan(z[1]).all()
+    assert len(vae.sample(5, seed=0)) == 5
+    np.testing.assert_array_equal(molvae.load(str(tmp_path), device="cpu").encode(["OCC"])[0], vae.encode(["OCC"])[0])
+
+
+def test_a_graph_encoder_on_data_without_graphs_is_one_sentence_before_training(
+    experiment: ExperimentConfig, prepared: PreparedData, tmp_path: Path
+) -> None:
+    values = experiment.model_dump()
+    values["model"]["encoder"] = {"kind": "gnn"}
+    with pytest.raises(PreparedDataError, match="has no graphs"):
+        train(ExperimentConfig.model_validate(values), prepared, tmp_path / "out", device="cpu")
+    assert not (tmp_path / "out").exists()
 
 
 def test_fine_tuning_starts_from_the_trained_weights_and_adds_embeddings(

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from rdkit import Chem
 
+from molvae.chem.graphs import mol_to_graph
 from molvae.chem.parse import canonical_smiles
 from molvae.config import PrepareConfig
 from molvae.data.prepare import prepare, refragment
@@ -127,6 +129,24 @@ def test_refragmenting_gives_what_preparing_with_that_size_would(
         assert found.meta == expected.meta
         for name in ("tokens", "offsets", "splits", "properties"):
             np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+def test_graphs_are_those_of_the_molecules_and_follow_a_refragmented_folder(
+    prepared_with_graphs: PreparedData, tmp_path: Path
+) -> None:
+    for data in (prepared_with_graphs, refragment(prepared_with_graphs, tmp_path / "again", fragments=0)):
+        opened = data.with_graphs()
+        assert opened.graphs is not None
+        for i, smiles in enumerate(opened.smiles()):
+            expected = mol_to_graph(Chem.MolFromSmiles(smiles))
+            batch = opened.graphs.batch(np.array([i]))
+            np.testing.assert_array_equal(batch.atoms.numpy(), expected.atoms)
+            np.testing.assert_array_equal(batch.edge_index.numpy(), expected.bonds.T)
+
+
+def test_a_folder_without_graphs_says_how_to_prepare_them(prepared: PreparedData) -> None:
+    with pytest.raises(PreparedDataError, match="prepare it again with `molvae data prepare --graphs`"):
+        prepared.with_graphs()
 
 
 def test_an_existing_folder_is_not_overwritten_unasked(prepared: PreparedData, table: Path) -> None:

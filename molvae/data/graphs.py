@@ -1,0 +1,136 @@
+"""Graphs of many molecules end to end, and their batches. Knows no chemistry: rdkit is not needed."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from molvae.errors import PreparedDataError
+
+if TYPE_CHECKING:
+    from molvae.chem.graphs import MolGraph
+
+ATOM_CLASSES = (13, 7, 6, 6, 4, 2, 7, 4)  # codes of each column; `molvae.chem.graphs` says what they mean
+BOND_CLASSES = (5, 2, 2, 3)
+ARRAYS: dict[str, tuple[type[np.generic], int]] = {
+    "atoms": (np.uint8, len(ATOM_CLASSES)),
+    "bonds": (np.uint16, 2),
+    "bond_codes": (np.uint8, len(BOND_CLASSES)),
+}
+FOLDER = "graphs"
+
+
+@dataclass(frozen=True)
+class GraphBatch:
+    """Molecular graphs side by side, as torch-geometric wants them.
+
+    Attributes:
+        atoms: `(N, 8)` int64 codes.
+        edge_index: `(2, E)` int64: from, to; every bond in both directions.
+        bond_codes: `(E, 4)` int64.
+        graph_index: `(N,)` int64, ascending: which molecule an atom belongs to.
+        n_graphs: molecules.
+    """
+
+    atoms: Tensor
+    edge_index: Tensor
+    bond_codes: Tensor
+    graph_index: Tensor
+    n_graphs: int
+
+    def to(self, device: torch.device | str) -> "GraphBatch":
+        """The same batch on a device."""
+        return self._each(lambda t: t.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "GraphBatch":
+        """Page-locked copies."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "GraphBatch":
+        return GraphBatch(
+            atoms=change(self.atoms),
+            edge_index=change(self.edge_index),
+            bond_codes=change(self.bond_codes),
+            graph_index=change(self.graph_index),
+            n_graphs=self.n_graphs,
+        )
+
+
+@dataclass(frozen=True)
+class GraphStore:
+    """Graphs of n molecules in flat arrays, memory-mapped when opened from a prepared folder.
+
+    Attributes:
+        atoms: `(ΣN, 8)` uint8.
+        bonds: `(ΣE, 2)` uint16, atom numbers within each molecule.
+        bond_codes: `(ΣE, 4)` uint8.
+        atom_offsets: `(n + 1,)` int64.
+        bond_offsets: `(n + 1,)` int64.
+    """
+
+    atoms: np.ndarray
+    bonds: np.ndarray
+    bond_codes: np.ndarray
+    atom_offsets: np.ndarray
+    bond_offsets: np.ndarray
+
+    @classmethod
+    def of_graphs(cls, graphs: "Sequence[MolGraph]") -> "GraphStore":
+        """Join single graphs."""
+        return cls(
+            np.concatenate([g.atoms for g in graphs]),
+            np.concatenate([g.bonds for g in graphs]),
+            np.concatenate([g.bond_codes for g in graphs]),
+            _offsets(len(g.atoms) for g in graphs),
+            _offsets(len(g.bonds) for g in graphs),
+        )
+
+    @classmethod
+    def open(cls, folder: Path, n_molecules: int) -> "GraphStore":
+        """Open `folder/graphs`; raises `PreparedDataError` when it is incomplete or of other molecules."""
+        names = (*ARRAYS, "atom_offsets", "bond_offsets")
+        try:
+            store = cls(**{n: np.load(folder / FOLDER / f"{n}.npy", mmap_mode="r", allow_pickle=False) for n in names})
+        except (OSError, ValueError, EOFError) as error:
+            raise PreparedDataError(f"{folder / FOLDER} is incomplete or damaged: {error}") from error
+        if len(store) != n_molecules:
+            raise PreparedDataError(f"{folder / FOLDER} holds {len(store)} graphs; expected {n_molecules}")
+        return store
+
+    def __len__(self) -> int:
+        return len(self.atom_offsets) - 1
+
+    def batch(self, indices: np.ndarray) -> GraphBatch:
+        """Gather graphs `(B,)` into one batch, without a Python object a molecule."""
+        atom_rows, n_atoms = stretches(self.atom_offsets, indices)
+        bond_rows, n_bonds = stretches(self.bond_offsets, indices)
+        first_atom = np.cumsum(n_atoms) - n_atoms
+        ends = self.bonds[bond_rows].astype(np.int64) + np.repeat(first_atom, n_bonds)[:, None]
+        return GraphBatch(
+            atoms=torch.from_numpy(self.atoms[atom_rows].astype(np.int64)),
+            edge_index=torch.from_numpy(np.ascontiguousarray(ends.T)),
+            bond_codes=torch.from_numpy(self.bond_codes[bond_rows].astype(np.int64)),
+            graph_index=torch.from_numpy(np.repeat(np.arange(len(indices)), n_atoms)),
+            n_graphs=len(indices),
+        )
+
+
+def stretches(offsets: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of molecules' stretches in a flat array, and how many each has.
+
+    Args:
+        offsets: `(n + 1,)`; molecule i has the rows `offsets[i]` to `offsets[i + 1]`.
+        indices: `(B,)` molecules.
+    """
+    starts = np.asarray(offsets[indices])
+    counts = np.asarray(offsets[indices + 1]) - starts
+    within = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.repeat(starts, counts) + within, counts
+
+
+def _offsets(counts: Iterable[int]) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(list(counts), dtype=np.int64)]).astype(np.int64)

@@ -1,0 +1,117 @@
+"""Message passing over the molecular graph."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.nn import GATv2Conv, GINEConv
+from torch_geometric.nn.aggr import MultiAggregation
+
+from molvae.data.batches import MolBatch
+from molvae.data.graphs import ATOM_CLASSES, BOND_CLASSES
+from molvae.errors import InputError
+
+
+class GNNEncoder(nn.Module):
+    """Atoms and bonds → h, whatever the order of the atoms.
+
+    Args:
+        hidden_dim: size of an atom's state.
+        n_layers: rounds of message passing.
+        conv: "gine" (Hu et al. 2020) or "gatv2" (Brody et al. 2022), both from torch-geometric, with bond features.
+        readout: "multi" joins mean, max and standard deviation over the atoms and their sum over 32 (Corso et al.
+            2020); "attention" weighs atoms by a learned score, in four heads (Li et al. 2016).
+        dropout: after every round.
+        h_dim: size of h.
+    """
+
+    def __init__(
+        self,
+        *,
+        hidden_dim: int = 128,
+        n_layers: int = 4,
+        conv: Literal["gine", "gatv2"] = "gine",
+        readout: Literal["multi", "attention"] = "multi",
+        dropout: float = 0.0,
+        h_dim: int = 512,
+    ) -> None:
+        super().__init__()
+        self.h_dim = h_dim
+        self.atom_embedding = CodeEmbedding(ATOM_CLASSES, hidden_dim)
+        self.bond_embedding = CodeEmbedding(BOND_CLASSES, hidden_dim)
+        self.convs = nn.ModuleList(_conv(conv, hidden_dim) for _ in range(n_layers))
+        self.norms = nn.ModuleList(nn.LayerNorm(hidden_dim) for _ in range(n_layers))
+        self.dropout = nn.Dropout(dropout)
+        self.readout = _MultiReadout() if readout == "multi" else _AttentionReadout(hidden_dim)
+        self.to_h = nn.Sequential(nn.Linear(4 * hidden_dim, h_dim), nn.SiLU(), nn.Linear(h_dim, h_dim))
+
+    def forward(self, batch: MolBatch) -> Tensor:
+        """Encode a batch that has graphs.
+
+        Returns:
+            h: `(B, H)`.
+
+        Raises:
+            InputError: when the batch has none.
+        """
+        graph = batch.graph
+        if graph is None:
+            raise InputError("the batch has no graphs; a gnn encoder needs data prepared with graphs")
+        states = self.atom_embedding(graph.atoms)
+        bonds = self.bond_embedding(graph.bond_codes)
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            states = states + self.dropout(torch.relu(conv(norm(states), graph.edge_index, bonds)))
+        return self.to_h(self.readout(states, graph.graph_index, graph.n_graphs))
+
+
+class CodeEmbedding(nn.Module):
+    """Several columns of class codes → the sum of their embeddings.
+
+    Args:
+        classes: codes of each column.
+        dim: size of the embedding.
+    """
+
+    offsets: Tensor
+
+    def __init__(self, classes: tuple[int, ...], dim: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(sum(classes), dim)
+        starts = torch.tensor((0, *classes[:-1])).cumsum(0)
+        self.register_buffer("offsets", starts, persistent=False)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """`(n, columns)` int64 → `(n, dim)`."""
+        return self.table(codes + self.offsets).sum(1)
+
+
+class _MultiReadout(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.aggregate = MultiAggregation(["mean", "max", "std", "sum"])
+
+    def forward(self, states: Tensor, graph_index: Tensor, n_graphs: int) -> Tensor:
+        joined = self.aggregate(states, graph_index, dim_size=n_graphs)
+        mean_max_std, total = joined.split([3 * states.shape[1], states.shape[1]], dim=-1)
+        return torch.cat([mean_max_std, total / 32.0], dim=-1)  # about the number of atoms: the same scale
+
+
+class _AttentionReadout(nn.Module):
+    def __init__(self, dim: int, heads: int = 4) -> None:
+        super().__init__()
+        self.score = nn.Linear(dim, heads)
+        self.value = nn.Linear(dim, dim)
+
+    def forward(self, states: Tensor, graph_index: Tensor, n_graphs: int) -> Tensor:
+        from torch_geometric.utils import scatter, softmax
+
+        weights = softmax(self.score(states).float(), graph_index, num_nodes=n_graphs)
+        weighed = weights.unsqueeze(2) * self.value(states).float().unsqueeze(1)  # (N, heads, dim)
+        return scatter(weighed.flatten(1), graph_index, dim_size=n_graphs, reduce="sum")
+
+
+def _conv(kind: str, dim: int) -> nn.Module:
+    if kind == "gine":
+        network = nn.Sequential(nn.Linear(dim, 2 * dim), nn.ReLU(), nn.Linear(2 * dim, dim))
+        return GINEConv(network, train_eps=True)
+    return GATv2Conv(dim, dim // 4, heads=4, edge_dim=dim, add_self_loops=False)

@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+from rdkit import Chem
+
+from molvae.chem.graphs import mol_to_graph
+from molvae.data.graphs import ATOM_CLASSES, BOND_CLASSES, GraphStore
+
+
+def graph_of(smiles: str):
+    return mol_to_graph(Chem.MolFromSmiles(smiles))
+
+
+def test_acetic_acid_by_hand() -> None:
+    graph = graph_of("CC(=O)O")
+    # element C O, degree, charge 0 is class 2, hydrogens, hybridisation sp2 is 1 and sp3 is 2, ring none, CIP none
+    assert graph.atoms.tolist() == [
+        [1, 1, 2, 3, 2, 0, 0, 0],
+        [1, 3, 2, 0, 1, 0, 0, 0],
+        [3, 1, 2, 0, 1, 0, 0, 0],
+        [3, 1, 2, 1, 1, 0, 0, 0],
+    ]
+    assert graph.bonds.tolist() == [[0, 1], [1, 0], [1, 2], [2, 1], [1, 3], [3, 1]]
+    assert graph.bond_codes[:, 0].tolist() == [0, 0, 1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("smiles", ["[Fe+3]", "C", "C[N+](C)(C)C", "c1ccc2c(c1)C1CC1C2", "F/C=C\\F", "[2H]C(F)(Cl)Br"])
+def test_every_code_fits_its_table(smiles: str) -> None:
+    graph = graph_of(smiles)
+    assert (graph.atoms < np.array(ATOM_CLASSES)).all()
+    assert (graph.bond_codes < np.array(BOND_CLASSES)).all()
+
+
+def test_a_batch_numbers_atoms_through_and_gathers_any_order() -> None:
+    graphs = [graph_of(s) for s in ("CCO", "C", "c1ccccc1")]
+    batch = GraphStore.of_graphs(graphs).batch(np.array([2, 0, 1]))
+    assert batch.graph_index.tolist() == [0] * 6 + [1] * 3 + [2]
+    assert batch.n_graphs == 3
+    np.testing.assert_array_equal(batch.atoms.numpy(), np.concatenate([graphs[i].atoms for i in (2, 0, 1)]))
+    np.testing.assert_array_equal(batch.edge_index.numpy()[:, 12:], graphs[0].bonds.T + 6)
+    assert batch.edge_index.shape[1] == len(batch.bond_codes) == 16
