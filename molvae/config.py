@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from molvae.errors import ConfigError
 
@@ -113,6 +122,18 @@ class GaussianLatentConfig(Section):
     """Nats for the whole vector: the loss counts max(min_rate, Σ KL_i)."""
 
 
+class VQLatentConfig(Section):
+    """M slots of K codes; give the training a constant beta of 1, which then weighs the commitment loss."""
+
+    kind: Literal["vq"] = "vq"
+    n_slots: Positive = 16
+    n_codes: Annotated[int, Field(ge=2)] = 256
+    code_dim: Positive = 8
+    commitment: Annotated[float, Field(ge=0)] = 0.25
+    decay: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    dead_below: Annotated[float, Field(ge=0)] = 0.05
+
+
 class GRUDecoderConfig(Section):
     """Autoregressive GRU that sees z at every step."""
 
@@ -134,9 +155,8 @@ class HeadsConfig(Section):
 
 
 EncoderConfig = Annotated[GRUEncoderConfig | GNNEncoderConfig | FusedEncoderConfig, Field(discriminator="kind")]
-# Discriminated unions on `kind` as soon as these families have a second member.
-LatentConfig = GaussianLatentConfig
-DecoderConfig = GRUDecoderConfig
+LatentConfig = Annotated[GaussianLatentConfig | VQLatentConfig, Field(discriminator="kind")]
+DecoderConfig = GRUDecoderConfig  # a discriminated union on `kind` as soon as the family has a second member
 
 
 class ModelConfig(Section):
@@ -147,10 +167,11 @@ class ModelConfig(Section):
     decoder: DecoderConfig = GRUDecoderConfig()
     heads: HeadsConfig = HeadsConfig()
 
-    @field_validator("encoder", mode="before")
+    @field_validator("encoder", "latent", mode="before")
     @classmethod
-    def _sequence_encoder_by_default(cls, value: Any) -> Any:
-        return {"kind": "gru"} | value if isinstance(value, dict) else value
+    def _first_kind_by_default(cls, value: Any, info: ValidationInfo) -> Any:
+        default = {"encoder": "gru", "latent": "gaussian"}[str(info.field_name)]
+        return {"kind": default} | value if isinstance(value, dict) else value
 
 
 class ConstantBetaConfig(Section):
@@ -311,26 +332,30 @@ def _override(values: dict[str, Any], override: str) -> None:
 
 
 def _explain(kind: type[BaseModel], error: Any) -> str:
-    location = [str(p) for p in error["loc"]]
-    name = ".".join(location) or "the configuration"
+    section, path = _walk(kind, [str(p) for p in error["loc"]])
+    name = ".".join(path) or "the configuration"
     if error["type"] == "extra_forbidden":
-        known = _keys_at(kind, location[:-1])
-        return f"unknown key {name!r}" + (f"; expected one of: {', '.join(known)}" if known else "")
+        return f"unknown key {name!r}" + (f"; expected one of: {', '.join(section.model_fields)}" if section else "")
     if error["type"] == "missing":
         return f"missing key {name!r}"
     message = error["msg"].removeprefix("Value error, ")
-    return f"{name}: {message[0].lower()}{message[1:]} (got {error['input']!r})" if location else message
+    return f"{name}: {message[0].lower()}{message[1:]} (got {error['input']!r})" if path else message
 
 
-def _keys_at(kind: Any, location: Sequence[str]) -> list[str]:
-    """Field names of the section at `location`; the tag pydantic adds for a union member is followed too."""
+def _walk(kind: Any, location: Sequence[str]) -> tuple[type[BaseModel] | None, list[str]]:
+    """The section that the last part of `location` is in, and the location without pydantic's tags of unions."""
+    path: list[str] = []
+    section: type[BaseModel] | None = None
     for part in location:
-        if isinstance(kind, type) and issubclass(kind, BaseModel) and part in kind.model_fields:
-            kind = kind.model_fields[part].annotation
-            continue
         members = [m for m in typing.get_args(kind) if _tag(m) == part]
-        kind = members[0] if members else None
-    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
+        if members:  # a tag, not a key
+            kind = members[0]
+            continue
+        section = kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+        path.append(part)
+        field = section.model_fields.get(part) if section else None
+        kind = field.annotation if field else None
+    return section, path
 
 
 def _tag(kind: Any) -> str | None:

@@ -21,7 +21,7 @@ from molvae.data.batches import MolBatch
 from molvae.data.graphs import GraphStore
 from molvae.errors import ConfigError, InputError, MolvaeError
 from molvae.model import reads_graphs
-from molvae.priors.standard import StandardPrior
+from molvae.priors.standard import standard_prior
 from molvae.progress import SILENT, Progress
 
 MIN_YIELD = 0.002  # sampling gives up when fewer draws than this are wanted, after many draws
@@ -82,7 +82,7 @@ class MoleculeGenerator:
         self.diagnostics = checkpoint.diagnostics
         self.notation = notation(checkpoint.vocabulary.notation)
         self.standardiser = Standardiser(**checkpoint.standardise)
-        self.prior = StandardPrior(self.latent_dim)
+        self.prior = standard_prior(self.model.latent)
         self._reads_graphs = reads_graphs(checkpoint.config)
 
     @classmethod

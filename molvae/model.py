@@ -12,15 +12,17 @@ from molvae.config import (
     GNNEncoderConfig,
     GRUDecoderConfig,
     GRUEncoderConfig,
+    LatentConfig,
     ModelConfig,
     Section,
+    VQLatentConfig,
 )
 from molvae.data.batches import MolBatch
 from molvae.decoders.gru import GRUDecoder
 from molvae.encoders.gru import GRUEncoder
 from molvae.errors import ConfigError
 from molvae.heads import PropertyHeads
-from molvae.latents.base import LatentOutput
+from molvae.latents.base import Latent, LatentOutput
 from molvae.latents.gaussian import GaussianLatent
 
 
@@ -48,7 +50,7 @@ class MolVAE(nn.Module):
     torch.Size([2, 4])
     """
 
-    def __init__(self, encoder: Encoder, latent: GaussianLatent, decoder: GRUDecoder, heads: PropertyHeads) -> None:
+    def __init__(self, encoder: Encoder, latent: Latent, decoder: GRUDecoder, heads: PropertyHeads) -> None:
         super().__init__()
         self.encoder = encoder
         self.latent = latent
@@ -113,11 +115,15 @@ def build_encoder(config: EncoderConfig, vocabulary_size: int) -> Encoder:
     raise ConfigError(f"unknown encoder {config!r}")
 
 
-def build_latent(config: GaussianLatentConfig, h_dim: int) -> GaussianLatent:
+def build_latent(config: LatentConfig, h_dim: int) -> Latent:
     """The latent that `config.kind` names."""
     match config:
         case GaussianLatentConfig():
             return GaussianLatent(h_dim, **_arguments(config))
+        case VQLatentConfig():
+            from molvae.latents.vq import VQLatent
+
+            return VQLatent(h_dim, **_arguments(config))
     raise ConfigError(f"unknown latent {config!r}")
 
 

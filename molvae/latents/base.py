@@ -1,9 +1,14 @@
-"""What every latent gives."""
+"""What every latent is and gives."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
+import torch
 from torch import Tensor
+
+ACTIVE_NATS = 0.01  # a unit is active when it carries more than this
+ACTIVE_VARIANCE = 0.01  # and its posterior mean varies by more than this (Burda et al. 2016)
 
 
 @dataclass(frozen=True)
@@ -11,13 +16,47 @@ class LatentOutput:
     """One batch's latents.
 
     Attributes:
-        z: `(B, Z)` what the decoder gets: a posterior sample in training.
+        z: `(B, Z)` what the decoder gets: a posterior sample in training, the code itself in eval mode.
         mean: `(B, Z)` the deterministic code of each molecule.
-        regularizer: scalar, nats a molecule: what the loss weighs by beta.
-        diagnostics: named tensors that the collapse diagnostics read; `kl` is `(Z,)`, nats, batch mean.
+        regularizer: scalar, nats a molecule where it is a KL: what the loss weighs by beta.
+        diagnostics: named scalars to show while training.
     """
 
     z: Tensor
     mean: Tensor
     regularizer: Tensor
     diagnostics: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class LatentSummary:
+    """How a latent is used on n molecules.
+
+    Attributes:
+        kl_per_unit: `(units,)` nats: a Gaussian dimension's KL to N(0, 1); a VQ slot's KL to its own code frequencies,
+            which is their entropy.
+        active_units: how many of them are active.
+        mutual_information: estimate of I(x; z), nats; it cannot exceed log n.
+    """
+
+    kl_per_unit: Tensor
+    active_units: int
+    mutual_information: float
+
+
+class Latent(Protocol):
+    """What every latent is: a module from h `(B, H)` to z `(B, Z)`."""
+
+    latent_dim: int
+
+    def __call__(self, h: Tensor, *, generator: torch.Generator | None = None) -> LatentOutput:
+        """Latents of a batch."""
+        ...
+
+    def draw(self, h: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """One posterior sample `(B, Z)`, in any mode."""
+        ...
+
+    def summarize(self, h: Tensor) -> LatentSummary:
+        """How the latent is used on the molecules whose h `(n, H)` these are."""
+        ...

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from molvae.latents.base import LatentOutput
+from molvae.latents.base import ACTIVE_NATS, ACTIVE_VARIANCE, LatentOutput, LatentSummary
 
 MIN_LOGVAR, MAX_LOGVAR = -14.0, 4.0
 
@@ -39,7 +39,19 @@ class GaussianLatent(nn.Module):
         z = sample_posterior(mean, logvar, generator=generator) if self.training else mean
         kl = gaussian_kl(mean, logvar).mean(0)
         regularizer = kl.clamp(min=self.free_bits).sum().clamp(min=self.min_rate)
-        return LatentOutput(z, mean, regularizer, {"kl": kl.detach(), "logvar": logvar.detach()})
+        return LatentOutput(z, mean, regularizer, {"kl": kl.detach().sum()})
+
+    def draw(self, h: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """One posterior sample `(B, Z)`, in any mode."""
+        return sample_posterior(*self.posterior(h), generator=generator)
+
+    @torch.no_grad()
+    def summarize(self, h: Tensor) -> LatentSummary:
+        """KL a dimension, active dimensions and mutual information on the molecules whose h `(n, H)` these are."""
+        mean, logvar = self.posterior(h)
+        kl = gaussian_kl(mean, logvar).mean(0)
+        active = (kl > ACTIVE_NATS) & (mean.var(0) > ACTIVE_VARIANCE)
+        return LatentSummary(kl.cpu(), int(active.sum()), mutual_information(mean.cpu(), logvar.cpu()))
 
     def extra_repr(self) -> str:
         """Settings for `repr`."""
@@ -55,3 +67,27 @@ def sample_posterior(mean: Tensor, logvar: Tensor, *, generator: torch.Generator
 def gaussian_kl(mean: Tensor, logvar: Tensor) -> Tensor:
     """KL(N(mean, exp(logvar)) ‖ N(0, 1)) of each element, nats."""
     return 0.5 * (mean.square() + logvar.exp() - 1.0 - logvar)
+
+
+def mutual_information(mean: Tensor, logvar: Tensor, *, block: int = 256) -> float:
+    """I(x; z) ≈ E[log q(z|x) − log q(z)] with q(z) the mixture of the given posteriors, nats.
+
+    Args:
+        mean: `(n, Z)`.
+        logvar: `(n, Z)`.
+        block: rows handled at once; memory is `block · n`.
+    """
+    n = len(mean)
+    noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(0)).double()
+    mean, logvar = mean.double(), logvar.double()  # differences of large numbers
+    z = mean + noise * torch.exp(0.5 * logvar)
+    precision = torch.exp(-logvar)
+    constant = -0.5 * (logvar + mean.square() * precision).sum(1)  # of each component, up to what z adds
+    own = -0.5 * (logvar + noise.square()).sum(1)
+    mixture = torch.cat(
+        [
+            torch.logsumexp(constant - 0.5 * (part.square() @ precision.T) + part @ (mean * precision).T, dim=1)
+            for part in z.split(block)
+        ]
+    )
+    return float((own - mixture).mean() + torch.tensor(float(n)).log())

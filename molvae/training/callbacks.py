@@ -179,10 +179,8 @@ class TrainingProgress(pl.Callback):
         rate = (pl_module.molecules_seen - molecules) / max(pl_module.clock.seconds - seconds, 1e-9)
         latest = self.validate.latest
         units = f" · {latest.active_units}/{latest.latent_dim} active" if latest else ""
-        state = (
-            f"{rate:,.0f} mol/s · reconstruction {self._smooth['reconstruction']:.2f} · "
-            f"KL {self._smooth['kl']:.1f} · beta {self._smooth['beta']:.3f}{units}"
-        )
+        shown = " · ".join(f"{name} {value:.4g}" for name, value in self._smooth.items() if name != "property_loss")
+        state = f"{rate:,.0f} mol/s · {shown}{units}"
         self._bar.update(self._task, completed=pl_module.progress, state=state)
         for row in self.validate.history[self._shown :]:
             self.console.print(

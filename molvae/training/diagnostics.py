@@ -9,12 +9,9 @@ from torch import Tensor
 
 from molvae.data.batches import MolBatch
 from molvae.data.vocabulary import PAD
-from molvae.latents.gaussian import gaussian_kl, sample_posterior
 from molvae.model import MolVAE
 from molvae.training.losses import reconstruction_loss
 
-ACTIVE_NATS = 0.01  # a unit is active when both its KL and the variance of its posterior mean exceed this
-ACTIVE_VARIANCE = 0.01  # (Burda et al. 2016)
 COLLAPSED_NATS = 0.1
 COLLAPSED_SHARE = 0.2
 
@@ -26,10 +23,10 @@ class LatentDiagnostics:
     Attributes:
         n_molecules: how many were looked at.
         reconstruction: negative log-likelihood from a posterior sample, teacher-forced.
-        kl: Σ KL(q(z|x) ‖ N(0, I)) over dimensions.
+        kl: what z carries: Σ KL(q(z|x) ‖ N(0, I)) over dimensions; of VQ codes, Σ over slots of their entropy.
         kl_per_dimension: its terms, largest first.
-        active_units: dimensions with KL > 0.01 and Var E[z|x] > 0.01.
-        latent_dim: all dimensions.
+        active_units: dimensions with KL > 0.01 and Var E[z|x] > 0.01; of VQ codes, slots with entropy > 0.01.
+        latent_dim: all dimensions, or slots.
         mutual_information: estimate of I(x; z) (Hoffman and Johnson 2016), which cannot exceed `log n_molecules`.
         mutual_information_bound: log n_molecules.
         exact: share decoded greedily from the posterior mean to the very token ids that went in.
@@ -93,16 +90,15 @@ def diagnose(
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
-    means, logvars, predictions, labels = [], [], [], []
+    states, predictions, labels = [], [], []
     nll, n, n_exact, n_tried = 0.0, 0, 0, 0
     for cpu_batch in batches:
         batch = cpu_batch.to(device)
-        mean, logvar = model.latent.posterior(model.encoder(batch))
-        z = sample_posterior(mean, logvar, generator=generator)
+        h = model.encoder(batch)
+        mean, z = model.latent(h).mean, model.latent.draw(h, generator=generator)
         nll += float(reconstruction_loss(model.decoder(z, batch.token_ids), batch.token_ids)) * len(batch)
         n += len(batch)
-        means.append(mean.cpu())
-        logvars.append(logvar.cpu())
+        states.append(h)
         if batch.properties is not None and model.heads.names:
             predictions.append(model.heads.predict(mean).cpu())
             labels.append(batch.properties.cpu())
@@ -110,19 +106,18 @@ def diagnose(
             few = slice(0, n_decoded - n_tried)
             n_exact += int(exact_rows(model, mean[few], batch.token_ids[few], max_length=max_length).sum())
             n_tried += len(mean[few])
+    summary = model.latent.summarize(torch.cat(states))
     model.train(was_training)
-    mean, logvar = torch.cat(means), torch.cat(logvars)
-    kl = gaussian_kl(mean, logvar).mean(0)
-    active = (kl > ACTIVE_NATS) & (mean.var(0) > ACTIVE_VARIANCE)
+    kl = summary.kl_per_unit
     r2 = r_squared(torch.cat(predictions), torch.cat(labels)) if predictions else torch.empty(0)
     return LatentDiagnostics(
         n_molecules=n,
         reconstruction=nll / n,
         kl=float(kl.sum()),
         kl_per_dimension=tuple(round(v, 5) for v in kl.sort(descending=True).values.tolist()),
-        active_units=int(active.sum()),
-        latent_dim=mean.shape[1],
-        mutual_information=mutual_information(mean, logvar),
+        active_units=summary.active_units,
+        latent_dim=len(kl),
+        mutual_information=summary.mutual_information,
         mutual_information_bound=float(torch.tensor(float(n)).log()),
         exact=n_exact / max(n_tried, 1),
         property_r2=dict(zip(model.heads.names, (round(v, 5) for v in r2.tolist()), strict=False)),
@@ -137,30 +132,6 @@ def exact_rows(model: MolVAE, z: Tensor, token_ids: Tensor, *, max_length: int) 
     decoded = torch.nn.functional.pad(decoded, (0, width - decoded.shape[1]), value=PAD)
     targets = torch.nn.functional.pad(targets, (0, width - targets.shape[1]), value=PAD)
     return (decoded == targets).all(-1)
-
-
-def mutual_information(mean: Tensor, logvar: Tensor, *, block: int = 256) -> float:
-    """I(x; z) ≈ E[log q(z|x) − log q(z)] with q(z) the mixture of the given posteriors, nats.
-
-    Args:
-        mean: `(n, Z)`.
-        logvar: `(n, Z)`.
-        block: rows handled at once; memory is `block · n`.
-    """
-    n = len(mean)
-    noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(0)).double()
-    mean, logvar = mean.double(), logvar.double()  # differences of large numbers
-    z = mean + noise * torch.exp(0.5 * logvar)
-    precision = torch.exp(-logvar)
-    constant = -0.5 * (logvar + mean.square() * precision).sum(1)  # of each component, up to what z adds
-    own = -0.5 * (logvar + noise.square()).sum(1)
-    mixture = torch.cat(
-        [
-            torch.logsumexp(constant - 0.5 * (part.square() @ precision.T) + part @ (mean * precision).T, dim=1)
-            for part in z.split(block)
-        ]
-    )
-    return float((own - mixture).mean() + torch.tensor(float(n)).log())
 
 
 def r_squared(predicted: Tensor, labels: Tensor) -> Tensor:

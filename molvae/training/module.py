@@ -59,7 +59,7 @@ class VAEModule(pl.LightningModule):
         logits = self.model.decoder(latent.z, batch.token_ids)
         reconstruction = reconstruction_loss(logits, batch.token_ids)
         loss = reconstruction + beta * latent.regularizer
-        values = {"reconstruction": reconstruction, "kl": latent.diagnostics["kl"].sum(), "beta": beta}
+        values = {"reconstruction": reconstruction, **latent.diagnostics, "beta": beta}
         if batch.properties is not None and self.model.heads.names and self.config.property_weight:
             predicted = self.model.heads(latent.z)
             of_properties = property_loss(predicted, self.model.heads.standardise(batch.properties))

@@ -1,22 +1,26 @@
 """What every latent promises. A new one joins LATENTS and is covered."""
 
+import math
+
 import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from molvae.config import GaussianLatentConfig
+from molvae.config import GaussianLatentConfig, VQLatentConfig
 from molvae.latents.gaussian import GaussianLatent, gaussian_kl, sample_posterior
+from molvae.latents.vq import VQLatent, code_entropy
 from molvae.model import build_latent
 
-LATENTS = [
+GAUSSIANS = [
     GaussianLatentConfig(latent_dim=5),
     GaussianLatentConfig(latent_dim=5, free_bits=0.5),
     GaussianLatentConfig(latent_dim=5, min_rate=3.0),
 ]
+LATENTS = [*GAUSSIANS, VQLatentConfig(n_slots=3, n_codes=8, code_dim=2)]
 H = torch.randn(16, 12, generator=torch.Generator().manual_seed(1)) * 3
 
 
-@pytest.fixture(params=LATENTS, ids=lambda c: f"{c.kind}-{c.free_bits}-{c.min_rate}")
+@pytest.fixture(params=LATENTS, ids=str)
 def latent(request: pytest.FixtureRequest) -> torch.nn.Module:
     torch.manual_seed(0)
     return build_latent(request.param, 12)
@@ -26,7 +30,7 @@ def test_output_has_the_promised_shapes_and_is_finite(latent: torch.nn.Module) -
     out = latent(H)
     assert out.z.shape == out.mean.shape == (16, latent.latent_dim)
     assert out.regularizer.shape == ()
-    assert out.diagnostics["kl"].shape == (latent.latent_dim,)
+    assert all(value.shape == () for value in out.diagnostics.values())
     assert torch.isfinite(out.z).all()
     assert torch.isfinite(out.regularizer)
 
@@ -39,7 +43,27 @@ def test_a_gradient_reaches_every_parameter(latent: torch.nn.Module) -> None:
         assert parameter.grad.abs().sum() > 0, name
 
 
-def test_z_is_drawn_in_training_and_deterministic_in_eval_mode(latent: torch.nn.Module) -> None:
+def test_the_code_is_deterministic_in_eval_mode_and_summarized(latent: torch.nn.Module) -> None:
+    latent.train()(H)
+    latent.eval()
+    assert torch.equal(latent(H).z, latent(H).mean)
+    summary = latent.summarize(H)
+    assert 0 <= summary.active_units <= len(summary.kl_per_unit)
+    assert (summary.kl_per_unit >= 0).all()
+    assert 0 <= summary.mutual_information <= math.log(len(H)) + 1e-6
+
+
+def test_saving_and_loading_gives_the_same_codes(latent: torch.nn.Module, request: pytest.FixtureRequest) -> None:
+    latent.train()(H)
+    latent.eval()
+    other = build_latent(request.node.callspec.params["latent"], 12).eval()
+    other.load_state_dict(latent.state_dict())
+    assert torch.equal(other(H).mean, latent(H).mean)
+
+
+@pytest.mark.parametrize("config", GAUSSIANS, ids=str)
+def test_z_is_drawn_in_training_and_deterministic_in_eval_mode(config: GaussianLatentConfig) -> None:
+    latent = build_latent(config, 12)
     assert not torch.equal(latent(H).z, latent(H).z)
     draws = [latent(H, generator=torch.Generator().manual_seed(3)).z for _ in range(2)]
     assert torch.equal(*draws)
@@ -51,6 +75,34 @@ def test_the_order_of_the_batch_changes_nothing(latent: torch.nn.Module) -> None
     latent.eval()
     order = torch.randperm(16, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(latent(H).mean[order], latent(H[order]).mean)
+
+
+def test_quantised_vectors_are_codes_and_indices_find_them_again() -> None:
+    torch.manual_seed(0)
+    latent = VQLatent(12, n_slots=3, n_codes=8, code_dim=2)
+    latent(H)
+    latent.eval()
+    indices = latent.code_indices(H)
+    assert indices.shape == (16, 3)
+    torch.testing.assert_close(latent.codes_to_z(indices), latent(H).z)
+    vectors = latent.to_slots(H).view(16, 3, 2)
+    codes = latent.codes_to_z(torch.arange(8)[:, None].expand(8, 3)).view(8, 3, 2)
+    nearest = torch.cdist(vectors.transpose(0, 1), codes.transpose(0, 1)).argmin(-1).T
+    assert torch.equal(indices, nearest)
+
+
+def test_unused_codes_are_revived() -> None:
+    torch.manual_seed(0)
+    latent = VQLatent(12, n_slots=2, n_codes=8, code_dim=4, dead_below=0.5).train()
+    many = torch.randn(256, 12)
+    for _ in range(30):
+        latent(many)
+    assert latent.eval().summarize(many).kl_per_unit.exp().min() > 4
+
+
+def test_code_entropy_of_even_use_is_log_k_and_of_one_code_zero() -> None:
+    indices = torch.stack([torch.arange(8), torch.zeros(8, dtype=torch.int64)], dim=1)
+    torch.testing.assert_close(code_entropy(indices, 8), torch.tensor([math.log(8), 0.0]))
 
 
 def test_kl_agrees_with_torch_distributions() -> None:

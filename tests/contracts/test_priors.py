@@ -4,9 +4,15 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal
 
-from molvae.priors.standard import StandardPrior
+from molvae.latents.vq import VQLatent
+from molvae.priors.standard import StandardPrior, UniformCodePrior
 
-PRIORS = [StandardPrior(5)]
+torch.manual_seed(0)
+LATENT = VQLatent(4, n_slots=3, n_codes=8, code_dim=2)
+LATENT(torch.randn(32, 4))  # the codebooks start from a first batch
+LATENT.eval()
+PRIORS = [StandardPrior(6), UniformCodePrior(LATENT)]
+Z = 6
 
 
 @pytest.fixture(params=PRIORS, ids=lambda p: type(p).__name__)
@@ -16,7 +22,7 @@ def prior(request: pytest.FixtureRequest) -> StandardPrior:
 
 def test_samples_have_the_promised_shape_and_follow_the_generator(prior: StandardPrior) -> None:
     draws = [prior.sample(7, generator=torch.Generator().manual_seed(1)) for _ in range(2)]
-    assert draws[0].shape == (7, prior.latent_dim)
+    assert draws[0].shape == (7, Z)
     assert torch.equal(*draws)
     assert not torch.equal(draws[0], prior.sample(7, generator=torch.Generator().manual_seed(2)))
 

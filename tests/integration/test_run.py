@@ -66,6 +66,21 @@ def test_graph_encoders_train_save_load_encode_and_sample(
     np.testing.assert_array_equal(molvae.load(str(tmp_path), device="cpu").encode(["OCC"])[0], vae.encode(["OCC"])[0])
 
 
+def test_vq_codes_train_save_load_and_sample(
+    experiment: ExperimentConfig, prepared: PreparedData, tmp_path: Path
+) -> None:
+    values = experiment.model_dump()
+    values["model"]["latent"] = {"kind": "vq", "n_slots": 3, "n_codes": 4, "code_dim": 2}
+    values["training"]["beta"] = {"kind": "constant", "beta": 1.0}
+    result = train(ExperimentConfig.model_validate(values), prepared, tmp_path, device="cpu")
+    assert result.latent_dim == 3
+    assert "train/perplexity" in (tmp_path / "metrics" / "metrics.csv").read_text()
+    first, again = (molvae.load(str(tmp_path), device="cpu") for _ in range(2))
+    assert first.encode(["CCO"]).shape == (1, 6)
+    np.testing.assert_array_equal(first.encode(["CCO"]), again.encode(["CCO"]))
+    assert first.sample(4, seed=0) == again.sample(4, seed=0)
+
+
 def test_a_graph_encoder_on_data_without_graphs_is_one_sentence_before_training(
     experiment: ExperimentConfig, prepared: PreparedData, tmp_path: Path
 ) -> None:

@@ -14,9 +14,10 @@ from molvae.config import (
     TrainingConfig,
 )
 from molvae.data.batches import MolBatch
+from molvae.latents.gaussian import mutual_information
 from molvae.model import build_model
 from molvae.training.clock import TrainingClock
-from molvae.training.diagnostics import LatentDiagnostics, diagnose, mutual_information, r_squared
+from molvae.training.diagnostics import LatentDiagnostics, diagnose, r_squared
 from molvae.training.losses import property_loss, reconstruction_loss
 from molvae.training.schedules import beta_at, cyclical, learning_rate_at
 

@@ -1,0 +1,92 @@
+"""Vector quantisation: M slots of K codes a molecule (van den Oord et al. 2017), on vector-quantize-pytorch."""
+
+import torch
+from torch import Tensor, nn
+from vector_quantize_pytorch import VectorQuantize
+
+from molvae.latents.base import ACTIVE_NATS, LatentOutput, LatentSummary
+
+
+class VQLatent(nn.Module):
+    """h → M vectors, each replaced by the nearest of its slot's K codes; gradients pass straight through.
+
+    Args:
+        h_dim: size of h.
+        n_slots: M.
+        n_codes: K, a codebook of its own in every slot.
+        code_dim: size of a code; Z = M · code_dim.
+        commitment: weight of the pull of h towards its codes.
+        decay: of the codebooks' moving averages.
+        dead_below: codes that a batch uses less often than this, on average, are replaced by vectors of the batch.
+    """
+
+    def __init__(
+        self,
+        h_dim: int,
+        *,
+        n_slots: int = 16,
+        n_codes: int = 256,
+        code_dim: int = 8,
+        commitment: float = 0.25,
+        decay: float = 0.95,
+        dead_below: float = 0.05,
+    ) -> None:
+        super().__init__()
+        self.n_slots = n_slots
+        self.n_codes = n_codes
+        self.latent_dim = n_slots * code_dim
+        self.to_slots = nn.Linear(h_dim, self.latent_dim)
+        self.quantize = VectorQuantize(
+            dim=self.latent_dim,
+            heads=n_slots,
+            separate_codebook_per_head=n_slots > 1,
+            codebook_dim=code_dim,
+            codebook_size=n_codes,
+            commitment_weight=commitment,
+            decay=decay,
+            threshold_ema_dead_code=dead_below,
+            kmeans_init=True,
+            rotation_trick=False,
+        )
+
+    def forward(self, h: Tensor, *, generator: torch.Generator | None = None) -> LatentOutput:
+        """Quantised latents of a batch; the codebooks learn in training mode only."""
+        z, indices, commitment = self._quantised(h)
+        perplexity = code_entropy(indices, self.n_codes).exp().mean()
+        return LatentOutput(z, z, commitment, {"perplexity": perplexity})
+
+    def draw(self, h: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """The code itself: the posterior is a point."""
+        return self._quantised(h)[0]
+
+    def code_indices(self, h: Tensor) -> Tensor:
+        """Which code each slot picks, `(B, M)` int64."""
+        return self._quantised(h)[1]
+
+    def codes_to_z(self, indices: Tensor) -> Tensor:
+        """Latents `(B, Z)` of code indices `(B, M)`."""
+        return self.quantize.get_output_from_indices(indices.unsqueeze(1)).flatten(1)
+
+    @torch.no_grad()
+    def summarize(self, h: Tensor) -> LatentSummary:
+        """Entropy a slot, slots in use, and the entropy of whole codes, on molecules whose h `(n, H)` these are."""
+        indices = self.code_indices(h).cpu()
+        entropy = code_entropy(indices, self.n_codes)
+        _, counts = indices.unique(dim=0, return_counts=True)
+        share = counts.double() / len(indices)
+        return LatentSummary(entropy, int((entropy > ACTIVE_NATS).sum()), float(-(share * share.log()).sum()))
+
+    def extra_repr(self) -> str:
+        """Settings for `repr`."""
+        return f"n_slots={self.n_slots}, n_codes={self.n_codes}"
+
+    def _quantised(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        z, indices, commitment = self.quantize(self.to_slots(h).float().unsqueeze(1))
+        return z.flatten(1), indices.reshape(len(h), self.n_slots), commitment.sum()
+
+
+def code_entropy(indices: Tensor, n_codes: int) -> Tensor:
+    """Entropy of each slot's code frequencies `(M,)`, nats, from code indices `(n, M)`."""
+    counts = torch.stack([torch.bincount(slot, minlength=n_codes) for slot in indices.T])
+    share = counts.double() / len(indices)
+    return -torch.special.xlogy(share, share).sum(1).float()
