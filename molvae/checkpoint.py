@@ -1,6 +1,7 @@
 """A model on disk: a directory of JSON and safetensors, complete or not there."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -8,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_safetensors
+from torch import nn
 
-from molvae.config import ModelConfig, parse_config
+from molvae.config import ModelConfig, PriorConfig, parse_config
 from molvae.data.files import atomic_folder, write_json
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import CheckpointError, ConfigError, PreparedDataError
-from molvae.model import MolVAE, build_model
+from molvae.model import MolVAE, build_model, build_prior
+from molvae.priors.base import LearnedPrior
 
 FORMAT_VERSION = 1
 _LENGTH_MARGIN = 1.25  # generated molecules may be this much longer than the longest one trained on
@@ -33,6 +37,7 @@ class Checkpoint:
         max_length: most tokens a generated molecule may have, eos counted.
         standardise: the options of `Standardiser` used in training, applied again before encoding.
         diagnostics: what `diagnostics.json` says, if it is there.
+        prior: the learned prior, if one was fitted.
     """
 
     model: MolVAE
@@ -41,6 +46,14 @@ class Checkpoint:
     max_length: int
     standardise: dict[str, Any] = field(default_factory=dict)
     diagnostics: dict[str, Any] = field(default_factory=dict)
+    prior: LearnedPrior | None = None
+
+
+def checkpoint_path(path: str | Path) -> Path:
+    """The checkpoint directory that a path means: itself, or `model/` inside a training run's directory."""
+    path = Path(path)
+    inside = path / "model"
+    return inside if not (path / "config.json").is_file() and (inside / "config.json").is_file() else path
 
 
 def length_cap(longest: int) -> int:
@@ -71,7 +84,7 @@ def save_checkpoint(
         diagnostics: written to `diagnostics.json`.
         half: store weights in half precision; loading gives single precision again.
     """
-    tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
+    tensors = _plain(model)
     if half:
         tensors = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
     with atomic_folder(path, overwrite=True) as folder:
@@ -121,15 +134,51 @@ def load_checkpoint(path: str | Path, *, device: torch.device | str = "cpu") -> 
         )
     model = build_model(config, vocabulary_size=len(vocabulary), property_names=names)
     load_weights(model, path / "model.safetensors")
+    model.to(device).eval()
     diagnostics = path / "diagnostics.json"
     return Checkpoint(
-        model=model.to(device).eval(),
+        model=model,
         config=config,
         vocabulary=vocabulary,
         max_length=max_length,
         standardise=standardise,
         diagnostics=json.loads(diagnostics.read_text(encoding="utf-8")) if diagnostics.is_file() else {},
+        prior=_load_prior(path, model, description.get("prior"), device),
     )
+
+
+def add_prior(path: str | Path, prior: LearnedPrior, *, config: PriorConfig, report: dict[str, Any]) -> None:
+    """Put a learned prior into a checkpoint directory, in place of any earlier one; all or nothing.
+
+    Args:
+        path: the checkpoint directory.
+        prior: fitted to its model.
+        config: of the prior.
+        report: goes to `diagnostics.json` under `prior`.
+    """
+    path = Path(path)
+    with atomic_folder(path, overwrite=True) as folder:
+        for file in path.iterdir():
+            shutil.copyfile(file, folder / file.name)
+        (folder / "prior.safetensors").write_bytes(to_safetensors(_plain(prior), metadata={"format": "pt"}))
+        description = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        write_json(folder / "config.json", description | {"prior": config.model_dump(mode="json")})
+        diagnostics = path / "diagnostics.json"
+        known = json.loads(diagnostics.read_text(encoding="utf-8")) if diagnostics.is_file() else {}
+        write_json(folder / "diagnostics.json", known | {"prior": report})
+
+
+def _load_prior(path: Path, model: MolVAE, values: Any, device: torch.device | str) -> LearnedPrior | None:
+    if values is None:
+        return None
+    try:
+        config = TypeAdapter(PriorConfig).validate_python(values)
+    except ValidationError as error:
+        raise CheckpointError(f"{path / 'config.json'}: the prior is not one this molvae knows") from error
+    prior = build_prior(config, model.latent)
+    load_weights(prior, path / "prior.safetensors")
+    prior.to(device).eval()
+    return prior
 
 
 def start_from(model: MolVAE, vocabulary: Vocabulary, path: str | Path) -> None:
@@ -162,7 +211,11 @@ def start_from(model: MolVAE, vocabulary: Vocabulary, path: str | Path) -> None:
         target[: len(tensor)] = tensor
 
 
-def load_weights(model: MolVAE, path: str | Path) -> None:
+def _plain(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: t.detach().cpu().contiguous() for name, t in module.state_dict().items()}
+
+
+def load_weights(model: nn.Module, path: str | Path) -> None:
     """Load safetensors strictly.
 
     Raises:

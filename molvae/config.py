@@ -159,6 +159,45 @@ LatentConfig = Annotated[GaussianLatentConfig | VQLatentConfig, Field(discrimina
 DecoderConfig = GRUDecoderConfig  # a discriminated union on `kind` as soon as the family has a second member
 
 
+class FlowPriorConfig(Section):
+    """Coupling flow over a continuous latent."""
+
+    kind: Literal["flow"] = "flow"
+    n_transforms: Positive = 8
+    hidden_dims: tuple[Positive, ...] = (256, 256)
+
+
+class AutoregressivePriorConfig(Section):
+    """Recurrent network over latent slots: Gaussian mixtures, or a softmax for VQ codes."""
+
+    kind: Literal["autoregressive"] = "autoregressive"
+    hidden_dim: Positive = 256
+    n_layers: Positive = 2
+    slot_dim: Positive = 8
+    """Of a continuous latent; VQ codes have slots of their own."""
+    n_components: Positive = 16
+
+
+PriorConfig = Annotated[FlowPriorConfig | AutoregressivePriorConfig, Field(discriminator="kind")]
+
+
+class PriorFitConfig(Section):
+    """A prior fitted to the encoded training set once the model is trained (two-stage)."""
+
+    model: PriorConfig = AutoregressivePriorConfig()
+    max_time: timedelta = timedelta(minutes=5)
+    max_epochs: Positive = 100
+    patience: Positive = 3
+    """Passes without a better held-out likelihood before fitting stops."""
+    molecules: Positive = 200_000
+    batch_size: Positive = 512
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    seed: int = 0
+
+    _read_clock = field_validator("max_time", mode="before")(lambda value: read_clock(value))
+    _write_clock = field_serializer("max_time")(lambda value: write_clock(value))
+
+
 class ModelConfig(Section):
     """The parts of a model; with a vocabulary it is all that is needed to build one."""
 
@@ -232,17 +271,8 @@ class TrainingConfig(Section):
     """Steps between saves of the state to resume from."""
     seed: int = 0
 
-    @field_validator("max_time", mode="before")
-    @classmethod
-    def _read_clock(cls, value: Any) -> Any:
-        return parse_duration(value) if isinstance(value, str | int) else value
-
-    @field_serializer("max_time")
-    def _write_clock(self, value: timedelta | None) -> str | None:
-        if value is None:
-            return None
-        minutes, seconds = divmod(round(value.total_seconds()), 60)
-        return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
+    _read_clock = field_validator("max_time", mode="before")(lambda value: read_clock(value))
+    _write_clock = field_serializer("max_time")(lambda value: write_clock(value))
 
     @model_validator(mode="after")
     def _ends(self) -> "TrainingConfig":
@@ -257,6 +287,8 @@ class ExperimentConfig(Section):
     data: DataConfig
     model: ModelConfig = ModelConfig()
     training: TrainingConfig
+    prior: PriorFitConfig | None = None
+    """Fitted after training, if asked for."""
 
 
 T = TypeVar("T", bound=Section)
@@ -277,6 +309,19 @@ def parse_duration(value: str | int) -> timedelta:
     if not 1 <= len(parts) <= 3 or any(p < 0 for p in parts) or not any(parts):
         raise ValueError(f"got {value!r}; expected a duration such as 00:30:00 (hours:minutes:seconds)")
     return timedelta(seconds=sum(p * 60**i for i, p in enumerate(reversed(parts))))
+
+
+def read_clock(value: Any) -> Any:
+    """A duration as a configuration writes it; what is no text or number is left to pydantic."""
+    return parse_duration(value) if isinstance(value, str | int) else value
+
+
+def write_clock(value: timedelta | None) -> str | None:
+    """The text that `parse_duration` reads back."""
+    if value is None:
+        return None
+    minutes, seconds = divmod(round(value.total_seconds()), 60)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
 
 
 def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> ExperimentConfig:

@@ -12,7 +12,7 @@ import torch
 from rdkit import Chem
 from torch import Tensor
 
-from molvae.checkpoint import Checkpoint, load_checkpoint
+from molvae.checkpoint import Checkpoint, checkpoint_path, load_checkpoint
 from molvae.chem.graphs import mol_to_graph
 from molvae.chem.notation import notation
 from molvae.chem.similarity import tanimoto
@@ -21,6 +21,7 @@ from molvae.data.batches import MolBatch
 from molvae.data.graphs import GraphStore
 from molvae.errors import ConfigError, InputError, MolvaeError
 from molvae.model import reads_graphs
+from molvae.priors.base import Prior
 from molvae.priors.standard import standard_prior
 from molvae.progress import SILENT, Progress
 
@@ -82,16 +83,15 @@ class MoleculeGenerator:
         self.diagnostics = checkpoint.diagnostics
         self.notation = notation(checkpoint.vocabulary.notation)
         self.standardiser = Standardiser(**checkpoint.standardise)
-        self.prior = standard_prior(self.model.latent)
+        self.priors: dict[str, Prior] = {"standard": standard_prior(self.model.latent, self.latent_dim)}
+        if checkpoint.prior is not None:
+            self.priors["learned"] = checkpoint.prior
         self._reads_graphs = reads_graphs(checkpoint.config)
 
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto") -> "MoleculeGenerator":
         """Open a checkpoint directory, or a run's directory that holds one as `model/`."""
-        path = Path(path)
-        if not (path / "config.json").is_file() and (path / "model" / "config.json").is_file():
-            path = path / "model"
-        return cls(load_checkpoint(path), device=device)
+        return cls(load_checkpoint(checkpoint_path(path)), device=device)
 
     @cached_property
     def latent_dim(self) -> int:
@@ -106,6 +106,7 @@ class MoleculeGenerator:
         top_p: float = 1.0,
         greedy: bool = False,
         unique: bool = False,
+        prior: str | None = None,
         seed: int | None = None,
         batch_size: int = 512,
     ) -> list[str]:
@@ -116,6 +117,7 @@ class MoleculeGenerator:
             top_p=top_p,
             greedy=greedy,
             unique=unique,
+            prior=prior,
             seed=seed,
             batch_size=batch_size,
         ).smiles
@@ -129,6 +131,7 @@ class MoleculeGenerator:
         greedy: bool = False,
         unique: bool = False,
         novel_against: frozenset[str] | set[str] = frozenset(),
+        prior: str | None = None,
         seed: int | None = None,
         batch_size: int = 512,
         progress: Progress = SILENT,
@@ -142,6 +145,7 @@ class MoleculeGenerator:
             greedy: take the likeliest tokens; what varies is then z alone.
             unique: leave out molecules drawn before.
             novel_against: canonical SMILES to leave out.
+            prior: "learned" or "standard"; by default the learned one if the checkpoint has it.
             seed: the same seed gives the same molecules; `None` differs every time.
             batch_size: latents decoded side by side; does not change the result's size.
             progress: reports molecules found.
@@ -152,13 +156,14 @@ class MoleculeGenerator:
         _check_decoding(temperature, top_p)
         if n < 1:
             raise ConfigError(f"got n = {n}; expected at least 1 molecule")
+        source = self._prior(prior)
         generator = self._generator(seed)
         found: list[str] = []
         seen: set[str] = set()
         n_drawn = n_invalid = n_repeated = n_known = 0
         with progress.stage("Sampling", total=n) as stage:
             while len(found) < n:
-                z = self.prior.sample(batch_size, generator=generator)
+                z = source.sample(batch_size, generator=generator)
                 before = len(found)
                 for smiles in self._decode(z, greedy=greedy, temperature=temperature, top_p=top_p, generator=generator):
                     if len(found) == n:
@@ -371,6 +376,14 @@ class MoleculeGenerator:
         )
         for row in ids.tolist():
             yield self.notation.to_smiles(self.vocabulary.decode(row))
+
+    def _prior(self, name: str | None) -> Prior:
+        if name is None:
+            return self.priors.get("learned", self.priors["standard"])
+        if name not in self.priors:
+            hint = "; fit one with `molvae fit-prior`" if name == "learned" else ""
+            raise ConfigError(f"the model has no prior {name!r}, only: {', '.join(self.priors)}{hint}")
+        return self.priors[name]
 
     def _generator(self, seed: int | None) -> torch.Generator:
         generator = torch.Generator(device=self.device)

@@ -6,7 +6,9 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from molvae.config import (
+    AutoregressivePriorConfig,
     EncoderConfig,
+    FlowPriorConfig,
     FusedEncoderConfig,
     GaussianLatentConfig,
     GNNEncoderConfig,
@@ -14,6 +16,7 @@ from molvae.config import (
     GRUEncoderConfig,
     LatentConfig,
     ModelConfig,
+    PriorConfig,
     Section,
     VQLatentConfig,
 )
@@ -24,6 +27,8 @@ from molvae.errors import ConfigError
 from molvae.heads import PropertyHeads
 from molvae.latents.base import Latent, LatentOutput
 from molvae.latents.gaussian import GaussianLatent
+from molvae.priors.autoregressive import AutoregressiveCodePrior, AutoregressivePrior
+from molvae.priors.base import Codebooks, LearnedPrior
 
 
 class Encoder(Protocol):
@@ -133,6 +138,30 @@ def build_decoder(config: GRUDecoderConfig, vocabulary_size: int, latent_dim: in
         case GRUDecoderConfig():
             return GRUDecoder(vocabulary_size, latent_dim, **_arguments(config))
     raise ConfigError(f"unknown decoder {config!r}")
+
+
+def build_prior(config: PriorConfig, latent: Latent) -> LearnedPrior:
+    """The learned prior that `config.kind` names.
+
+    Raises:
+        ConfigError: when prior and latent do not fit.
+    """
+    match config:
+        case FlowPriorConfig():
+            if isinstance(latent, Codebooks):
+                raise ConfigError("a flow prior needs a continuous latent; for VQ codes choose kind: autoregressive")
+            from molvae.priors.flow import FlowPrior
+
+            return FlowPrior(latent.latent_dim, **_arguments(config))
+        case AutoregressivePriorConfig():
+            if isinstance(latent, Codebooks):
+                return AutoregressiveCodePrior(latent, hidden_dim=config.hidden_dim, n_layers=config.n_layers)
+            if latent.latent_dim % config.slot_dim:
+                raise ConfigError(
+                    f"slot_dim {config.slot_dim} does not divide the {latent.latent_dim} latent dimensions"
+                )
+            return AutoregressivePrior(latent.latent_dim, **_arguments(config))
+    raise ConfigError(f"unknown prior {config!r}")
 
 
 def reads_graphs(config: ModelConfig) -> bool:

@@ -12,6 +12,7 @@ from molvae.errors import MolvaeError
 COMMANDS = {
     "data": "molvae.cli.data",
     "train": "molvae.cli.train",
+    "fit-prior": "molvae.cli.fit_prior",
     "sample": "molvae.cli.sample",
     "encode": "molvae.cli.encode",
     "decode": "molvae.cli.decode",
@@ -21,6 +22,7 @@ COMMANDS = {
 SUMMARIES = {
     "data": "Download, prepare and look at molecules.",
     "train": "Train a model from one YAML file.",
+    "fit-prior": "Fit a prior to a trained model's latents.",
     "sample": "Draw new molecules.",
     "encode": "Molecules to latents.",
     "decode": "Latents to molecules.",
@@ -38,7 +40,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        return getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name)
+        return getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name.replace("-", "_"))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -24,6 +24,7 @@ GRID_MOLECULES = 25
 @decoding_options
 @click.option("--unique", is_flag=True, help="No molecule twice.")
 @click.option("--novel-against", metavar="FILE", multiple=True, help="Leave out molecules of this file (repeatable).")
+@click.option("--prior", type=click.Choice(["learned", "standard"]), help="Default: learned, if the model has one.")
 @click.option("--grid", metavar="FILE", help=f"Draw the first {GRID_MOLECULES} as .svg or .png.")
 @seed_option
 @batch_size_option
@@ -38,6 +39,7 @@ def sample(
     greedy: bool,
     unique: bool,
     novel_against: tuple[str, ...],
+    prior: str | None,
     grid: str | None,
     seed: int | None,
     batch_size: int,
@@ -62,6 +64,7 @@ def sample(
         greedy=greedy,
         unique=unique,
         novel_against=known,
+        prior=prior,
         seed=seed,
         batch_size=batch_size,
         progress=progress_for(quiet),

@@ -68,6 +68,11 @@ def train(
         result = fit(config, prepared, out, device=device, resume=resume, console=None if quiet else screen)
     except FloatingPointError as error:
         raise ConfigError(str(error)) from error
+    if config.prior is not None:
+        from molvae.training.prior import fit_prior_of
+
+        report = fit_prior_of(out / "model", prepared, config.prior, device=device, progress=progress_for(quiet))
+        screen.print(f"KL to the standard prior {report.kl_standard:.2f} nats, to the learned prior {report.kl:.2f}")
     _summary(screen, result, out)
 
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 ACTIVE_NATS = 0.01  # a unit is active when it carries more than this
 ACTIVE_VARIANCE = 0.01  # and its posterior mean varies by more than this (Burda et al. 2016)
@@ -44,19 +43,27 @@ class LatentSummary:
     mutual_information: float
 
 
-class Latent(Protocol):
-    """What every latent is: a module from h `(B, H)` to z `(B, Z)`."""
+class Latent(nn.Module):
+    """Base of every latent: a module from h `(B, H)` to z `(B, Z)`."""
 
     latent_dim: int
 
-    def __call__(self, h: Tensor, *, generator: torch.Generator | None = None) -> LatentOutput:
+    def forward(self, h: Tensor, *, generator: torch.Generator | None = None) -> LatentOutput:
         """Latents of a batch."""
-        ...
+        raise NotImplementedError
 
     def draw(self, h: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """One posterior sample `(B, Z)`, in any mode."""
-        ...
+        raise NotImplementedError
+
+    def prior_target(self, h: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """What a learned prior models: one posterior sample `(B, Z)`, or code indices `(B, M)`."""
+        raise NotImplementedError
+
+    def entropy(self, h: Tensor) -> Tensor:
+        """Entropy of each posterior `(B,)`, nats: what turns a prior's log-probability into a KL."""
+        raise NotImplementedError
 
     def summarize(self, h: Tensor) -> LatentSummary:
         """How the latent is used on the molecules whose h `(n, H)` these are."""
-        ...
+        raise NotImplementedError

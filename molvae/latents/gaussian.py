@@ -1,14 +1,16 @@
 """Diagonal Gaussian posterior against a standard normal prior (Kingma and Welling 2014)."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
-from molvae.latents.base import ACTIVE_NATS, ACTIVE_VARIANCE, LatentOutput, LatentSummary
+from molvae.latents.base import ACTIVE_NATS, ACTIVE_VARIANCE, Latent, LatentOutput, LatentSummary
 
 MIN_LOGVAR, MAX_LOGVAR = -14.0, 4.0
 
 
-class GaussianLatent(nn.Module):
+class GaussianLatent(Latent):
     """h → q(z|x) = N(mean, diag(exp(logvar))).
 
     Args:
@@ -44,6 +46,15 @@ class GaussianLatent(nn.Module):
     def draw(self, h: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """One posterior sample `(B, Z)`, in any mode."""
         return sample_posterior(*self.posterior(h), generator=generator)
+
+    def prior_target(self, h: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """What a learned prior models: a posterior sample."""
+        return self.draw(h, generator=generator)
+
+    def entropy(self, h: Tensor) -> Tensor:
+        """Differential entropy of each posterior `(B,)`, nats."""
+        _, logvar = self.posterior(h)
+        return 0.5 * (logvar + math.log(2 * math.pi * math.e)).sum(1)
 
     @torch.no_grad()
     def summarize(self, h: Tensor) -> LatentSummary:

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor, nn
 from vector_quantize_pytorch import VectorQuantize
 
-from molvae.latents.base import ACTIVE_NATS, LatentOutput, LatentSummary
+from molvae.latents.base import ACTIVE_NATS, Latent, LatentOutput, LatentSummary
 
 
-class VQLatent(nn.Module):
+class VQLatent(Latent):
     """h → M vectors, each replaced by the nearest of its slot's K codes; gradients pass straight through.
 
     Args:
@@ -66,6 +66,14 @@ class VQLatent(nn.Module):
     def codes_to_z(self, indices: Tensor) -> Tensor:
         """Latents `(B, Z)` of code indices `(B, M)`."""
         return self.quantize.get_output_from_indices(indices.unsqueeze(1)).flatten(1)
+
+    def prior_target(self, h: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """What a learned prior models: code indices `(B, M)`."""
+        return self.code_indices(h)
+
+    def entropy(self, h: Tensor) -> Tensor:
+        """0: the posterior is a point."""
+        return torch.zeros(len(h), device=h.device)
 
     @torch.no_grad()
     def summarize(self, h: Tensor) -> LatentSummary:

@@ -91,7 +91,7 @@ def train(
     max_steps = _max_steps(config, stream.batches_per_epoch)
     clock = TrainingClock(max_steps=max_steps, max_time=settings.max_time)
     module = VAEModule(model, settings, clock)
-    held_out = _held_out(data, settings.valid_molecules, train_indices, settings.seed)
+    held_out = held_out_molecules(data, settings.valid_molecules, settings.seed)
     validate = Validate(
         lambda: ordered_batches(data, held_out, batch_size=settings.batch_size, property_index=property_index),
         every=settings.valid_every,
@@ -104,7 +104,7 @@ def train(
         callbacks.append(TrainingProgress(console, validate))
     state.parent.mkdir(parents=True, exist_ok=True)
     (out / EXPERIMENT).write_text(dump_config(config), encoding="utf-8")
-    with _quiet_lightning():
+    with quiet_lightning():
         trainer = pl.Trainer(
             accelerator=resolve_accelerator(device),
             devices=1,
@@ -199,9 +199,9 @@ def _max_steps(config: ExperimentConfig, batches_per_epoch: int) -> int | None:
     return min((limit for limit in limits if limit), default=None)
 
 
-def _held_out(data: PreparedData, n: int, train_indices: np.ndarray, seed: int) -> np.ndarray:
+def held_out_molecules(data: PreparedData, n: int, seed: int) -> np.ndarray:
     """Validation molecules, drawn once; training molecules when there are no others."""
-    pool = data.indices("valid") if "valid" in data.split_names else train_indices
+    pool = data.indices("valid" if "valid" in data.split_names else "train")
     return np.sort(np.random.default_rng(seed).permutation(pool)[:n])
 
 
@@ -215,7 +215,7 @@ def _batches_done(state: Path) -> int:
 
 
 @contextmanager
-def _quiet_lightning() -> Iterator[None]:
+def quiet_lightning() -> Iterator[None]:
     """Keep Lightning's notices about choices made here on purpose from the user's screen."""
     levels = {name: logging.getLogger(name).level for name in ("pytorch_lightning", "lightning_fabric")}
     for name in levels:

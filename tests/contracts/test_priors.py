@@ -1,39 +1,116 @@
 """What every prior promises. A new one joins PRIORS and is covered."""
 
+import itertools
+
 import pytest
 import torch
 from torch.distributions import Independent, Normal
 
+from molvae.config import AutoregressivePriorConfig, FlowPriorConfig
+from molvae.errors import ConfigError
+from molvae.latents.gaussian import GaussianLatent
 from molvae.latents.vq import VQLatent
-from molvae.priors.standard import StandardPrior, UniformCodePrior
+from molvae.model import build_prior
+from molvae.priors.base import LearnedPrior, Prior
+from molvae.priors.standard import StandardPrior, UniformCodePrior, standard_prior
 
 torch.manual_seed(0)
-LATENT = VQLatent(4, n_slots=3, n_codes=8, code_dim=2)
-LATENT(torch.randn(32, 4))  # the codebooks start from a first batch
-LATENT.eval()
-PRIORS = [StandardPrior(6), UniformCodePrior(LATENT)]
 Z = 6
+GAUSSIAN = GaussianLatent(4, latent_dim=Z)
+CODES = VQLatent(4, n_slots=3, n_codes=8, code_dim=2)
+CODES(torch.randn(64, 4))  # the codebooks start from a first batch
+CODES.eval()
+FLOW = FlowPriorConfig(n_transforms=2, hidden_dims=(16,))
+AUTOREGRESSIVE = AutoregressivePriorConfig(hidden_dim=16, n_layers=1, slot_dim=2, n_components=3)
+LEARNED = {
+    "flow": (build_prior(FLOW, GAUSSIAN), GAUSSIAN),
+    "autoregressive mixtures": (build_prior(AUTOREGRESSIVE, GAUSSIAN), GAUSSIAN),
+    "autoregressive codes": (build_prior(AUTOREGRESSIVE, CODES), CODES),
+}
+PRIORS = {"standard": (StandardPrior(Z), GAUSSIAN), "uniform codes": (UniformCodePrior(CODES), CODES), **LEARNED}
+H = torch.randn(32, 4)
 
 
-@pytest.fixture(params=PRIORS, ids=lambda p: type(p).__name__)
-def prior(request: pytest.FixtureRequest) -> StandardPrior:
+@pytest.fixture(params=PRIORS.values(), ids=PRIORS.keys())
+def pair(request: pytest.FixtureRequest) -> tuple[Prior, torch.nn.Module]:
     return request.param
 
 
-def test_samples_have_the_promised_shape_and_follow_the_generator(prior: StandardPrior) -> None:
-    draws = [prior.sample(7, generator=torch.Generator().manual_seed(1)) for _ in range(2)]
+def test_samples_have_the_promised_shape_and_follow_the_generator(pair: tuple) -> None:
+    prior, _ = pair
+    draws = [prior.sample(7, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
     assert draws[0].shape == (7, Z)
-    assert torch.equal(*draws)
-    assert not torch.equal(draws[0], prior.sample(7, generator=torch.Generator().manual_seed(2)))
+    assert torch.isfinite(draws[0]).all()
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
 
 
-def test_log_prob_is_finite_and_one_number_a_row(prior: StandardPrior) -> None:
-    z = prior.sample(7, generator=torch.Generator().manual_seed(1))
-    assert prior.log_prob(z).shape == (7,)
-    assert torch.isfinite(prior.log_prob(z)).all()
+def test_log_prob_is_finite_and_one_number_a_row(pair: tuple) -> None:
+    prior, latent = pair
+    log_prob = prior.log_prob(latent.prior_target(H))
+    assert log_prob.shape == (32,)
+    assert torch.isfinite(log_prob).all()
+
+
+@pytest.mark.parametrize(("prior", "latent"), LEARNED.values(), ids=LEARNED.keys())
+def test_learning_raises_the_likelihood_and_reaches_every_weight(prior: LearnedPrior, latent: torch.nn.Module) -> None:
+    target = latent.prior_target(H, generator=torch.Generator().manual_seed(0)).detach()
+    prior.fit_scale(target)
+    optimiser = torch.optim.Adam(prior.parameters(), lr=0.01)
+    losses = []
+    for _ in range(40):
+        loss = -prior.log_prob(target).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        assert all(p.grad is not None for p in prior.parameters())
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < losses[0] - 0.3
+
+
+@pytest.mark.parametrize("config", [FLOW, AUTOREGRESSIVE], ids=lambda c: c.kind)
+def test_densities_of_a_continuous_prior_integrate_to_one(config: FlowPriorConfig | AutoregressivePriorConfig) -> None:
+    torch.manual_seed(1)
+    prior = build_prior(config, GaussianLatent(4, latent_dim=2))
+    prior.fit_scale(torch.randn(100, 2) * torch.tensor([0.5, 2.0]) + 1)
+    axis = torch.linspace(-16, 16, 641)
+    with torch.no_grad():
+        density = prior.log_prob(torch.cartesian_prod(axis, axis)).exp()
+    assert float(density.sum() * (axis[1] - axis[0]) ** 2) == pytest.approx(1.0, abs=0.02)
+
+
+def test_probabilities_of_all_codes_sum_to_one() -> None:
+    prior = LEARNED["autoregressive codes"][0]
+    codes = torch.tensor(list(itertools.product(range(8), repeat=3)))
+    assert float(prior.log_prob(codes).exp().sum().detach()) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_samples_of_a_mixture_prior_have_the_likelihood_it_claims() -> None:
+    """E[-log p] over its own samples is the entropy; a wrong sampler would not be consistent with log_prob."""
+    torch.manual_seed(0)
+    prior = build_prior(AUTOREGRESSIVE, GaussianLatent(4, latent_dim=2))
+    axis = torch.linspace(-12, 12, 481)
+    grid = torch.cartesian_prod(axis, axis)
+    with torch.no_grad():
+        log_density = prior.log_prob(grid)
+        entropy = -(log_density.exp() * log_density).sum() * (axis[1] - axis[0]) ** 2
+        z = prior.sample(20_000, generator=torch.Generator().manual_seed(0))
+        assert float(-prior.log_prob(z).mean()) == pytest.approx(float(entropy), abs=0.05)
 
 
 def test_the_standard_prior_agrees_with_torch_distributions() -> None:
     z = torch.randn(6, 4)
     expected = Independent(Normal(torch.zeros(4), torch.ones(4)), 1).log_prob(z)
     torch.testing.assert_close(StandardPrior(4).log_prob(z), expected)
+
+
+def test_a_latent_gets_the_standard_prior_of_its_kind() -> None:
+    assert isinstance(standard_prior(GAUSSIAN, Z), StandardPrior)
+    assert isinstance(standard_prior(CODES, Z), UniformCodePrior)
+
+
+def test_priors_and_latents_that_do_not_fit_are_refused_with_what_to_do() -> None:
+    with pytest.raises(ConfigError, match="for VQ codes choose kind: autoregressive"):
+        build_prior(FLOW, CODES)
+    with pytest.raises(ConfigError, match="slot_dim 4 does not divide the 6 latent dimensions"):
+        build_prior(AUTOREGRESSIVE.model_copy(update={"slot_dim": 4}), GAUSSIAN)

@@ -13,12 +13,13 @@ import yaml
 import molvae
 from molvae.checkpoint import load_checkpoint, save_checkpoint
 from molvae.chem.parse import canonical_smiles, parse_smiles
-from molvae.config import ExperimentConfig, PrepareConfig
+from molvae.config import ExperimentConfig, PrepareConfig, PriorFitConfig
 from molvae.data.prepare import prepare
 from molvae.data.prepared import PreparedData
 from molvae.errors import CheckpointError, ConfigError, InputError, PreparedDataError
 from molvae.generator import MoleculeGenerator, interpolate_latents
 from molvae.training.fit import train
+from molvae.training.prior import fit_prior_of
 
 
 def test_a_run_leaves_a_checkpoint_a_state_metrics_and_what_ran(run: Path) -> None:
@@ -79,6 +80,39 @@ def test_vq_codes_train_save_load_and_sample(
     assert first.encode(["CCO"]).shape == (1, 6)
     np.testing.assert_array_equal(first.encode(["CCO"]), again.encode(["CCO"]))
     assert first.sample(4, seed=0) == again.sample(4, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("latent", "prior"),
+    [
+        ({"kind": "gaussian", "latent_dim": 8}, {"kind": "flow", "n_transforms": 2, "hidden_dims": [16]}),
+        ({"kind": "gaussian", "latent_dim": 8}, {"kind": "autoregressive", "hidden_dim": 16, "slot_dim": 4}),
+        ({"kind": "vq", "n_slots": 3, "n_codes": 4, "code_dim": 2}, {"kind": "autoregressive", "hidden_dim": 16}),
+    ],
+    ids=["gaussian flow", "gaussian autoregressive", "vq autoregressive"],
+)
+def test_a_fitted_prior_is_stored_loaded_and_drawn_from(
+    latent: dict, prior: dict, experiment: ExperimentConfig, prepared: PreparedData, tmp_path: Path
+) -> None:
+    values = experiment.model_dump()
+    values["model"]["latent"] = latent
+    train(ExperimentConfig.model_validate(values), prepared, tmp_path, device="cpu")
+    config = PriorFitConfig.model_validate({"model": prior, "max_epochs": 20, "learning_rate": 0.01})
+    report = fit_prior_of(tmp_path / "model", prepared, config, device="cpu")
+    assert np.isfinite(report.kl)
+    assert report.kl_standard >= -1e-3
+    vae = molvae.load(str(tmp_path), device="cpu")
+    assert vae.sample(4, seed=0) == molvae.load(str(tmp_path), device="cpu").sample(4, seed=0, prior="learned")
+    assert len(vae.sample(4, seed=0, prior="standard")) == 4
+    assert vae.diagnostics["prior"]["kl"] == report.kl
+    (tmp_path / "model" / "prior.safetensors").unlink()
+    with pytest.raises(CheckpointError, match="truncated or damaged"):
+        molvae.load(str(tmp_path))
+
+
+def test_asking_for_a_learned_prior_that_is_not_there_says_how_to_fit_one(vae: MoleculeGenerator) -> None:
+    with pytest.raises(ConfigError, match="fit one with `molvae fit-prior`"):
+        vae.sample(3, prior="learned")
 
 
 def test_a_graph_encoder_on_data_without_graphs_is_one_sentence_before_training(

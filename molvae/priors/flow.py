@@ -1,0 +1,61 @@
+"""A normalising flow over a continuous z."""
+
+from collections.abc import Sequence
+
+import torch
+import zuko
+from torch import Tensor
+
+from molvae.priors.base import LearnedPrior
+
+MIN_STD = 1e-3
+
+
+class FlowPrior(LearnedPrior):
+    """Coupling flow (RealNVP, Dinh et al. 2017) from zuko: drawing and judging take one pass a transform.
+
+    Args:
+        latent_dim: Z.
+        n_transforms: affine coupling layers, each over its own random halves.
+        hidden_dims: of the network in each layer.
+        seed: of the random halves.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, latent_dim: int, *, n_transforms: int = 8, hidden_dims: Sequence[int] = (256, 256), seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        with torch.random.fork_rng(devices=[]):  # zuko draws the halves from the global generator
+            torch.manual_seed(seed)
+            self.flow = zuko.flows.MAF(
+                features=latent_dim,
+                transforms=n_transforms,
+                passes=2,
+                randperm=True,
+                hidden_features=list(hidden_dims),
+            )
+        self.register_buffer("mean", torch.zeros(latent_dim))
+        self.register_buffer("std", torch.ones(latent_dim))
+
+    def fit_scale(self, target: Tensor) -> None:
+        """Take mean and spread of latents `(n, Z)`, so that the flow starts near them."""
+        self.mean.copy_(target.mean(0))
+        self.std.copy_(target.std(0).clamp(min=MIN_STD))
+
+    def log_prob(self, target: Tensor) -> Tensor:
+        """Log density of `(n, Z)`, nats, `(n,)`."""
+        return self.flow().log_prob((target - self.mean) / self.std) - self.std.log().sum()
+
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """Draw `(n, Z)`."""
+        noise = torch.randn((n, self.latent_dim), generator=generator, device=self.mean.device)
+        with torch.no_grad():
+            return self.flow().transform.inv(noise) * self.std + self.mean
+
+    def extra_repr(self) -> str:
+        """Settings for `repr`."""
+        return f"latent_dim={self.latent_dim}"

@@ -1,0 +1,191 @@
+"""Second stage: a prior fitted to the latents of the training set, on posterior samples, stopped on held-out ones."""
+
+import math
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EarlyStopping, Timer
+from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
+
+from molvae.checkpoint import add_prior, load_checkpoint
+from molvae.config import PriorFitConfig
+from molvae.data.batches import ordered_batches
+from molvae.data.prepared import PreparedData
+from molvae.errors import PreparedDataError
+from molvae.latents.base import Latent
+from molvae.model import MolVAE, build_prior, reads_graphs
+from molvae.priors.base import LearnedPrior
+from molvae.priors.standard import standard_prior
+from molvae.progress import SILENT, Progress, Stage
+from molvae.training.fit import held_out_molecules, quiet_lightning, resolve_accelerator
+
+ENCODE_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class PriorReport:
+    """What a fitted prior is worth on held-out molecules, nats a molecule.
+
+    Attributes:
+        kl: KL(q(z|x) ‖ learned prior).
+        kl_standard: KL(q(z|x) ‖ the standard prior): what the learned one has to beat.
+        molecules: it was fitted on.
+        epochs: passes made.
+        seconds: spent.
+    """
+
+    kl: float
+    kl_standard: float
+    molecules: int
+    epochs: int
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """For `diagnostics.json`."""
+        return asdict(self)
+
+
+def fit_prior(
+    model: MolVAE,
+    data: PreparedData,
+    config: PriorFitConfig,
+    *,
+    device: str = "auto",
+    progress: Progress = SILENT,
+) -> tuple[LearnedPrior, PriorReport]:
+    """Fit a prior to a trained model, which is left as it is.
+
+    Args:
+        model: in eval mode.
+        data: the prepared folder that the model was trained on.
+        config: which prior, and how long.
+        device: "auto", "cpu" or "cuda".
+        progress: reports molecules encoded and passes made.
+
+    Raises:
+        ConfigError: when prior and latent do not fit.
+    """
+    pl.seed_everything(config.seed, verbose=False)
+    prior = build_prior(config.model, model.latent)
+    rng = np.random.default_rng(config.seed)
+    train = np.sort(rng.permutation(data.indices("train"))[: config.molecules])
+    valid = held_out_molecules(data, 5000, config.seed)
+    h_train = _encode(model, data, train, progress)
+    h_valid = _encode(model, data, valid, progress)
+    module = _PriorModule(prior, model.latent, h_valid, config)
+    with torch.no_grad():
+        prior.fit_scale(model.latent.prior_target(h_train, generator=_generator()))
+    with progress.stage("Fitting the prior", total=config.max_epochs, unit="passes") as stage, quiet_lightning():
+        timer = Timer(duration=config.max_time, interval="step")
+        stop = EarlyStopping("valid/nll", patience=config.patience, min_delta=1e-3, check_on_train_epoch_end=True)
+        trainer = pl.Trainer(
+            accelerator=resolve_accelerator(device),
+            devices=1,
+            max_epochs=config.max_epochs,
+            callbacks=[timer, stop, _Report(stage)],
+            gradient_clip_val=1.0,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=tempfile.gettempdir(),
+        )
+        loader = DataLoader(TensorDataset(h_train), batch_size=config.batch_size, shuffle=True)
+        trainer.fit(module, loader)
+    module.cpu()
+    module.judge()
+    module.restore_best()
+    with torch.no_grad():
+        entropy = float(model.latent.entropy(h_valid).mean())
+        standard = standard_prior(model.latent, model.latent.latent_dim).log_prob(
+            model.latent.prior_target(h_valid, generator=_generator())
+        )
+    report = PriorReport(
+        kl=module.best - entropy,
+        kl_standard=-float(standard.mean()) - entropy,
+        molecules=len(train),
+        epochs=trainer.current_epoch,
+        seconds=round(timer.time_elapsed(), 1),
+    )
+    return prior.eval(), report
+
+
+class _PriorModule(pl.LightningModule):
+    """Maximum likelihood of fresh posterior samples; keeps the weights that judged held-out molecules best."""
+
+    def __init__(self, prior: LearnedPrior, latent: Latent, h_valid: Tensor, config: PriorFitConfig) -> None:
+        super().__init__()
+        self.prior = prior
+        self._latent = (latent,)  # not trained: in a tuple, so that torch does not see its weights
+        self._h_valid = h_valid
+        self.config = config
+        self.best = math.inf
+        self._best_state: dict[str, Tensor] = {}
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.prior.parameters(), lr=self.config.learning_rate)
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        with torch.no_grad():
+            target = self._latent[0].prior_target(batch[0].cpu()).to(self.device)
+        return -self.prior.log_prob(target).mean()
+
+    def on_train_epoch_end(self) -> None:
+        self.log("valid/nll", self.judge())
+
+    @torch.no_grad()
+    def judge(self) -> float:
+        """Negative log-likelihood of held-out molecules, nats; remembers the best weights."""
+        target = self._latent[0].prior_target(self._h_valid, generator=_generator()).to(self.device)
+        nll = -float(torch.cat([self.prior.log_prob(part) for part in target.split(ENCODE_BATCH)]).mean())
+        if nll < self.best:
+            self.best = nll
+            self._best_state = {name: t.detach().cpu().clone() for name, t in self.prior.state_dict().items()}
+        return nll
+
+    def restore_best(self) -> None:
+        self.prior.load_state_dict(self._best_state)
+
+
+class _Report(pl.Callback):
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.stage.advance(1)
+
+
+@torch.no_grad()
+def _encode(model: MolVAE, data: PreparedData, indices: np.ndarray, progress: Progress) -> Tensor:
+    """Encoder outputs h `(n, H)`, on the CPU."""
+    device = next(model.parameters()).device
+    parts = []
+    with progress.stage("Encoding", total=len(indices)) as stage:
+        for batch in ordered_batches(data, indices, batch_size=ENCODE_BATCH):
+            parts.append(model.encoder(batch.to(device)).float().cpu())
+            stage.advance(len(batch))
+    return torch.cat(parts)
+
+
+def _generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def fit_prior_of(
+    path: str | Path, data: PreparedData, config: PriorFitConfig, *, device: str = "auto", progress: Progress = SILENT
+) -> PriorReport:
+    """Fit a prior to the model of a checkpoint directory, and put it there; arguments as in `fit_prior`."""
+    checkpoint = load_checkpoint(path)
+    if checkpoint.vocabulary != data.vocabulary:
+        raise PreparedDataError(f"{data.path} has another vocabulary than {path}; give the folder it was trained on")
+    if reads_graphs(checkpoint.config):
+        data = data.with_graphs()
+    prior, report = fit_prior(checkpoint.model, data, config, device=device, progress=progress)
+    add_prior(path, prior, config=config.model, report=report.to_json())
+    return report
