@@ -46,7 +46,8 @@ def draw_grid(smiles: Sequence[str], path: str | Path, *, legends: Sequence[str]
     canvas = kind(columns * PANEL[0], rows * PANEL[1], *PANEL)
     options: Any = canvas.drawOptions()
     options.legendFontSize = 15
-    options.padding = 0.08
+    options.padding = 0.05
+    options.drawMolsSameScale = False
     canvas.DrawMolecules(mols, legends=[label for _, label in drawn])
     canvas.FinishDrawing()
     text = canvas.GetDrawingText()

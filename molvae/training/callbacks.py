@@ -9,8 +9,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 from molvae.data.batches import MolBatch
 from molvae.training.diagnostics import LatentDiagnostics, diagnose
@@ -134,7 +136,7 @@ class SaveLast(pl.Callback):
 
 
 class TrainingProgress(pl.Callback):
-    """A bar over the budget, with reconstruction, KL, beta, active units, exact and the rate.
+    """A bar over the budget, and under it reconstruction, KL, beta, active units and the rate.
 
     Args:
         console: where to draw, usually standard error.
@@ -144,8 +146,18 @@ class TrainingProgress(pl.Callback):
     def __init__(self, console: Console, validate: Validate) -> None:
         self.console = console
         self.validate = validate
-        self._bar: Progress | None = None
-        self._task = TaskID(0)
+        self._bar = Progress(
+            TextColumn("Training"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            auto_refresh=False,
+        )
+        self._task = self._bar.add_task("train", total=1.0)
+        self._live: Live | None = None
         self._shown = 0
         self._smooth: dict[str, float] = {}
         self._rate_from = (0.0, 0)
@@ -155,39 +167,30 @@ class TrainingProgress(pl.Callback):
         assert isinstance(pl_module, VAEModule)
         self._shown = len(self.validate.history)
         self._rate_from = (pl_module.clock.seconds, pl_module.molecules_seen)
-        self._bar = Progress(
-            TextColumn("Training"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[state]}"),
-            console=self.console,
-            refresh_per_second=2,
-        )
-        self._task = self._bar.add_task("train", total=1.0, state="")
-        self._bar.start()
+        self._live = Live(self._bar, console=self.console, refresh_per_second=2)
+        self._live.start()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
         """Redraw; print one line a measurement."""
         assert isinstance(pl_module, VAEModule)
-        assert self._bar is not None
+        assert self._live is not None
         for name, value in pl_module.last.items():
             self._smooth[name] = value + 0.98 * (self._smooth.get(name, value) - value)
         seconds, molecules = self._rate_from
         rate = (pl_module.molecules_seen - molecules) / max(pl_module.clock.seconds - seconds, 1e-9)
+        shown = [f"{name} {value:.4g}" for name, value in self._smooth.items() if name != "property_loss"]
         latest = self.validate.latest
-        units = f" · {latest.active_units}/{latest.latent_dim} active" if latest else ""
-        shown = " · ".join(f"{name} {value:.4g}" for name, value in self._smooth.items() if name != "property_loss")
-        state = f"{rate:,.0f} mol/s · {shown}{units}"
-        self._bar.update(self._task, completed=pl_module.progress, state=state)
+        if latest:
+            shown.append(f"{latest.active_units}/{latest.latent_dim} active")
+        self._bar.update(self._task, completed=pl_module.progress)
+        self._live.update(Group(self._bar, Text(" · ".join([f"{rate:,.0f} molecules/s", *shown]))))
         for row in self.validate.history[self._shown :]:
             self.console.print(
-                f"{row['seconds']:>7,.0f} s  step {row['step']:>6,}  {row['molecules']:>11,} molecules  "
-                f"reconstruction {row['reconstruction']:6.2f}  KL {row['kl']:6.1f}  "
-                f"active {row['active_units']:>3}  exact {100 * row['exact']:5.1f} %",
+                f"{row['seconds']:>6,.0f} s {row['molecules']:>11,} molecules  "
+                f"reconstruction {row['reconstruction']:5.2f}  KL {row['kl']:5.1f}  "
+                f"active {row['active_units']:>3}  exact {100 * row['exact']:4.1f} %",
                 highlight=False,
+                soft_wrap=True,
             )
         if latest and latest.warning and len(self.validate.history) > self._shown:
             self.console.print(f"[yellow]Warning:[/yellow] {latest.warning}", highlight=False)
@@ -202,6 +205,6 @@ class TrainingProgress(pl.Callback):
         self._close()
 
     def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        if self._live is not None:
+            self._live.stop()
+            self._live = None

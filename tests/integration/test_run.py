@@ -58,6 +58,7 @@ def test_graph_encoders_train_save_load_encode_and_sample(
     encoder = {"kind": kind, **(small if kind == "gnn" else {"graph": small, "sequence": {"hidden_dim": 8}})}
     values = experiment.model_dump()
     values["model"]["encoder"] = encoder
+    values["training"]["precision"] = "bf16-mixed"
     train(ExperimentConfig.model_validate(values), prepared_with_graphs, tmp_path, device="cpu")
     vae = molvae.load(str(tmp_path), device="cpu")
     z = vae.encode(["OCC", "xx", "C(C)O"])
