@@ -203,6 +203,8 @@ class TrainingProgress(pl.Callback):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Close the bar."""
         self._close()
+        if isinstance(exception, KeyboardInterrupt):
+            self.console.print(f"Interrupted after {trainer.global_step:,} steps; go on with --resume.")
 
     def _close(self) -> None:
         if self._live is not None:

@@ -1,6 +1,7 @@
 import csv
 import gzip
 import io
+import subprocess
 import sys
 from pathlib import Path
 
@@ -76,6 +77,44 @@ def test_standard_input_is_smi_or_a_table(monkeypatch: pytest.MonkeyPatch) -> No
     for text, expected in (("CCO a\nCC b\n", ["CCO", "CC"]), ("id,smiles\n1,CCO\n", ["CCO"])):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(text.encode()))))
         assert [r.smiles for r in read_molecules("-")] == expected
+
+
+def test_standard_input_may_be_packed_sdf_or_parquet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pd.DataFrame({"smiles": ["CCO", "CC"]}).to_parquet(tmp_path / "a.parquet")
+    parquet = (tmp_path / "a.parquet").read_bytes()
+    record = (Chem.MolToMolBlock(Chem.MolFromSmiles("CCO")) + "$$$$\n").encode()
+    for content in (
+        record,
+        gzip.compress(record),
+        gzip.compress(b"\n\nid;smiles\n1;CCO\n"),
+        parquet,
+        gzip.compress(parquet),
+    ):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        assert next(read_molecules("-")).smiles == "CCO"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(b"CCO\n" * 99)[:-9])))
+    with pytest.raises(InputFileError, match="truncated gzip"):
+        list(read_molecules("-"))
+
+
+def test_a_smi_header_may_follow_comments(tmp_path: Path) -> None:
+    (tmp_path / "a.smi").write_text("# made today\n\nSMILES Name\nCCO ethanol\n")
+    assert [(r.row, r.smiles) for r in read_molecules(tmp_path / "a.smi")] == [(1, "CCO")]
+
+
+def test_a_count_is_a_guess_that_never_fails(tmp_path: Path) -> None:
+    (tmp_path / "a.smi").write_text("CCO\nCC\n")
+    (tmp_path / "a.parquet").write_bytes(b"no Parquet")
+    (tmp_path / "a.smi.gz").write_bytes(b"no gzip")
+    assert count_rows(tmp_path / "a.smi") == 2
+    for source in ("a.parquet", "a.smi.gz", "none.smi", "a.xyz"):
+        assert count_rows(tmp_path / source) is None
+    assert count_rows("-") is None
+
+
+def test_reading_text_formats_imports_no_chemistry_and_no_table_library() -> None:
+    code = "import sys, molvae.data.readers; sys.exit(bool({'rdkit', 'pandas', 'pyarrow', 'torch'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 @pytest.mark.parametrize(
