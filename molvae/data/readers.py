@@ -6,7 +6,6 @@ SMILES says why, so that a caller can account for all of them.
 
 import csv
 import gzip
-import io
 import itertools
 import shutil
 import sys
@@ -93,9 +92,9 @@ def read_molecules(
         with _open(source) as stream:
             kind = _format_of(source, file_format)
             records: Iterable[bytes] = stream
-            if kind is None:
-                first = stream.readline()
-                kind, records = _sniff(first), itertools.chain([first], stream)
+            if source == "-":
+                kind, records = _sniff(stream, kind)
+            assert kind is not None  # only standard input has no ending
             for row in _READERS[kind](records, source, columns):
                 n_rows += 1
                 yield row
@@ -123,7 +122,7 @@ def count_rows(path: str | Path) -> int | None:
                 return _parquet(stream).metadata.num_rows
             marker = b"$$$$" if kind == "sdf" else b"\n"
             return max(1, sum(block.count(marker) for block in iter(lambda: stream.read(1 << 20), b"")))
-    except (InputError, OSError, EOFError, zlib.error):
+    except (OSError, EOFError, ValueError, zlib.error):  # pyarrow's errors are ValueErrors too
         return None  # whatever is wrong is said when the file is read
 
 
@@ -155,12 +154,25 @@ def _format_of(source: str, given: str | None) -> str | None:
     return FORMATS[suffixes[-1]]
 
 
-def _sniff(first_line: bytes) -> str:
-    """A table has a header with a SMILES column; anything else is SMI."""
-    header = _text(first_line)
-    if any(delimiter in header and any(map(_is_smiles_name, header.split(delimiter))) for delimiter in ",;\t"):
-        return "csv"
-    return "smi"
+def _sniff(stream: IO[bytes], given: str | None) -> tuple[str, Iterable[bytes]]:
+    """The format of a stream without a name, unpacked if it is gzip, and its lines from the start.
+
+    A table has a header with a SMILES column, an SDF record its version in line 4; other text is SMI.
+    """
+    head = [stream.readline() for _ in range(4)]
+    packed = head[0].startswith(b"\x1f\x8b")
+    if packed or given == "parquet" or head[0].startswith(b"PAR1"):
+        whole = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the lines are read
+        whole.writelines(head)
+        shutil.copyfileobj(stream, whole)
+        whole.seek(0)
+        return _sniff(gzip.open(whole), given) if packed else ("parquet", whole)  # type: ignore[arg-type]
+    header = next((text for text in map(_text, head) if text.strip()), "")
+    cells = itertools.chain.from_iterable(header.split(mark) for mark in ",;\t" if mark in header)
+    kind = "csv" if any(map(_is_smiles_name, cells)) else "smi"
+    if b"V2000" in head[3] or b"V3000" in head[3]:
+        kind = "sdf"
+    return given or kind, itertools.chain(head, stream)
 
 
 def _is_smiles_name(text: str) -> bool:
@@ -180,9 +192,9 @@ def _lines(stream: Iterable[bytes]) -> Iterator[str]:
 
 def _read_smi(stream: Any, source: str, columns: _Columns) -> Iterator[InputRow]:
     row = 0
-    for number, line in enumerate(_lines(stream)):
+    for line in _lines(stream):
         words = line.strip().split(maxsplit=1)
-        if not words or words[0].startswith("#") or (number == 0 and _is_smiles_name(words[0])):
+        if not words or words[0].startswith("#") or (row == 0 and _is_smiles_name(words[0])):
             continue
         row += 1
         yield InputRow(source, row, words[0], words[1].strip() if len(words) > 1 else None)
@@ -321,7 +333,7 @@ def _read_parquet(stream: Any, source: str, columns: _Columns) -> Iterator[Input
 def _parquet(stream: IO[bytes]) -> Any:
     import pyarrow.parquet as pq
 
-    if isinstance(stream, io.BufferedReader) and stream.seekable():
+    if not isinstance(stream, gzip.GzipFile):
         return pq.ParquetFile(stream)
     whole = tempfile.TemporaryFile()  # noqa: SIM115  Parquet is read from its end: unpack first
     shutil.copyfileobj(stream, whole)
