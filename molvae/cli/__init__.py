@@ -18,6 +18,7 @@ COMMANDS = {
     "decode": "molvae.cli.decode",
     "reconstruct": "molvae.cli.reconstruct",
     "interpolate": "molvae.cli.interpolate",
+    "evaluate": "molvae.cli.evaluate",
 }
 SUMMARIES = {
     "data": "Download, prepare and look at molecules.",
@@ -28,6 +29,7 @@ SUMMARIES = {
     "decode": "Latents to molecules.",
     "reconstruct": "Molecules to latents and back, and how well that went.",
     "interpolate": "The path between two molecules.",
+    "evaluate": "Published metrics of generated molecules.",
 }
 
 

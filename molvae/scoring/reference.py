@@ -1,0 +1,198 @@
+"""What the metrics keep of a reference set, computed once and cached by content: npz, no pickle."""
+
+import hashlib
+import logging
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from molvae.errors import InputError
+from molvae.progress import SILENT, Progress
+from molvae.scoring.fcd import ChemNetStatistics, chemnet_activations, chemnet_statistics
+from molvae.scoring.guacamol import GuacamolSample, describe_sample, reference_subset
+from molvae.scoring.molecules import canonical_list, describe_molecules
+
+FORMAT_VERSION = 1
+Arrays = dict[str, np.ndarray]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReferenceStatistics:
+    """Everything the metrics ask of a reference set of M valid molecules.
+
+    Attributes:
+        n_molecules: M.
+        fingerprints: `(M, 128)` uint8, packed Morgan bits.
+        properties: `(M, 4)` float32: logP, SA, QED, weight.
+        fragments: BRICS fragment → how often.
+        scaffolds: Bemis-Murcko scaffold → how often.
+        guacamol: GuacaMol's subset, described.
+        chemnet: ChemNet activations of all; `None` when not asked for.
+        chemnet_subset: the same of GuacaMol's subset.
+    """
+
+    n_molecules: int
+    fingerprints: np.ndarray
+    properties: np.ndarray
+    fragments: Mapping[str, int]
+    scaffolds: Mapping[str, int]
+    guacamol: GuacamolSample
+    chemnet: ChemNetStatistics | None = None
+    chemnet_subset: ChemNetStatistics | None = None
+
+
+def reference_statistics(
+    smiles: Sequence[str],
+    *,
+    name: str = "reference",
+    fcd: bool = True,
+    cache: str | Path | None = None,
+    n_jobs: int = -1,
+    device: str | None = None,
+    progress: Progress = SILENT,
+) -> ReferenceStatistics:
+    """Compute the statistics of a reference set, or take them from the cache.
+
+    Args:
+        smiles: the reference set; molecules that do not parse are left out.
+        name: what messages and progress call it.
+        fcd: ChemNet statistics too; cached apart, so that asking for them later computes only them.
+        cache: folder of cached statistics; `None` caches nothing. Entries are found by the hash of the molecules and
+            of the versions that shape the result, so a changed file or another RDKit never meets old numbers.
+        n_jobs: processes, -1 for one a core.
+        device: for ChemNet.
+        progress: reports molecules done.
+
+    Raises:
+        InputError: when no molecule is valid.
+        MissingExtraError: when `fcd` is asked for and not installed.
+    """
+    file = f"reference-{content_hash(smiles)}.npz"
+    arrays = _cached(cache, file, lambda: _describe(smiles, name, n_jobs, progress))
+    statistics = ReferenceStatistics(
+        n_molecules=len(arrays["fingerprints"]),
+        fingerprints=arrays["fingerprints"],
+        properties=arrays["properties"],
+        fragments=_counts(arrays, "fragments"),
+        scaffolds=_counts(arrays, "scaffolds"),
+        guacamol=GuacamolSample(arrays["guacamol_descriptors"], arrays["guacamol_nearest"]),
+    )
+    if not fcd:
+        return statistics
+    file = f"chemnet-{content_hash(smiles)}.npz"
+    arrays = _cached(cache, file, lambda: _chemnet(smiles, name, n_jobs, device, progress))
+    return replace(statistics, chemnet=_gaussian(arrays, "all"), chemnet_subset=_gaussian(arrays, "subset"))
+
+
+def known_molecules(
+    smiles: Sequence[str], *, cache: str | Path | None = None, n_jobs: int = -1, progress: Progress = SILENT
+) -> frozenset[str]:
+    """Canonical SMILES of a training set, for Novelty; cached like the statistics."""
+    arrays = _cached(
+        cache,
+        f"known-{content_hash(smiles)}.npz",
+        lambda: {
+            "smiles": _text(
+                s for s in canonical_list(smiles, n_jobs=n_jobs, progress=progress, description="Training set") if s
+            )
+        },
+    )
+    return frozenset(_lines(arrays["smiles"]))
+
+
+def content_hash(smiles: Sequence[str]) -> str:
+    """Hash of a list of molecules in its order, of RDKit's version and of the format of what is cached."""
+    digest = hashlib.sha256(f"{FORMAT_VERSION} rdkit {version('rdkit')}".encode())
+    for text in smiles:
+        digest.update(b"\n" + text.encode())
+    return digest.hexdigest()[:32]
+
+
+def _describe(smiles: Sequence[str], name: str, n_jobs: int, progress: Progress) -> Arrays:
+    described = describe_molecules(
+        smiles, filters=False, n_jobs=n_jobs, progress=progress, description=f"Describing {name}"
+    )
+    if not described.smiles:
+        raise InputError(f"none of the {len(smiles)} molecules of {name} is valid")
+    subset = [smiles[i] for i in reference_subset(len(smiles))]
+    guacamol = describe_sample(subset, n_jobs=n_jobs, progress=progress, description=f"GuacaMol {name}")
+    return {
+        "fingerprints": described.fingerprints,
+        "properties": described.properties,
+        "fragments": _text(described.fragments),
+        "fragments_n": np.array(list(described.fragments.values()), dtype=np.int64),
+        "scaffolds": _text(described.scaffolds),
+        "scaffolds_n": np.array(list(described.scaffolds.values()), dtype=np.int64),
+        "guacamol_descriptors": guacamol.descriptors,
+        "guacamol_nearest": guacamol.nearest,
+    }
+
+
+def _chemnet(smiles: Sequence[str], name: str, n_jobs: int, device: str | None, progress: Progress) -> Arrays:
+    canonical = canonical_list(smiles, n_jobs=n_jobs, progress=progress, description=f"Reading {name}")
+    valid = np.array([s is not None for s in canonical], dtype=bool)
+    rows = np.cumsum(valid) - 1  # of a molecule among the valid ones
+    activations = chemnet_activations(
+        [s for s in canonical if s is not None], device=device, progress=progress, description=f"ChemNet {name}"
+    )
+    subset = reference_subset(len(smiles))
+    arrays: Arrays = {}
+    for part, chosen in (("all", activations), ("subset", activations[rows[subset[valid[subset]]]])):
+        gaussian = chemnet_statistics(chosen)
+        if gaussian is None:
+            raise InputError(f"{name} has {len(chosen)} valid molecule; the Fréchet ChemNet distance needs two")
+        arrays |= {
+            f"{part}_mean": gaussian.mean,
+            f"{part}_covariance": gaussian.covariance,
+            f"{part}_n": np.array(gaussian.n),
+        }
+    return arrays
+
+
+def _gaussian(arrays: Arrays, part: str) -> ChemNetStatistics:
+    return ChemNetStatistics(arrays[f"{part}_mean"], arrays[f"{part}_covariance"], int(arrays[f"{part}_n"]))
+
+
+def _counts(arrays: Arrays, name: str) -> dict[str, int]:
+    return dict(zip(_lines(arrays[name]), arrays[f"{name}_n"].tolist(), strict=True))
+
+
+def _text(lines: Iterable[str]) -> np.ndarray:
+    return np.frombuffer("\n".join(lines).encode(), dtype=np.uint8)
+
+
+def _lines(text: np.ndarray) -> list[str]:
+    return text.tobytes().decode().split("\n") if len(text) else []
+
+
+def _cached(cache: str | Path | None, file: str, compute: Callable[[], Arrays]) -> Arrays:
+    """What `compute` gives, from the cache when it is there and whole."""
+    if cache is None:
+        return compute()
+    path = Path(cache) / file
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        _log.warning("%s is damaged (%s); computing it again", path, error)
+    arrays = compute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(descriptor, "wb") as out:
+            np.savez_compressed(out, allow_pickle=False, **arrays)
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return arrays
