@@ -1,5 +1,6 @@
 """Small molecules, a prepared folder and a model that every test may use."""
 
+import json
 import os
 from pathlib import Path
 
@@ -14,28 +15,8 @@ from molvae.generator import MoleculeGenerator
 from molvae.model import build_model
 from molvae.training.fit import train
 
-MOLECULES = (
-    "CCO",
-    "CC(=O)Oc1ccccc1C(=O)O",
-    "CC(=O)Nc1ccc(O)cc1",
-    "CN1C=NC2=C1C(=O)N(C)C(=O)N2C",
-    "CC(C)Cc1ccc(cc1)C(C)C(=O)O",
-    "c1ccc2[nH]ccc2c1",
-    "O=C(O)c1ccccc1",
-    "CCN(CC)CC",
-    "C1CCNCC1",
-    "COc1ccccc1",
-    "Clc1ccccc1",
-    "CC(N)C(=O)O",
-    "NCCc1ccc(O)c(O)c1",
-    "OCC(O)CO",
-    "CS(=O)(=O)c1ccccc1",
-    "N#Cc1ccccc1",
-    "FC(F)(F)c1ccccc1",
-    "c1ccncc1",
-    "O=C1CCCN1",
-    "CC(C)(C)O",
-)
+GOLDEN = Path(__file__).parent / "golden" / "tiny" / "recorded.json"
+MOLECULES = tuple(json.loads(GOLDEN.read_text(encoding="utf-8"))["smiles"])
 
 
 @pytest.fixture(scope="session")

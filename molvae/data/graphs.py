@@ -1,12 +1,13 @@
 """Graphs of many molecules end to end, and their batches. Knows no chemistry: rdkit is not needed."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from molvae.errors import PreparedDataError
@@ -85,8 +86,8 @@ class GraphStore:
             np.concatenate([g.atoms for g in graphs]),
             np.concatenate([g.bonds for g in graphs]),
             np.concatenate([g.bond_codes for g in graphs]),
-            _offsets(len(g.atoms) for g in graphs),
-            _offsets(len(g.bonds) for g in graphs),
+            offsets_of([len(g.atoms) for g in graphs]),
+            offsets_of([len(g.bonds) for g in graphs]),
         )
 
     @classmethod
@@ -132,5 +133,6 @@ def stretches(offsets: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.
     return np.repeat(starts, counts) + within, counts
 
 
-def _offsets(counts: Iterable[int]) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(list(counts), dtype=np.int64)]).astype(np.int64)
+def offsets_of(counts: ArrayLike) -> np.ndarray:
+    """Where each stretch of a flat array starts, and where the last one ends: `(n + 1,)` int64."""
+    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)

@@ -1,27 +1,23 @@
 """Any files of molecules → a prepared folder: standardise, de-duplicate, tokenise, describe, account for every row."""
 
-import csv
 import hashlib
 import itertools
 import shutil
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from joblib import Parallel, delayed
 
 from molvae.chem.descriptors import descriptor_names
 from molvae.config import PrepareConfig
-from molvae.data.describe import DescribedChunk, describe_chunk
+from molvae.data.describe import describe_chunk
 from molvae.data.files import atomic_folder, write_json
-from molvae.data.graphs import ARRAYS as GRAPH_ARRAYS
+from molvae.data.folder_writer import FolderWriter
 from molvae.data.graphs import FOLDER as GRAPHS
+from molvae.data.graphs import offsets_of
 from molvae.data.prepared import FORMAT_VERSION, PreparedData
 from molvae.data.readers import InputRow, count_rows, read_molecules
 from molvae.data.splits import hash_split
@@ -62,7 +58,7 @@ def prepare(
         config = config.model_copy(update={"notation": vocabulary.notation})
     names = (*descriptor_names(config.descriptors), *config.property_columns)
     with atomic_folder(out, overwrite=overwrite) as folder:
-        writer = _FolderWriter(folder, names, config.graphs)
+        writer = FolderWriter(folder, names, config.graphs)
         try:
             _write_rows(inputs, writer, config, vocabulary, progress)
         finally:
@@ -112,7 +108,7 @@ def refragment(
 
 def _write_rows(
     inputs: Sequence[str | Path],
-    writer: "_FolderWriter",
+    writer: FolderWriter,
     config: PrepareConfig,
     vocabulary: Vocabulary | None,
     progress: Progress,
@@ -165,152 +161,7 @@ def _split_of(row: InputRow, smiles: str, scaffold: str, config: PrepareConfig, 
     return hash_split(key, valid_fraction=config.valid_fraction, test_fraction=config.test_fraction)
 
 
-@dataclass
-class _FolderWriter:
-    """Streams kept rows to disk and rejected ones to `rejected.csv`; memory holds one hash a molecule."""
-
-    folder: Path
-    names: tuple[str, ...]
-    graphs: bool = False
-    read: int = 0
-    kept: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
-    unknown: Counter[str] = field(default_factory=Counter)
-    unreadable_values: Counter[str] = field(default_factory=Counter)
-    splits: dict[str, int] = field(default_factory=dict)  # name → molecules, in the order of codes
-
-    def __post_init__(self) -> None:
-        self.work = self.folder / "work"
-        self.work.mkdir()
-        self.symbol_ids: dict[str, int] = {}
-        self._seen: set[bytes] = set()
-        self._codes: dict[str, int] = {}
-        self._sums = np.zeros((3, len(self.names)))  # count, sum, sum of squares over labelled training molecules
-        kinds = _RAW | (_RAW_GRAPHS if self.graphs else {})
-        self._files: dict[str, IO[bytes]] = {n: (self.work / n).open("wb") for n in kinds}
-        self._rejected_file = (self.folder / "rejected.csv").open("w", newline="", encoding="utf-8")
-        self._rejected = csv.writer(self._rejected_file, lineterminator="\n")
-        self._rejected.writerow(["source", "row", "name", "smiles", "reason"])
-        self._parquet = pq.ParquetWriter(self.folder / "smiles.parquet", _SMILES_SCHEMA)
-        self._rows: list[tuple[str, str, str | None]] = []
-
-    def add(
-        self,
-        row: InputRow,
-        chunk: DescribedChunk,
-        i: int,
-        *,
-        split: str,
-        known: frozenset[str] | None,
-        config: PrepareConfig,
-    ) -> str | None:
-        """Write one usable row; gives the reason instead when it is a duplicate or has unknown symbols."""
-        smiles = chunk.smiles[i]
-        digest = hashlib.blake2b(smiles.encode(), digest_size=12).digest()
-        if digest in self._seen:
-            return "duplicate"
-        symbols = chunk.symbols[i].split(" ")
-        if known is not None:
-            lacking = [s for s in symbols if s not in known]
-            if lacking:
-                self.unknown.update(lacking)
-                return "unknown_symbol"
-        self._seen.add(digest)
-        self.read += 1
-        self.kept += 1
-        ids = [self.symbol_ids.setdefault(s, len(self.symbol_ids)) for s in symbols]
-        values = np.concatenate([chunk.descriptors[i], self._labels(row, config.property_columns)])
-        code = self._codes.setdefault(split, len(self._codes))
-        self.splits[split] = self.splits.get(split, 0) + 1
-        self._files["symbols"].write(np.array(ids, dtype=np.uint16).tobytes())
-        self._files["n_symbols"].write(np.uint16(len(ids)).tobytes())
-        self._files["properties"].write(values.astype(np.float32).tobytes())
-        self._files["splits"].write(np.uint8(code).tobytes())
-        graph = chunk.graphs[i]
-        if graph is not None:
-            self._files["atoms"].write(graph.atoms.tobytes())
-            self._files["bonds"].write(graph.bonds.tobytes())
-            self._files["bond_codes"].write(graph.bond_codes.tobytes())
-            self._files["n_atoms"].write(np.uint16(len(graph.atoms)).tobytes())
-            self._files["n_bonds"].write(np.uint16(len(graph.bonds)).tobytes())
-        if split == "train":
-            labelled = ~np.isnan(values)
-            clean = np.where(labelled, values, 0.0).astype(float)
-            self._sums += np.stack([labelled.astype(float), clean, clean**2])
-        self._rows.append((smiles, split, row.name))
-        if len(self._rows) >= 50_000:
-            self._flush()
-        return None
-
-    def reject(self, row: InputRow, reason: str) -> None:
-        """Count one row that is not kept, and write it down."""
-        self.read += 1
-        self.rejected[reason] += 1
-        self._rejected.writerow([row.source, row.row, row.name or "", row.smiles or "", reason])
-
-    def close(self) -> None:
-        """Finish the streamed files."""
-        self._flush()
-        self._parquet.close()
-        self._rejected_file.close()
-        for file in self._files.values():
-            file.close()
-
-    def raw(self, name: str) -> np.ndarray:
-        """One streamed array, memory-mapped, flat."""
-        path, dtype = self.work / name, (_RAW | _RAW_GRAPHS)[name]
-        return np.memmap(path, dtype=dtype, mode="r") if path.stat().st_size else np.empty(0, dtype)
-
-    def save_arrays(self) -> None:
-        """Write the folder's arrays, tokens left out."""
-        np.save(self.folder / "splits.npy", self.raw("splits"))
-        np.save(self.folder / "properties.npy", self.raw("properties").reshape(self.kept, len(self.names)))
-        if self.graphs:
-            folder = self.folder / GRAPHS
-            folder.mkdir()
-            for name, (_, columns) in GRAPH_ARRAYS.items():
-                np.save(folder / f"{name}.npy", self.raw(name).reshape(-1, columns))
-            for name in ("atom", "bond"):
-                np.save(folder / f"{name}_offsets.npy", _offsets(self.raw(f"n_{name}s")))
-
-    def statistics(self) -> tuple[list[float], list[float]]:
-        """Mean and standard deviation a property; 0 and 1 where nothing is labelled or nothing varies."""
-        n, total, squares = self._sums
-        mean = np.divide(total, n, out=np.zeros_like(n), where=n > 0)
-        variance = np.divide(squares, n, out=np.zeros_like(n), where=n > 0) - mean**2
-        std = np.sqrt(np.maximum(variance, 0))
-        return mean.tolist(), np.where(std > 1e-6, std, 1.0).tolist()
-
-    def _labels(self, row: InputRow, columns: Sequence[str]) -> np.ndarray:
-        values = np.full(len(columns), np.nan, np.float32)
-        for j, column in enumerate(columns):
-            text = (row.extra.get(column) or "").strip()
-            try:
-                values[j] = float(text) if text else np.nan
-            except ValueError:
-                self.unreadable_values[column] += 1
-        values[~np.isfinite(values)] = np.nan
-        return values
-
-    def _flush(self) -> None:
-        if self._rows:
-            columns = dict(zip(_SMILES_SCHEMA.names, zip(*self._rows, strict=True), strict=True))
-            self._parquet.write_table(pa.table(columns, schema=_SMILES_SCHEMA))
-            self._rows.clear()
-
-
-_RAW: dict[str, type[np.generic]] = {
-    "symbols": np.uint16,
-    "n_symbols": np.uint16,
-    "properties": np.float32,
-    "splits": np.uint8,
-}
-_RAW_GRAPHS: dict[str, type[np.generic]] = {name: dtype for name, (dtype, _) in GRAPH_ARRAYS.items()}
-_RAW_GRAPHS |= {"n_atoms": np.uint16, "n_bonds": np.uint16}
-_SMILES_SCHEMA = pa.schema([("smiles", pa.string()), ("split", pa.string()), ("name", pa.string())])
-
-
-def _final_vocabulary(writer: _FolderWriter, config: PrepareConfig, given: Vocabulary | None) -> Vocabulary:
+def _final_vocabulary(writer: FolderWriter, config: PrepareConfig, given: Vocabulary | None) -> Vocabulary:
     if given is not None:
         return given.extend(writer.symbol_ids)
     vocabulary = Vocabulary.of_symbols(writer.symbol_ids, notation=config.notation)
@@ -331,7 +182,7 @@ def _symbols(data: PreparedData, indices: np.ndarray) -> Iterator[list[str]]:
         yield data.vocabulary.decode(data.tokens[data.offsets[i] : data.offsets[i + 1]].tolist())
 
 
-def _molecules(writer: _FolderWriter, indices: np.ndarray) -> Iterator[list[str]]:
+def _molecules(writer: FolderWriter, indices: np.ndarray) -> Iterator[list[str]]:
     names = list(writer.symbol_ids)
     symbols, ends = writer.raw("symbols"), np.cumsum(writer.raw("n_symbols"), dtype=np.int64)
     for i in indices:
@@ -356,13 +207,9 @@ def _write_tokens(
             stage.advance(len(batch))
     np.save(folder / "tokens.npy", np.memmap(flat, dtype=dtype, mode="r"))
     flat.unlink()
-    np.save(folder / "offsets.npy", _offsets(lengths))
+    np.save(folder / "offsets.npy", offsets_of(lengths))
     vocabulary.save(folder / "vocabulary.json")
     return lengths
-
-
-def _offsets(counts: np.ndarray) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
 
 
 def _token_counts(vocabulary: Vocabulary, lengths: np.ndarray, max_symbols: int) -> dict[str, Any]:
@@ -377,7 +224,7 @@ def _token_counts(vocabulary: Vocabulary, lengths: np.ndarray, max_symbols: int)
 
 def _meta(
     inputs: Sequence[str | Path],
-    writer: _FolderWriter,
+    writer: FolderWriter,
     config: PrepareConfig,
     vocabulary: Vocabulary,
     lengths: np.ndarray,

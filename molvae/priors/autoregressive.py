@@ -6,13 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from molvae.priors.base import Codebooks, LearnedPrior
+from molvae.priors.base import Codebooks, ContinuousPrior, LearnedPrior
 
-MIN_STD = 1e-3
 MIN_LOG_SCALE = -5.0
 
 
-class AutoregressivePrior(LearnedPrior):
+class AutoregressivePrior(ContinuousPrior):
     """p(z) = Π p(slot | slots before), each a mixture of diagonal Gaussians (GIVT, Tschannen et al. 2023).
 
     Args:
@@ -23,27 +22,16 @@ class AutoregressivePrior(LearnedPrior):
         n_components: Gaussians a slot.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(
         self, latent_dim: int, *, slot_dim: int = 8, hidden_dim: int = 256, n_layers: int = 2, n_components: int = 16
     ) -> None:
-        super().__init__()
-        self.latent_dim = latent_dim
+        super().__init__(latent_dim)
         self.slot_dim = slot_dim
         self.n_slots = latent_dim // slot_dim
         self.n_components = n_components
         self.gru = nn.GRU(slot_dim, hidden_dim, num_layers=n_layers, batch_first=True)
         self.position = nn.Parameter(torch.zeros(self.n_slots, hidden_dim))
         self.to_mixture = nn.Linear(hidden_dim, n_components * (1 + 2 * slot_dim))
-        self.register_buffer("mean", torch.zeros(latent_dim))
-        self.register_buffer("std", torch.ones(latent_dim))
-
-    def fit_scale(self, target: Tensor) -> None:
-        """Take mean and spread of latents `(n, Z)`, so that the mixtures start near them."""
-        self.mean.copy_(target.mean(0))
-        self.std.copy_(target.std(0).clamp(min=MIN_STD))
 
     def log_prob(self, target: Tensor) -> Tensor:
         """Log density of `(n, Z)`, nats, `(n,)`."""

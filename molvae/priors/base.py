@@ -5,6 +5,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+MIN_STD = 1e-3
+
 
 class Prior(Protocol):
     """A distribution of latents."""
@@ -31,6 +33,28 @@ class LearnedPrior(nn.Module):
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         """As in `Prior`."""
         raise NotImplementedError
+
+
+class ContinuousPrior(LearnedPrior):
+    """A learned prior over a real-valued z, which it sees with mean 0 and spread 1 in every dimension.
+
+    Args:
+        latent_dim: Z.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.register_buffer("mean", torch.zeros(latent_dim))
+        self.register_buffer("std", torch.ones(latent_dim))
+
+    def fit_scale(self, target: Tensor) -> None:
+        """Take mean and spread of latents `(n, Z)`, so that learning starts near them."""
+        self.mean.copy_(target.mean(0))
+        self.std.copy_(target.std(0).clamp(min=MIN_STD))
 
 
 @runtime_checkable

@@ -6,12 +6,10 @@ import torch
 import zuko
 from torch import Tensor
 
-from molvae.priors.base import LearnedPrior
-
-MIN_STD = 1e-3
+from molvae.priors.base import ContinuousPrior
 
 
-class FlowPrior(LearnedPrior):
+class FlowPrior(ContinuousPrior):
     """Coupling flow (RealNVP, Dinh et al. 2017) from zuko: drawing and judging take one pass a transform.
 
     Args:
@@ -21,14 +19,10 @@ class FlowPrior(LearnedPrior):
         seed: of the random halves.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(
         self, latent_dim: int, *, n_transforms: int = 8, hidden_dims: Sequence[int] = (256, 256), seed: int = 0
     ) -> None:
-        super().__init__()
-        self.latent_dim = latent_dim
+        super().__init__(latent_dim)
         with torch.random.fork_rng(devices=[]):  # zuko draws the halves from the global generator
             torch.manual_seed(seed)
             self.flow = zuko.flows.MAF(
@@ -38,13 +32,6 @@ class FlowPrior(LearnedPrior):
                 randperm=True,
                 hidden_features=list(hidden_dims),
             )
-        self.register_buffer("mean", torch.zeros(latent_dim))
-        self.register_buffer("std", torch.ones(latent_dim))
-
-    def fit_scale(self, target: Tensor) -> None:
-        """Take mean and spread of latents `(n, Z)`, so that the flow starts near them."""
-        self.mean.copy_(target.mean(0))
-        self.std.copy_(target.std(0).clamp(min=MIN_STD))
 
     def log_prob(self, target: Tensor) -> Tensor:
         """Log density of `(n, Z)`, nats, `(n,)`."""

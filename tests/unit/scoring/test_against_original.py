@@ -35,7 +35,7 @@ def tables(references):
 def test_every_metric_agrees_with_moses_to_a_thousandth(name, tables, recorded):
     ours = {NAMES.get(k, k): v for k, v in tables[name].metrics.items() if k not in WITHOUT_COUNTERPART}
     theirs = recorded[name]["moses"]
-    if name == "odd" or not fcd_available():  # fcd_torch reads salts and two-letter symbols wrongly: see scoring.fcd
+    if name == "odd" or not fcd_available():  # fcd_torch reads salts in part: see scoring.fcd
         ours, theirs = ({k: v for k, v in d.items() if "FCD" not in k} for d in (ours, theirs))
     assert set(ours) == set(theirs)
     differences = {k: ours[k] - theirs[k] for k in theirs if not abs(ours[k] - theirs[k]) < 1e-3}
