@@ -11,6 +11,7 @@ from molvae.cli.options import console, progress_for, quiet_option
 if TYPE_CHECKING:
     import pandas as pd
 
+    from molvae.progress import Progress
     from molvae.scoring.suite import MetricTable
 
 REFERENCE_FOLDER = "data/moses"  # where `molvae data download moses` writes
@@ -20,6 +21,8 @@ ENDINGS = (".json", ".csv")
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("-n", "n", type=click.IntRange(1), default=30_000, show_default=True, help="Molecules drawn of a model.")
+@click.option("--seeds", default="0,1,2", show_default=True, help="One list of a model's molecules a seed.")
 @click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")
 @click.option(
     "--references",
@@ -39,6 +42,8 @@ ENDINGS = (".json", ".csv")
 @quiet_option
 def evaluate(
     inputs: tuple[str, ...],
+    n: int,
+    seeds: str,
     smiles_column: str | None,
     references: str | None,
     test: str | None,
@@ -55,8 +60,9 @@ def evaluate(
 ) -> None:
     """Published metrics (MOSES, GuacaMol) of generated molecules, from any generator.
 
-    INPUT is a file of SMILES as they were generated, invalid ones and duplicates included; several files, for example
-    one a seed, stand side by side with their mean. Statistics of the references are computed once and cached.
+    INPUT is a trained model's directory, which draws its molecules itself, or a file of SMILES as they were
+    generated, invalid ones and duplicates included. Several lists, for example one a seed, stand side by side with
+    their mean. Statistics of the references are computed once and cached.
     """
     from molvae.errors import InputFileError
     from molvae.report.distributions import check_plot, plot_distributions
@@ -79,8 +85,12 @@ def evaluate(
     cache_folder = None if no_cache else Path(cache) if cache else _user_cache()
     chosen = None if device == "auto" else device
 
-    # A checkpoint as input goes here: one list of drawn SMILES a seed, under its own label.
-    lists = {label: _read(path, smiles_column) for label, path in _labels(inputs).items()}
+    lists: dict[str, list[str | None]] = {}
+    for label, path in _labels(inputs).items():
+        if Path(path).is_dir():
+            lists |= _drawn(label, path, n, _seeds(seeds), device, progress)
+        else:
+            lists[label] = _read(path, smiles_column)
 
     statistics = {
         name: reference_statistics(
@@ -109,6 +119,27 @@ def evaluate(
         reference = dict(zip(PROPERTIES, statistics["test"].properties.T, strict=True))
         plot_distributions(values, reference, plot, reference_name="Test")
     _show(tables, compare(tables), output, quiet)
+
+
+def _seeds(text: str) -> list[int]:
+    try:
+        return list(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError as error:
+        raise click.UsageError(f"got --seeds {text!r}; expected whole numbers such as 0,1,2") from error
+
+
+def _drawn(
+    label: str, path: str, n: int, seeds: Sequence[int], device: str, progress: "Progress"
+) -> dict[str, list[str | None]]:
+    """What a model draws from its prior, one list a seed; draws that are no molecule count as invalid."""
+    import molvae
+
+    vae = molvae.load(path, device=device)
+    lists: dict[str, list[str | None]] = {}
+    for seed in seeds:
+        drawn = vae.draw(n, seed=seed, progress=progress)
+        lists[f"{label} seed {seed}"] = [*drawn.smiles, *[None] * drawn.n_invalid]
+    return lists
 
 
 def _read(path: str, smiles_column: str | None) -> list[str | None]:

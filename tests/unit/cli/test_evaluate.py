@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -54,3 +55,12 @@ def test_an_unknown_ending_is_refused_before_the_work(files):
     with pytest.raises(InputFileError, match=r"expected an ending of \.json or \.csv"):
         run(files["a"], "--test", files["test"], "-o", "out.docx")
     assert run("a.smi", "a.smi", "--test", files["test"]).exit_code == 2
+
+
+def test_a_model_draws_its_molecules_once_a_seed(files):
+    tiny = str(Path(__file__).parents[2] / "golden" / "tiny")
+    result = run(tiny, "-n", "20", "--seeds", "0,1", "--test", files["test"], "-o", "-", "--quiet")
+    tables = json.loads(result.stdout)
+    assert list(tables) == ["tiny seed 0", "tiny seed 1"]
+    assert tables["tiny seed 0"]["sizes"]["given"] == 20
+    assert run(tiny, "--seeds", "a", "--test", files["test"]).exit_code == 2
