@@ -16,9 +16,9 @@ from safetensors.torch import save as to_safetensors
 from torch import nn
 
 from molvae.config import ModelConfig, PriorConfig, parse_config
-from molvae.data.files import atomic_folder, write_json
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import CheckpointError, ConfigError, PreparedDataError
+from molvae.files import atomic_folder, write_json
 from molvae.model import MolVAE, build_model, build_prior
 from molvae.priors.base import LearnedPrior
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from molvae.data.files import atomic_path
 from molvae.data.readers import read_molecules
+from molvae.files import atomic_path
 
 SEED = 20_000
 N_TRAIN, N_VALID, N_TEST = 50_000, 5_000, 5_000

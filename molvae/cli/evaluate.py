@@ -182,7 +182,7 @@ def _show(tables: "Mapping[str, MetricTable]", frame: "pd.DataFrame", output: st
     from rich.console import Console
     from rich.table import Table
 
-    from molvae.data.files import atomic_path
+    from molvae.files import atomic_path
 
     screen = Console(highlight=False) if output is None else console(quiet)
     shown = Table(*frame.columns)

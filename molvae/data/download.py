@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from molvae.data.files import atomic_path, write_json
 from molvae.errors import ConfigError, InputFileError
+from molvae.files import atomic_path, write_json
 from molvae.progress import SILENT, Progress
 
 RECORD = "download.json"

@@ -14,7 +14,6 @@ from joblib import Parallel, delayed
 from molvae.chem.descriptors import descriptor_names
 from molvae.config import PrepareConfig
 from molvae.data.describe import describe_chunk
-from molvae.data.files import atomic_folder, write_json
 from molvae.data.folder_writer import FolderWriter
 from molvae.data.graphs import FOLDER as GRAPHS
 from molvae.data.graphs import offsets_of
@@ -23,6 +22,7 @@ from molvae.data.readers import InputRow, count_rows, read_molecules
 from molvae.data.splits import hash_split
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import InputError, VocabularyError
+from molvae.files import atomic_folder, write_json
 from molvae.progress import SILENT, Progress
 
 CHUNK_ROWS = 1000

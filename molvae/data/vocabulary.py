@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from molvae.data.files import write_json
 from molvae.errors import PreparedDataError, VocabularyError
+from molvae.files import write_json
 
 PAD, BOS, EOS, MASK = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<mask>")

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from molvae.data.files import atomic_path
 from molvae.errors import InputFileError
+from molvae.files import atomic_path
 
 
 def write_table(frame: pd.DataFrame, path: str | Path) -> None:

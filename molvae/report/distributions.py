@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import gaussian_kde
 
-from molvae.data.files import atomic_path
 from molvae.errors import InputError, InputFileError, MissingExtraError
+from molvae.files import atomic_path
 
 ENDINGS = (".png", ".svg", ".pdf")
 UNITS = {"weight": "g/mol"}

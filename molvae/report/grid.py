@@ -8,8 +8,8 @@ from rdkit.Chem import rdDepictor
 from rdkit.Chem.Draw import rdMolDraw2D
 
 from molvae.chem.parse import parse_smiles
-from molvae.data.files import atomic_path
 from molvae.errors import InputFileError
+from molvae.files import atomic_path
 
 PANEL = (260, 220)  # pixels
 

@@ -2,8 +2,6 @@
 
 import hashlib
 import logging
-import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from molvae.errors import InputError
+from molvae.files import atomic_path
 from molvae.progress import SILENT, Progress
 from molvae.scoring.fcd import ChemNetStatistics, chemnet_activations, chemnet_statistics
 from molvae.scoring.guacamol import GuacamolSample, describe_sample, reference_subset
@@ -187,12 +186,6 @@ def _cached(cache: str | Path | None, file: str, compute: Callable[[], Arrays]) 
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         _log.warning("%s is damaged (%s); computing it again", path, error)
     arrays = compute()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as out:
-            np.savez_compressed(out, allow_pickle=False, **arrays)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with atomic_path(path) as temporary, temporary.open("wb") as out:
+        np.savez_compressed(out, allow_pickle=False, **arrays)
     return arrays

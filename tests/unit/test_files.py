@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from molvae.data.files import atomic_folder, atomic_path
 from molvae.errors import InputFileError
+from molvae.files import atomic_folder, atomic_path
 
 
 def test_a_file_appears_whole_and_readable(tmp_path: Path) -> None:
