@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_safetensors
 from torch import nn
 
-from molvae.config import ModelConfig, PriorConfig, parse_config
+from molvae.config import ModelConfig, PriorConfig
+from molvae.config_file import parse_config
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import CheckpointError, ConfigError, PreparedDataError
 from molvae.files import atomic_folder, write_json

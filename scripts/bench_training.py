@@ -13,7 +13,7 @@ import click
 import numpy as np
 import torch
 
-from molvae.config import load_experiment
+from molvae.config_file import load_experiment
 from molvae.data.batches import TokenBatches
 from molvae.data.prepared import PreparedData
 from molvae.model import MolVAE, build_model

@@ -69,7 +69,8 @@ def prepare(
     Reads SMI, CSV, TSV, SDF and Parquet, each also .gz; - is standard input. Every row is accounted for: those left
     out stand in rejected.csv with the reason.
     """
-    from molvae.config import PrepareConfig, parse_config
+    from molvae.config import PrepareConfig
+    from molvae.config_file import parse_config
     from molvae.data.prepare import prepare as prepare_folder
     from molvae.data.vocabulary import Vocabulary
 

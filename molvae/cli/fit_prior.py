@@ -19,7 +19,8 @@ def fit_prior(
 ) -> None:
     """Fit a prior to the latents of the training set; `sample` then draws from it."""
     from molvae.checkpoint import checkpoint_path
-    from molvae.config import PriorFitConfig, parse_config
+    from molvae.config import PriorFitConfig
+    from molvae.config_file import parse_config
     from molvae.data.prepared import PreparedData
     from molvae.training.prior import fit_prior_of
 

@@ -41,7 +41,7 @@ def train(
     quiet: bool,
 ) -> None:
     """Train a model: prepares the data if that is still to do, shows the use of the latent, writes DIR/model."""
-    from molvae.config import load_experiment
+    from molvae.config_file import load_experiment
     from molvae.errors import ConfigError, InputFileError
 
     out = Path(output)

@@ -15,7 +15,8 @@ from rich.console import Console
 from torch.utils.data import DataLoader
 
 from molvae.checkpoint import length_cap, save_checkpoint, start_from
-from molvae.config import ExperimentConfig, dump_config
+from molvae.config import ExperimentConfig
+from molvae.config_file import dump_config
 from molvae.data.batches import TokenBatches, ordered_batches
 from molvae.data.prepared import PreparedData
 from molvae.errors import CheckpointError, ConfigError, PreparedDataError

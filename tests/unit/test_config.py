@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from molvae.config import ExperimentConfig, dump_config, load_experiment, parse_duration
+from molvae.config import ExperimentConfig, parse_duration
+from molvae.config_file import dump_config, load_experiment
 from molvae.errors import ConfigError
 
 MINIMAL = "data: {prepared: x}\ntraining: {max_steps: 10}\n"
