@@ -284,6 +284,15 @@ class ExperimentConfig(Section):
     prior: PriorFitConfig | None = None
     """Fitted after training, if asked for."""
 
+    @model_validator(mode="after")
+    def _prior_fits_the_latent(self) -> "ExperimentConfig":
+        match self.prior and self.prior.model, self.model.latent:
+            case FlowPriorConfig(), VQLatentConfig():
+                raise ValueError("a flow prior needs a continuous latent; for VQ codes choose kind: autoregressive")
+            case AutoregressivePriorConfig(slot_dim=slot), GaussianLatentConfig(latent_dim=dim) if dim % slot:
+                raise ValueError(f"slot_dim {slot} does not divide the {dim} latent dimensions")
+        return self
+
 
 def parse_duration(value: str | int) -> timedelta:
     """Read `HH:MM:SS`, `MM:SS` or seconds.

@@ -61,6 +61,8 @@ def test_overrides_reach_any_depth(tmp_path: Path) -> None:
         ("data: {prepared: x}\ntraining: {}\n", [], "max_time, max_steps and max_epochs"),
         ("data: {}\ntraining: {max_steps: 1}\n", [], "prepared"),
         ("training: {max_steps: 1}\n", [], "missing key 'data'"),
+        (MINIMAL, ["prior.model.kind=flow", "model.latent.kind=vq"], "for VQ codes choose"),
+        (MINIMAL, ["prior={}", "model.latent.latent_dim=12"], "slot_dim 8 does not divide the 12"),
         ("a: [", [], "is not valid YAML"),
         ("", [], "holds no settings"),
     ],
