@@ -106,12 +106,12 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: str | Path, *, device: torch.device | str = "cpu") -> Checkpoint:
-    """Open a checkpoint directory.
+    """Open a checkpoint directory, or the one inside a training run's directory.
 
     Raises:
         CheckpointError: when it is missing, incomplete, damaged or of a newer format.
     """
-    path = Path(path)
+    path = checkpoint_path(path)
     if not (path / "config.json").is_file():
         what = "no config.json in it" if path.is_dir() else "no such directory"
         raise CheckpointError(f"{path} is not a molvae checkpoint: {what}")
@@ -136,14 +136,13 @@ def load_checkpoint(path: str | Path, *, device: torch.device | str = "cpu") -> 
     model = build_model(config, vocabulary_size=len(vocabulary), property_names=names)
     load_weights(model, path / "model.safetensors")
     model.to(device).eval()
-    diagnostics = path / "diagnostics.json"
     return Checkpoint(
         model=model,
         config=config,
         vocabulary=vocabulary,
         max_length=max_length,
         standardise=standardise,
-        diagnostics=json.loads(diagnostics.read_text(encoding="utf-8")) if diagnostics.is_file() else {},
+        diagnostics=_read_diagnostics(path),
         prior=_load_prior(path, model, description.get("prior"), device),
     )
 
@@ -164,9 +163,12 @@ def add_prior(path: str | Path, prior: LearnedPrior, *, config: PriorConfig, rep
         (folder / "prior.safetensors").write_bytes(to_safetensors(_plain(prior), metadata={"format": "pt"}))
         description = json.loads((path / "config.json").read_text(encoding="utf-8"))
         write_json(folder / "config.json", description | {"prior": config.model_dump(mode="json")})
-        diagnostics = path / "diagnostics.json"
-        known = json.loads(diagnostics.read_text(encoding="utf-8")) if diagnostics.is_file() else {}
-        write_json(folder / "diagnostics.json", known | {"prior": report})
+        write_json(folder / "diagnostics.json", _read_diagnostics(path) | {"prior": report})
+
+
+def _read_diagnostics(path: Path) -> dict[str, Any]:
+    file = path / "diagnostics.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def _load_prior(path: Path, model: MolVAE, values: Any, device: torch.device | str) -> LearnedPrior | None:

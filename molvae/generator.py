@@ -12,7 +12,7 @@ import torch
 from rdkit import Chem
 from torch import Tensor
 
-from molvae.checkpoint import Checkpoint, checkpoint_path, load_checkpoint
+from molvae.checkpoint import Checkpoint, load_checkpoint
 from molvae.chem.graphs import mol_to_graph
 from molvae.chem.notation import notation
 from molvae.chem.similarity import tanimoto
@@ -91,7 +91,7 @@ class MoleculeGenerator:
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto") -> "MoleculeGenerator":
         """Open a checkpoint directory, or a run's directory that holds one as `model/`."""
-        return cls(load_checkpoint(checkpoint_path(path)), device=device)
+        return cls(load_checkpoint(path), device=device)
 
     @cached_property
     def latent_dim(self) -> int:
