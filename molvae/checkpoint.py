@@ -178,7 +178,7 @@ def _load_prior(path: Path, model: MolVAE, values: Any, device: torch.device | s
         config = TypeAdapter(PriorConfig).validate_python(values)
     except ValidationError as error:
         raise CheckpointError(f"{path / 'config.json'}: the prior is not one this molvae knows") from error
-    prior = build_prior(config, model.latent)
+    prior = build_prior(config, model.latent, condition_dim=0 if model.condition is None else model.condition.dim)
     load_weights(prior, path / "prior.safetensors")
     prior.to(device).eval()
     return prior

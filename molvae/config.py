@@ -83,6 +83,10 @@ class GRUEncoderConfig(Section):
     hidden_dim: Positive = 256
     n_layers: Positive = 1
     dropout: Fraction = 0.0
+    n_slots: Positive = 1
+    """Parts that h consists of; above 1 each attends to its own stretch of the tokens."""
+    stretch: Positive = 1
+    """Tokens that a slot stands for."""
 
 
 class GNNEncoderConfig(Section):
@@ -95,6 +99,9 @@ class GNNEncoderConfig(Section):
     readout: Literal["multi", "attention"] = "multi"
     dropout: Fraction = 0.0
     h_dim: Positive = 512
+    """Size of h, of each slot where there are several."""
+    n_slots: Positive = 1
+    """Parts that h consists of; above 1 each attends to the atoms by a score of its own, whatever `readout`."""
 
 
 class FusedEncoderConfig(Section):
@@ -103,6 +110,19 @@ class FusedEncoderConfig(Section):
     kind: Literal["fused"] = "fused"
     sequence: GRUEncoderConfig = GRUEncoderConfig()
     graph: GNNEncoderConfig = GNNEncoderConfig()
+
+    @property
+    def n_slots(self) -> int:
+        """Parts that h consists of."""
+        return self.sequence.n_slots
+
+    @model_validator(mode="after")
+    def _as_many_slots(self) -> "FusedEncoderConfig":
+        if self.sequence.n_slots != self.graph.n_slots:
+            raise ValueError(
+                f"sequence has {self.sequence.n_slots} slots, graph {self.graph.n_slots}; give both the same"
+            )
+        return self
 
 
 class GaussianLatentConfig(Section):
@@ -138,6 +158,10 @@ class GRUDecoderConfig(Section):
     dropout: Fraction = 0.0
     token_dropout: Fraction = 0.1
     """Share of input tokens replaced by <mask> in training (Bowman et al. 2016)."""
+    n_slots: Positive = 1
+    """Parts of z; above 1 the decoder attends to them."""
+    stretch: Positive = 1
+    """Tokens that a slot stands for."""
 
 
 class HeadsConfig(Section):
@@ -146,6 +170,16 @@ class HeadsConfig(Section):
     properties: tuple[str, ...] | None = None
     """`None`: every property of the prepared folder."""
     hidden_dim: Positive = 128
+
+
+class ConditionConfig(Section):
+    """Properties that decoder and learned prior are told, so that they can be asked for when sampling."""
+
+    properties: tuple[str, ...] = Field(min_length=1)
+    """Among those of the heads."""
+    dim: Positive = 32
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    """Share of the labels hidden in training, so that any subset of them can be asked for."""
 
 
 EncoderConfig = Annotated[GRUEncoderConfig | GNNEncoderConfig | FusedEncoderConfig, Field(discriminator="kind")]
@@ -170,14 +204,17 @@ class AutoregressivePriorConfig(Section):
     slot_dim: Positive = 8
     """Of a continuous latent; VQ codes have slots of their own."""
     n_components: Positive = 16
+    shared: bool = False
+    """One table of Gaussians for all slots, of which the network gives the weights, in place of predicted ones."""
 
 
 PriorConfig = Annotated[FlowPriorConfig | AutoregressivePriorConfig, Field(discriminator="kind")]
 
 
 class PriorFitConfig(Section):
-    """A prior fitted to the encoded training set once the model is trained (two-stage)."""
+    """A prior fitted to the encoded training set once the model is trained."""
 
+    fit: Literal["two-stage"] = "two-stage"
     model: PriorConfig = AutoregressivePriorConfig()
     max_time: timedelta = timedelta(minutes=5)
     max_epochs: Positive = 100
@@ -192,6 +229,16 @@ class PriorFitConfig(Section):
     _write_clock = field_serializer("max_time")(lambda value: write_clock(value))
 
 
+class JointPriorConfig(Section):
+    """A prior trained with the model: the KL is against it (Variational Lossy Autoencoder, Chen et al. 2016)."""
+
+    fit: Literal["joint"] = "joint"
+    model: PriorConfig = AutoregressivePriorConfig()
+
+
+PriorTrainingConfig = Annotated[PriorFitConfig | JointPriorConfig, Field(discriminator="fit")]
+
+
 class ModelConfig(Section):
     """The parts of a model; with a vocabulary it is all that is needed to build one."""
 
@@ -199,12 +246,34 @@ class ModelConfig(Section):
     latent: LatentConfig = GaussianLatentConfig()
     decoder: DecoderConfig = GRUDecoderConfig()
     heads: HeadsConfig = HeadsConfig()
+    condition: ConditionConfig | None = None
 
     @field_validator("encoder", "latent", mode="before")
     @classmethod
     def _first_kind_by_default(cls, value: Any, info: ValidationInfo) -> Any:
         default = {"encoder": "gru", "latent": "gaussian"}[str(info.field_name)]
         return {"kind": default} | value if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _condition_has_heads(self) -> "ModelConfig":
+        if self.condition is not None and self.heads.properties is not None:
+            missing = [name for name in self.condition.properties if name not in self.heads.properties]
+            if missing:
+                raise ValueError(
+                    f"condition.properties without a head: {', '.join(missing)}; add them to heads.properties"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _slots_fit(self) -> "ModelConfig":
+        n_slots, latent = self.encoder.n_slots, self.latent
+        latent_dim = latent.n_slots * latent.code_dim if isinstance(latent, VQLatentConfig) else latent.latent_dim
+        if isinstance(latent, VQLatentConfig) and n_slots not in (1, latent.n_slots):
+            raise ValueError(f"the encoder has {n_slots} slots, the VQ latent {latent.n_slots}; give both the same")
+        for part, n in (("encoder", n_slots), ("decoder", self.decoder.n_slots)):
+            if latent_dim % n:
+                raise ValueError(f"the {part}'s {n} slots do not divide the {latent_dim} latent dimensions")
+        return self
 
 
 class ConstantBetaConfig(Section):
@@ -234,7 +303,25 @@ class CyclicalBetaConfig(Section):
     """Share of each cycle spent rising."""
 
 
-BetaConfig = Annotated[ConstantBetaConfig | LinearBetaConfig | CyclicalBetaConfig, Field(discriminator="kind")]
+class ConstrainedBetaConfig(Section):
+    """The KL weight that just holds the reconstruction at a target (GECO, Rezende and Viola 2018).
+
+    Beta falls while the training reconstruction, token dropout included, is above the target, and rises below it.
+    """
+
+    kind: Literal["geco"] = "geco"
+    reconstruction: Annotated[float, Field(gt=0)] = 2.0
+    """Target, nats a molecule."""
+    start: Annotated[float, Field(gt=0)] = 0.1
+    lowest: Annotated[float, Field(gt=0)] = 0.01
+    highest: Annotated[float, Field(gt=0)] = 1.0
+    speed: Annotated[float, Field(gt=0)] = 0.003
+    """Largest relative change of beta a step."""
+
+
+BetaConfig = Annotated[
+    ConstantBetaConfig | LinearBetaConfig | CyclicalBetaConfig | ConstrainedBetaConfig, Field(discriminator="kind")
+]
 
 
 class TrainingConfig(Section):
@@ -281,11 +368,19 @@ class ExperimentConfig(Section):
     data: DataConfig
     model: ModelConfig = ModelConfig()
     training: TrainingConfig
-    prior: PriorFitConfig | None = None
-    """Fitted after training, if asked for."""
+    prior: PriorTrainingConfig | None = None
+    """Learned, if asked for: after training or with the model."""
+
+    @field_validator("prior", mode="before")
+    @classmethod
+    def _two_stage_by_default(cls, value: Any) -> Any:
+        return {"fit": "two-stage"} | value if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _prior_fits_the_latent(self) -> "ExperimentConfig":
+        match self.prior, self.model.latent:
+            case JointPriorConfig(), GaussianLatentConfig(free_bits=bits, min_rate=rate) if bits or rate:
+                raise ValueError("free_bits and min_rate belong to N(0, I); with a joint prior use beta: {kind: geco}")
         match self.prior and self.prior.model, self.model.latent:
             case FlowPriorConfig(), VQLatentConfig():
                 raise ValueError("a flow prior needs a continuous latent; for VQ codes choose kind: autoregressive")

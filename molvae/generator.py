@@ -1,8 +1,8 @@
 """Text in, text out: a trained model as chemists use it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
@@ -106,6 +106,7 @@ class MoleculeGenerator:
         top_p: float = 1.0,
         greedy: bool = False,
         unique: bool = False,
+        condition: Mapping[str, float] | None = None,
         prior: str | None = None,
         seed: int | None = None,
         batch_size: int = 512,
@@ -117,6 +118,7 @@ class MoleculeGenerator:
             top_p=top_p,
             greedy=greedy,
             unique=unique,
+            condition=condition,
             prior=prior,
             seed=seed,
             batch_size=batch_size,
@@ -131,6 +133,7 @@ class MoleculeGenerator:
         greedy: bool = False,
         unique: bool = False,
         novel_against: frozenset[str] | set[str] = frozenset(),
+        condition: Mapping[str, float] | None = None,
         prior: str | None = None,
         seed: int | None = None,
         batch_size: int = 512,
@@ -145,6 +148,7 @@ class MoleculeGenerator:
             greedy: take the likeliest tokens; what varies is then z alone.
             unique: leave out molecules drawn before.
             novel_against: canonical SMILES to leave out.
+            condition: values of properties to ask for, in their own units; of those the model was trained to be asked.
             prior: "learned" or "standard"; by default the learned one if the checkpoint has it.
             seed: the same seed gives the same molecules; `None` differs every time.
             batch_size: latents decoded side by side; does not change the result's size.
@@ -157,15 +161,18 @@ class MoleculeGenerator:
         if n < 1:
             raise ConfigError(f"got n = {n}; expected at least 1 molecule")
         source = self._prior(prior)
+        asked = self._condition(condition or {})
         generator = self._generator(seed)
+        decode = partial(self._decode, greedy=greedy, temperature=temperature, top_p=top_p, generator=generator)
         found: list[str] = []
         seen: set[str] = set()
         n_drawn = n_invalid = n_repeated = n_known = 0
         with progress.stage("Sampling", total=n) as stage:
             while len(found) < n:
-                z = source.sample(batch_size, generator=generator)
+                given = None if asked is None else asked.expand(batch_size, -1)
+                z = source.sample(batch_size, condition=given, generator=generator)
                 before = len(found)
-                for smiles in self._decode(z, greedy=greedy, temperature=temperature, top_p=top_p, generator=generator):
+                for smiles in decode(z, condition=given):
                     if len(found) == n:
                         break
                     n_drawn += 1
@@ -363,12 +370,32 @@ class MoleculeGenerator:
         batch = MolBatch.of_token_ids(molecules, graph=graph).to(self.device)
         return self.model.encode(batch).mean.float().cpu().numpy()
 
+    @torch.no_grad()
+    def _condition(self, asked: Mapping[str, float]) -> Tensor | None:
+        """The condition c `(1, C)` that asks for these values; `None` for a model that takes none."""
+        known = () if self.model.condition is None else self.model.condition.names
+        for name in asked:
+            if name not in known:
+                raise ConfigError(
+                    f"the model cannot be asked for {name!r}; it can for: {', '.join(known) or 'nothing'}"
+                )
+        values = torch.tensor([[asked.get(name, torch.nan) for name in self.model.heads.names]], device=self.device)
+        return self.model.given(1, values)
+
     def _decode(
-        self, z: Tensor, *, greedy: bool, temperature: float, top_p: float, generator: torch.Generator | None
+        self,
+        z: Tensor,
+        *,
+        condition: Tensor | None = None,
+        greedy: bool,
+        temperature: float,
+        top_p: float,
+        generator: torch.Generator | None,
     ) -> Iterator[str]:
         ids = self.model.decode(
             z,
             max_length=self.max_length,
+            condition=condition,
             greedy=greedy,
             temperature=temperature,
             top_p=top_p,

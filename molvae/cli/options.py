@@ -1,6 +1,6 @@
 """Options that several commands share, and how progress is drawn."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -107,3 +107,17 @@ class BarProgress(Progress):
 def progress_for(quiet: bool) -> Progress:
     """Bars, or nothing."""
     return Progress() if quiet else BarProgress(console(False))
+
+
+def read_conditions(given: Sequence[str]) -> dict[str, float]:
+    """`NAME=VALUE`, several times → values by name; raises `click.UsageError` for anything else."""
+    values = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        try:
+            values[name.strip()] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise click.UsageError(f"--condition {text!r} is not NAME=VALUE with a number, such as logp=2.5")
+    return values

@@ -10,6 +10,7 @@ from molvae.cli.options import (
     model_option,
     progress_for,
     quiet_option,
+    read_conditions,
     seed_option,
     table_option,
 )
@@ -24,6 +25,13 @@ GRID_MOLECULES = 25
 @decoding_options
 @click.option("--unique", is_flag=True, help="No molecule twice.")
 @click.option("--novel-against", metavar="FILE", multiple=True, help="Leave out molecules of this file (repeatable).")
+@click.option(
+    "--condition",
+    "conditions",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Property to ask for, e.g. logp=2.5 (repeatable).",
+)
 @click.option("--prior", type=click.Choice(["learned", "standard"]), help="Default: learned, if the model has one.")
 @click.option("--grid", metavar="FILE", help=f"Draw the first {GRID_MOLECULES} as .svg or .png.")
 @seed_option
@@ -39,6 +47,7 @@ def sample(
     greedy: bool,
     unique: bool,
     novel_against: tuple[str, ...],
+    conditions: tuple[str, ...],
     prior: str | None,
     grid: str | None,
     seed: int | None,
@@ -55,6 +64,7 @@ def sample(
     check_output(output)
     if grid:
         check_picture(grid)
+    condition = read_conditions(conditions)
     vae = molvae.load(model_path, device=device)
     known = known_molecules(novel_against, vae.standardiser)
     drawn = vae.draw(
@@ -64,6 +74,7 @@ def sample(
         greedy=greedy,
         unique=unique,
         novel_against=known,
+        condition=condition,
         prior=prior,
         seed=seed,
         batch_size=batch_size,

@@ -41,6 +41,7 @@ def train(
     quiet: bool,
 ) -> None:
     """Train a model: prepares the data if that is still to do, shows the use of the latent, writes DIR/model."""
+    from molvae.config import PriorFitConfig
     from molvae.config_file import load_experiment
     from molvae.errors import ConfigError, InputFileError
 
@@ -68,7 +69,7 @@ def train(
         result = fit(config, prepared, out, device=device, resume=resume, console=None if quiet else screen)
     except FloatingPointError as error:
         raise ConfigError(str(error)) from error
-    if config.prior is not None:
+    if isinstance(config.prior, PriorFitConfig):
         from molvae.training.prior import fit_prior_of
 
         report = fit_prior_of(out / "model", prepared, config.prior, device=device, progress=progress_for(quiet))
@@ -102,6 +103,8 @@ def _summary(screen: "Console", result: "LatentDiagnostics", out: Path) -> None:
     table.columns[1].justify = "right"
     table.add_row("reconstruction (nats)", f"{result.reconstruction:.2f}")
     table.add_row("KL (nats)", f"{result.kl:.2f}")
+    if result.kl_learned is not None:
+        table.add_row("KL to the learned prior (nats)", f"{result.kl_learned:.2f}")
     table.add_row("active units", f"{result.active_units} of {result.latent_dim}")
     table.add_row(
         "mutual information (nats)", f"{result.mutual_information:.2f} (at most {result.mutual_information_bound:.2f})"

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from molvae.data.vocabulary import BOS, EOS, MASK, PAD
+from molvae.slots import MAX_PARTS, stretch_bias
 
 
 class GRUDecoder(nn.Module):
@@ -18,6 +19,9 @@ class GRUDecoder(nn.Module):
         dropout: between layers and before the output.
         token_dropout: share of input tokens replaced by <mask> in training, so that the decoder has to
             read z and cannot live on the tokens before (Bowman et al. 2016).
+        n_slots: parts of z; above 1 the decoder attends to them, each token at first to the slot of its stretch.
+        stretch: tokens that a slot stands for.
+        condition_dim: size of a condition c that every step is given beside z (C); 0 for none.
     """
 
     def __init__(
@@ -30,29 +34,43 @@ class GRUDecoder(nn.Module):
         n_layers: int = 1,
         dropout: float = 0.0,
         token_dropout: float = 0.0,
+        n_slots: int = 1,
+        stretch: int = 1,
+        condition_dim: int = 0,
     ) -> None:
         super().__init__()
         self.n_layers = n_layers
         self.hidden_dim = hidden_dim
         self.token_dropout = token_dropout
         self.embedding = nn.Embedding(vocabulary_size, token_dim, padding_idx=PAD)
-        self.to_state = nn.Linear(latent_dim, n_layers * hidden_dim)
+        self.to_state = nn.Linear(latent_dim + condition_dim, n_layers * hidden_dim)
         self.gru = nn.GRU(
-            token_dim + latent_dim,
+            token_dim + latent_dim + condition_dim,
             hidden_dim,
             num_layers=n_layers,
             batch_first=True,
             dropout=dropout if n_layers > 1 else 0.0,
         )
         self.dropout = nn.Dropout(dropout)
+        self.attention = (
+            SlotAttention(hidden_dim, latent_dim // n_slots, n_slots=n_slots, stretch=stretch) if n_slots > 1 else None
+        )
         self.to_logits = nn.Linear(hidden_dim, vocabulary_size)
 
-    def forward(self, z: Tensor, token_ids: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def forward(
+        self,
+        z: Tensor,
+        token_ids: Tensor,
+        *,
+        condition: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """Logits of tokens 1 … T-1 given those before.
 
         Args:
             z: `(B, Z)`.
             token_ids: `(B, T)`, starting with bos.
+            condition: `(B, C)`.
             generator: of the token dropout.
 
         Returns:
@@ -63,8 +81,11 @@ class GRUDecoder(nn.Module):
             drop = torch.rand(inputs.shape, generator=generator, device=inputs.device) < self.token_dropout
             inputs = torch.where(drop & (inputs > MASK), torch.full_like(inputs, MASK), inputs)
         embedded = self.embedding(inputs)
-        steps = torch.cat([embedded, z.to(embedded.dtype).unsqueeze(1).expand(-1, inputs.shape[1], -1)], dim=-1)
-        states, _ = self.gru(steps, self._first_state(z))
+        given = z if condition is None else torch.cat([z, condition.to(z.dtype)], dim=-1)
+        steps = torch.cat([embedded, given.to(embedded.dtype).unsqueeze(1).expand(-1, inputs.shape[1], -1)], dim=-1)
+        states, _ = self.gru(steps, self._first_state(given))
+        if self.attention is not None:
+            states = self.attention(states, z)
         return self.to_logits(self.dropout(states))
 
     @torch.no_grad()
@@ -73,6 +94,7 @@ class GRUDecoder(nn.Module):
         z: Tensor,
         *,
         max_length: int,
+        condition: Tensor | None = None,
         greedy: bool = True,
         temperature: float = 1.0,
         top_p: float = 1.0,
@@ -83,6 +105,7 @@ class GRUDecoder(nn.Module):
         Args:
             z: `(B, Z)`.
             max_length: hard cap on tokens a row, eos counted.
+            condition: `(B, C)`.
             greedy: take the likeliest token; otherwise draw one.
             temperature: divides the logits of a draw.
             top_p: draw from the smallest set of tokens with at least this probability (Holtzman et al. 2020).
@@ -94,10 +117,13 @@ class GRUDecoder(nn.Module):
         n = len(z)
         out = torch.full((n, max_length), PAD, dtype=torch.int64, device=z.device)
         rows = torch.arange(n, device=z.device)
-        state, tokens = self._first_state(z), torch.full((n,), BOS, dtype=torch.int64, device=z.device)
+        given = z if condition is None else torch.cat([z, condition], dim=-1)
+        state, tokens = self._first_state(given), torch.full((n,), BOS, dtype=torch.int64, device=z.device)
         for t in range(max_length):
-            step = torch.cat([self.embedding(tokens), z], dim=-1).unsqueeze(1)
+            step = torch.cat([self.embedding(tokens), given], dim=-1).unsqueeze(1)
             states, state = self.gru(step, state)
+            if self.attention is not None:
+                states = self.attention(states, z, first=t)
             logits = self.to_logits(states[:, 0]).float()
             logits[:, [PAD, BOS, MASK]] = -torch.inf
             tokens = logits.argmax(-1) if greedy else draw_tokens(logits / temperature, top_p, generator)
@@ -106,12 +132,39 @@ class GRUDecoder(nn.Module):
             if not going.any():
                 break
             if not going.all():
-                rows, tokens, z, state = rows[going], tokens[going], z[going], state[:, going]
+                rows, tokens, state = rows[going], tokens[going], state[:, going]
+                z, given = z[going], given[going]
         return out
 
-    def _first_state(self, z: Tensor) -> Tensor:
-        state = torch.tanh(self.to_state(z))
-        return state.view(len(z), self.n_layers, self.hidden_dim).transpose(0, 1).contiguous()
+    def _first_state(self, given: Tensor) -> Tensor:
+        state = torch.tanh(self.to_state(given))
+        return state.view(len(given), self.n_layers, self.hidden_dim).transpose(0, 1).contiguous()
+
+
+class SlotAttention(nn.Module):
+    """Adds to every decoder state what it looks up in the slots of z (Luong et al. 2015).
+
+    Args:
+        hidden_dim: size of a state.
+        slot_dim: size of a slot.
+        n_slots: M.
+        stretch: tokens that a slot stands for.
+    """
+
+    def __init__(self, hidden_dim: int, slot_dim: int, *, n_slots: int, stretch: int = 1) -> None:
+        super().__init__()
+        self.n_slots = n_slots
+        self.bias = nn.Parameter(stretch_bias(MAX_PARTS, n_slots, stretch=stretch))
+        self.score = nn.Linear(hidden_dim, n_slots, bias=False)
+        nn.init.zeros_(self.score.weight)
+        self.join = nn.Linear(hidden_dim + slot_dim, hidden_dim)
+
+    def forward(self, states: Tensor, z: Tensor, *, first: int = 0) -> Tensor:
+        """States `(B, T, D)` of tokens `first` … and z `(B, Z)` → `(B, T, D)`."""
+        steps = torch.arange(first, first + states.shape[1], device=states.device).clamp(max=MAX_PARTS - 1)
+        weights = (self.score(states).float() + self.bias[steps]).softmax(-1)
+        found = weights @ z.float().unflatten(1, (self.n_slots, -1))
+        return states + torch.nn.functional.silu(self.join(torch.cat([states, found.to(states.dtype)], dim=-1)))
 
 
 def draw_tokens(logits: Tensor, top_p: float, generator: torch.Generator | None) -> Tensor:

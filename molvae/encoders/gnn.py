@@ -22,7 +22,8 @@ class GNNEncoder(nn.Module):
         readout: "multi" joins mean, max and standard deviation over the atoms and their sum over 32 (Corso et al.
             2020); "attention" weighs atoms by a learned score, in four heads (Li et al. 2016).
         dropout: after every round.
-        h_dim: size of h.
+        h_dim: size of h, of each slot where there are several.
+        n_slots: parts that h consists of; above 1 each attends to the atoms by a score of its own, whatever `readout`.
     """
 
     def __init__(
@@ -34,15 +35,20 @@ class GNNEncoder(nn.Module):
         readout: Literal["multi", "attention"] = "multi",
         dropout: float = 0.0,
         h_dim: int = 512,
+        n_slots: int = 1,
     ) -> None:
         super().__init__()
-        self.h_dim = h_dim
+        self.n_slots = n_slots
+        self.h_dim = n_slots * h_dim
         self.atom_embedding = CodeEmbedding(ATOM_CLASSES, hidden_dim)
         self.bond_embedding = CodeEmbedding(BOND_CLASSES, hidden_dim)
         self.convs = nn.ModuleList(_conv(conv, hidden_dim) for _ in range(n_layers))
         self.norms = nn.ModuleList(nn.LayerNorm(hidden_dim) for _ in range(n_layers))
         self.dropout = nn.Dropout(dropout)
-        self.readout = _MultiReadout() if readout == "multi" else _AttentionReadout(hidden_dim)
+        if n_slots > 1:
+            self.readout: nn.Module = _SlotReadout(hidden_dim, n_slots)
+        else:
+            self.readout = _MultiReadout() if readout == "multi" else _AttentionReadout(hidden_dim)
         self.to_h = nn.Sequential(nn.Linear(4 * hidden_dim, h_dim), nn.SiLU(), nn.Linear(h_dim, h_dim))
 
     def forward(self, batch: MolBatch) -> Tensor:
@@ -61,7 +67,7 @@ class GNNEncoder(nn.Module):
         bonds = self.bond_embedding(graph.bond_codes)
         for conv, norm in zip(self.convs, self.norms, strict=True):
             states = states + self.dropout(torch.relu(conv(norm(states), graph.edge_index, bonds)))
-        return self.to_h(self.readout(states, graph.graph_index, graph.n_graphs))
+        return self.to_h(self.readout(states, graph.graph_index, graph.n_graphs)).flatten(1)
 
 
 class CodeEmbedding(nn.Module):
@@ -94,6 +100,29 @@ class _MultiReadout(nn.Module):
         joined = self.aggregate(states, graph_index, dim_size=n_graphs)
         mean_max_std, total = joined.split([3 * states.shape[1], states.shape[1]], dim=-1)
         return torch.cat([mean_max_std, total / 32.0], dim=-1)  # about the number of atoms: the same scale
+
+
+class _SlotReadout(nn.Module):
+    """Every slot its own attention-weighted sum of atom states; they differ by what they look for."""
+
+    def __init__(self, dim: int, n_slots: int) -> None:
+        super().__init__()
+        self.whole = _MultiReadout()
+        self.score = nn.Linear(dim, n_slots)
+        self.value = nn.Linear(dim, 2 * dim)
+        self.from_whole = nn.Linear(4 * dim, 2 * dim)
+        self.position = nn.Parameter(torch.randn(n_slots, 2 * dim) / 10)
+
+    def forward(self, states: Tensor, graph_index: Tensor, n_graphs: int) -> Tensor:
+        from torch_geometric.utils import scatter, softmax
+
+        weights = softmax(self.score(states).float(), graph_index, num_nodes=n_graphs)
+        weighed = weights.unsqueeze(2) * self.value(states).float().unsqueeze(1)  # (N, M, 2 · dim)
+        own = scatter(weighed.flatten(1), graph_index, dim_size=n_graphs, reduce="sum").unflatten(
+            1, self.position.shape
+        )
+        whole = self.from_whole(self.whole(states, graph_index, n_graphs)).float().unsqueeze(1)
+        return torch.cat([own, whole + self.position], dim=-1)
 
 
 class _AttentionReadout(nn.Module):

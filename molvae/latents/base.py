@@ -1,10 +1,12 @@
 """What every latent is and gives."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+LogPrior = Callable[[Tensor], Tensor]  # what `Prior.log_prob` is
 
 ACTIVE_NATS = 0.01  # a unit is active when it carries more than this
 ACTIVE_VARIANCE = 0.01  # and its posterior mean varies by more than this (Burda et al. 2016)
@@ -18,12 +20,14 @@ class LatentOutput:
         z: `(B, Z)` what the decoder gets: a posterior sample in training, the code itself in eval mode.
         mean: `(B, Z)` the deterministic code of each molecule.
         regularizer: scalar, nats a molecule where it is a KL: what the loss weighs by beta.
+        auxiliary: scalar, what the loss counts in full.
         diagnostics: named scalars to show while training.
     """
 
     z: Tensor
     mean: Tensor
     regularizer: Tensor
+    auxiliary: Tensor
     diagnostics: Mapping[str, Tensor]
 
 
@@ -44,24 +48,39 @@ class LatentSummary:
 
 
 class Latent(nn.Module):
-    """Base of every latent: a module from h `(B, H)` to z `(B, Z)`."""
+    """Base of every latent: a module from h `(B, H)` to z `(B, Z)`.
+
+    h may consist of several slots, one after the other; each then gives its own part of z, all by the same map.
+    """
 
     latent_dim: int
 
-    def forward(self, h: Tensor, *, generator: torch.Generator | None = None) -> LatentOutput:
-        """Latents of a batch."""
+    def forward(
+        self, h: Tensor, *, log_prior: LogPrior | None = None, generator: torch.Generator | None = None
+    ) -> LatentOutput:
+        """Latents of a batch.
+
+        Args:
+            h: `(B, H)`.
+            log_prior: log-probability under a prior that is trained jointly, which the regularizer is then against.
+            generator: of the posterior samples.
+        """
         raise NotImplementedError
 
     def draw(self, h: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """One posterior sample `(B, Z)`, in any mode."""
         raise NotImplementedError
 
-    def prior_target(self, h: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """What a learned prior models: one posterior sample `(B, Z)`, or code indices `(B, M)`."""
+    def posterior_parameters(self, h: Tensor) -> Tensor:
+        """All there is to know of q(z|x), `(B, Q)`: means and logvars, or code indices."""
         raise NotImplementedError
 
-    def entropy(self, h: Tensor) -> Tensor:
-        """Entropy of each posterior `(B,)`, nats: what turns a prior's log-probability into a KL."""
+    def prior_target(self, parameters: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """What a learned prior models: one sample `(B, Z)` of posteriors `(B, Q)`, or code indices `(B, M)`."""
+        raise NotImplementedError
+
+    def entropy(self, parameters: Tensor) -> Tensor:
+        """Entropy of each of the posteriors `(B, Q)`, nats, `(B,)`: what turns a prior's log-probability into a KL."""
         raise NotImplementedError
 
     def summarize(self, h: Tensor) -> LatentSummary:

@@ -1,11 +1,12 @@
-"""Diagonal Gaussian posterior against a standard normal prior (Kingma and Welling 2014)."""
+"""Diagonal Gaussian posterior (Kingma and Welling 2014), against N(0, I) or a learned prior."""
 
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from molvae.latents.base import ACTIVE_NATS, ACTIVE_VARIANCE, Latent, LatentOutput, LatentSummary
+from molvae.latents.base import ACTIVE_NATS, ACTIVE_VARIANCE, Latent, LatentOutput, LatentSummary, LogPrior
+from molvae.slots import SlotLinear
 
 MIN_LOGVAR, MAX_LOGVAR = -14.0, 4.0
 
@@ -19,15 +20,18 @@ class GaussianLatent(Latent):
         free_bits: λ nats a dimension; the regularizer counts max(λ, KL_i) of the batch mean, so a dimension
             below λ feels no pull towards the prior (Kingma et al. 2016).
         min_rate: nats for the whole vector; the regularizer counts at least this much.
+        n_slots: equal parts of h, each giving its own part of z.
     """
 
-    def __init__(self, h_dim: int, *, latent_dim: int = 128, free_bits: float = 0.0, min_rate: float = 0.0) -> None:
+    def __init__(
+        self, h_dim: int, *, latent_dim: int = 128, free_bits: float = 0.0, min_rate: float = 0.0, n_slots: int = 1
+    ) -> None:
         super().__init__()
         self.latent_dim = latent_dim
         self.free_bits = free_bits
         self.min_rate = min_rate
-        self.to_mean = nn.Linear(h_dim, latent_dim)
-        self.to_logvar = nn.Linear(h_dim, latent_dim)
+        self.to_mean = SlotLinear(h_dim, latent_dim, n_slots=n_slots)
+        self.to_logvar = SlotLinear(h_dim, latent_dim, n_slots=n_slots)
 
     def posterior(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and logvar, both `(B, Z)` float32."""
@@ -35,26 +39,40 @@ class GaussianLatent(Latent):
         logvar = self.to_logvar(h).float().clamp(MIN_LOGVAR, MAX_LOGVAR)
         return mean, logvar
 
-    def forward(self, h: Tensor, *, generator: torch.Generator | None = None) -> LatentOutput:
-        """Posterior of a batch: a sample while training, its mean in eval mode."""
+    def forward(
+        self, h: Tensor, *, log_prior: LogPrior | None = None, generator: torch.Generator | None = None
+    ) -> LatentOutput:
+        """Posterior of a batch: a sample while training, its mean in eval mode.
+
+        The KL to a learned prior is estimated from one posterior sample, its entropy known exactly; free bits and
+        the minimum rate belong to N(0, I) and do not apply.
+        """
         mean, logvar = self.posterior(h)
-        z = sample_posterior(mean, logvar, generator=generator) if self.training else mean
-        kl = gaussian_kl(mean, logvar).mean(0)
-        regularizer = kl.clamp(min=self.free_bits).sum().clamp(min=self.min_rate)
-        return LatentOutput(z, mean, regularizer, {"kl": kl.detach().sum()})
+        drawn = sample_posterior(mean, logvar, generator=generator)
+        if log_prior is None:
+            kl = gaussian_kl(mean, logvar).mean(0)
+            regularizer = kl.clamp(min=self.free_bits).sum().clamp(min=self.min_rate)
+        else:
+            kl = regularizer = -(log_prior(drawn) + gaussian_entropy(logvar)).mean()
+        z = drawn if self.training else mean
+        return LatentOutput(z, mean, regularizer, regularizer.new_zeros(()), {"kl": kl.detach().sum()})
 
     def draw(self, h: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """One posterior sample `(B, Z)`, in any mode."""
         return sample_posterior(*self.posterior(h), generator=generator)
 
-    def prior_target(self, h: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """What a learned prior models: a posterior sample."""
-        return self.draw(h, generator=generator)
+    def posterior_parameters(self, h: Tensor) -> Tensor:
+        """Means, then logvars: `(B, 2 · Z)`."""
+        return torch.cat(self.posterior(h), dim=1)
 
-    def entropy(self, h: Tensor) -> Tensor:
+    def prior_target(self, parameters: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """What a learned prior models: a posterior sample."""
+        mean, logvar = parameters.chunk(2, dim=1)
+        return sample_posterior(mean, logvar, generator=generator)
+
+    def entropy(self, parameters: Tensor) -> Tensor:
         """Differential entropy of each posterior `(B,)`, nats."""
-        _, logvar = self.posterior(h)
-        return 0.5 * (logvar + math.log(2 * math.pi * math.e)).sum(1)
+        return gaussian_entropy(parameters.chunk(2, dim=1)[1])
 
     @torch.no_grad()
     def summarize(self, h: Tensor) -> LatentSummary:
@@ -73,6 +91,11 @@ def sample_posterior(mean: Tensor, logvar: Tensor, *, generator: torch.Generator
     """Reparametrised draw, shape of `mean`."""
     noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
     return mean + noise * torch.exp(0.5 * logvar)
+
+
+def gaussian_entropy(logvar: Tensor) -> Tensor:
+    """Differential entropy of N(·, diag(exp(logvar))), nats: `(B, Z)` → `(B,)`."""
+    return 0.5 * (logvar + math.log(2 * math.pi * math.e)).sum(1)
 
 
 def gaussian_kl(mean: Tensor, logvar: Tensor) -> Tensor:

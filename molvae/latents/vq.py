@@ -1,10 +1,11 @@
 """Vector quantisation: M slots of K codes a molecule (van den Oord et al. 2017), on vector-quantize-pytorch."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from vector_quantize_pytorch import VectorQuantize
 
-from molvae.latents.base import ACTIVE_NATS, Latent, LatentOutput, LatentSummary
+from molvae.latents.base import ACTIVE_NATS, Latent, LatentOutput, LatentSummary, LogPrior
+from molvae.slots import SlotLinear
 
 
 class VQLatent(Latent):
@@ -12,12 +13,13 @@ class VQLatent(Latent):
 
     Args:
         h_dim: size of h.
-        n_slots: M.
+        n_slots: M; h consists of as many parts, or of one.
         n_codes: K, a codebook of its own in every slot.
         code_dim: size of a code; Z = M · code_dim.
         commitment: weight of the pull of h towards its codes.
         decay: of the codebooks' moving averages.
         dead_below: codes that a batch uses less often than this, on average, are replaced by vectors of the batch.
+        h_slots: parts that h consists of: 1 or n_slots.
     """
 
     def __init__(
@@ -30,12 +32,13 @@ class VQLatent(Latent):
         commitment: float = 0.25,
         decay: float = 0.95,
         dead_below: float = 0.05,
+        h_slots: int = 1,
     ) -> None:
         super().__init__()
         self.n_slots = n_slots
         self.n_codes = n_codes
         self.latent_dim = n_slots * code_dim
-        self.to_slots = nn.Linear(h_dim, self.latent_dim)
+        self.to_slots = SlotLinear(h_dim, self.latent_dim, n_slots=h_slots)
         self.quantize = VectorQuantize(
             dim=self.latent_dim,
             heads=n_slots,
@@ -49,11 +52,21 @@ class VQLatent(Latent):
             rotation_trick=False,
         )
 
-    def forward(self, h: Tensor, *, generator: torch.Generator | None = None) -> LatentOutput:
-        """Quantised latents of a batch; the codebooks learn in training mode only."""
+    def forward(
+        self, h: Tensor, *, log_prior: LogPrior | None = None, generator: torch.Generator | None = None
+    ) -> LatentOutput:
+        """Quantised latents of a batch; the codebooks learn in training mode only.
+
+        The posterior is a point, so the KL to a learned prior is the negative log-likelihood of its codes, through
+        which no gradient reaches the encoder.
+        """
         z, indices, commitment = self._quantised(h)
-        perplexity = code_entropy(indices, self.n_codes).exp().mean()
-        return LatentOutput(z, z, commitment, {"perplexity": perplexity})
+        diagnostics = {"perplexity": code_entropy(indices, self.n_codes).exp().mean()}
+        auxiliary = commitment.new_zeros(())
+        if log_prior is not None:
+            auxiliary = -log_prior(indices).mean()
+            diagnostics["kl"] = auxiliary.detach()
+        return LatentOutput(z, z, commitment, auxiliary, diagnostics)
 
     def draw(self, h: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """The code itself: the posterior is a point."""
@@ -67,13 +80,17 @@ class VQLatent(Latent):
         """Latents `(B, Z)` of code indices `(B, M)`."""
         return self.quantize.get_output_from_indices(indices.unsqueeze(1)).flatten(1)
 
-    def prior_target(self, h: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """What a learned prior models: code indices `(B, M)`."""
+    def posterior_parameters(self, h: Tensor) -> Tensor:
+        """Code indices `(B, M)`."""
         return self.code_indices(h)
 
-    def entropy(self, h: Tensor) -> Tensor:
+    def prior_target(self, parameters: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """What a learned prior models: the code indices themselves."""
+        return parameters
+
+    def entropy(self, parameters: Tensor) -> Tensor:
         """0: the posterior is a point."""
-        return torch.zeros(len(h), device=h.device)
+        return torch.zeros(len(parameters), device=parameters.device)
 
     @torch.no_grad()
     def summarize(self, h: Tensor) -> LatentSummary:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from molvae.priors.base import Codebooks, ContinuousPrior, LearnedPrior
 
 MIN_LOG_SCALE = -5.0
+HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 class AutoregressivePrior(ContinuousPrior):
@@ -20,54 +21,158 @@ class AutoregressivePrior(ContinuousPrior):
         hidden_dim: of the GRU.
         n_layers: of the GRU.
         n_components: Gaussians a slot.
+        shared: one table of Gaussians for all slots, of which the network gives the weights alone: many are then
+            cheap, and prior and encoder can settle on a vocabulary of places. Otherwise every slot's are predicted.
+        condition_dim: C; 0 for a prior without condition.
     """
 
     def __init__(
-        self, latent_dim: int, *, slot_dim: int = 8, hidden_dim: int = 256, n_layers: int = 2, n_components: int = 16
+        self,
+        latent_dim: int,
+        *,
+        slot_dim: int = 8,
+        hidden_dim: int = 256,
+        n_layers: int = 2,
+        n_components: int = 16,
+        shared: bool = False,
+        condition_dim: int = 0,
     ) -> None:
         super().__init__(latent_dim)
         self.slot_dim = slot_dim
         self.n_slots = latent_dim // slot_dim
         self.n_components = n_components
-        self.gru = nn.GRU(slot_dim, hidden_dim, num_layers=n_layers, batch_first=True)
-        self.position = nn.Parameter(torch.zeros(self.n_slots, hidden_dim))
-        self.to_mixture = nn.Linear(hidden_dim, n_components * (1 + 2 * slot_dim))
+        self.network = SlotGRU(slot_dim, self.n_slots, hidden_dim, n_layers=n_layers, condition_dim=condition_dim)
+        self.mixture = (SharedMixture if shared else PredictedMixture)(hidden_dim, slot_dim, n_components)
 
-    def log_prob(self, target: Tensor) -> Tensor:
+    def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
         """Log density of `(n, Z)`, nats, `(n,)`."""
         slots = ((target - self.mean) / self.std).view(len(target), self.n_slots, self.slot_dim)
         before = F.pad(slots[:, :-1], (0, 0, 1, 0))
-        states, _ = self.gru(before)
-        log_weights, means, log_scales = self._mixture(states + self.position)
-        scaled = (slots.unsqueeze(2) - means) * torch.exp(-log_scales)
-        log_components = -0.5 * scaled.square() - log_scales - 0.5 * math.log(2 * math.pi)
-        log_slots = torch.logsumexp(log_weights + log_components.sum(-1), dim=-1)
-        return log_slots.sum(-1) - self.std.log().sum()
+        return self.mixture(self.network(before, condition), slots).sum(-1) - self.std.log().sum()
 
     @torch.no_grad()
-    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, n: int, *, condition: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Draw `(n, Z)`."""
         device = self.mean.device
-        slot, state, drawn = torch.zeros(n, 1, self.slot_dim, device=device), None, []
-        rows = torch.arange(n, device=device)
-        for position in self.position:
-            states, state = self.gru(slot, state)
-            log_weights, means, log_scales = self._mixture(states[:, 0] + position)
-            pick = torch.multinomial(log_weights.exp(), 1, generator=generator).squeeze(1)
-            noise = torch.randn((n, self.slot_dim), generator=generator, device=device)
-            slot = (means[rows, pick] + noise * log_scales[rows, pick].exp()).unsqueeze(1)
+        slot, state, drawn = torch.zeros(n, self.slot_dim, device=device), self.network.start(n, condition), []
+        for number in range(self.n_slots):
+            output, state = self.network.step(slot, state, number)
+            slot = self.mixture.sample(output, generator=generator)
             drawn.append(slot)
-        return torch.cat(drawn, dim=1).flatten(1) * self.std + self.mean
-
-    def _mixture(self, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Log weights `(…, C)`, means and log scales `(…, C, slot_dim)`."""
-        parts = self.to_mixture(states).unflatten(-1, (self.n_components, 1 + 2 * self.slot_dim))
-        weights, means, log_scales = parts.split([1, self.slot_dim, self.slot_dim], dim=-1)
-        return weights.squeeze(-1).log_softmax(-1), means, log_scales.clamp(min=MIN_LOG_SCALE)
+        return torch.cat(drawn, dim=1) * self.std + self.mean
 
     def extra_repr(self) -> str:
         """Settings for `repr`."""
         return f"n_slots={self.n_slots}, n_components={self.n_components}"
+
+
+class SlotGRU(nn.Module):
+    """What comes before a slot, and the condition → a state for the slot.
+
+    Args:
+        input_dim: size of what is told of a slot (I).
+        n_slots: M.
+        hidden_dim: size of the state (D).
+        n_layers: stacked GRU layers.
+        condition_dim: C; 0 for none.
+    """
+
+    def __init__(
+        self, input_dim: int, n_slots: int, hidden_dim: int, *, n_layers: int = 1, condition_dim: int = 0
+    ) -> None:
+        super().__init__()
+        self.n_layers = n_layers
+        self.gru = nn.GRU(input_dim, hidden_dim, num_layers=n_layers, batch_first=True)
+        self.position = nn.Parameter(torch.zeros(n_slots, hidden_dim))
+        self.from_condition = nn.Linear(condition_dim, n_layers * hidden_dim) if condition_dim else None
+
+    def forward(self, before: Tensor, condition: Tensor | None) -> Tensor:
+        """Slots before `(B, M, I)` and condition `(B, C)` → states `(B, M, D)`."""
+        states, _ = self.gru(before, self.start(len(before), condition))
+        return states + self.position
+
+    def start(self, n: int, condition: Tensor | None) -> Tensor:
+        """The state before the first slot, `(layers, n, D)`."""
+        shape = (self.n_layers, n, self.gru.hidden_size)
+        if self.from_condition is None or condition is None:
+            return torch.zeros(shape, device=self.position.device)
+        return self.from_condition(condition).view(n, *shape[::2]).transpose(0, 1).contiguous()
+
+    def step(self, before: Tensor, state: Tensor, slot: int) -> tuple[Tensor, Tensor]:
+        """One slot: what was before it `(B, I)` and the GRU's state → output `(B, D)` and the next state."""
+        states, state = self.gru(before.unsqueeze(1), state)
+        return states[:, 0] + self.position[slot], state
+
+
+class PredictedMixture(nn.Module):
+    """A mixture of diagonal Gaussians, all of it given by the state.
+
+    Args:
+        state_dim: D.
+        slot_dim: S.
+        n_components: C.
+    """
+
+    def __init__(self, state_dim: int, slot_dim: int, n_components: int) -> None:
+        super().__init__()
+        self.slot_dim = slot_dim
+        self.n_components = n_components
+        self.to_mixture = nn.Linear(state_dim, n_components * (1 + 2 * slot_dim))
+
+    def forward(self, states: Tensor, slots: Tensor) -> Tensor:
+        """Log density of slots `(…, S)` given states `(…, D)`: `(…)`."""
+        log_weights, means, log_scales = self._parts(states)
+        scaled = (slots.unsqueeze(-2) - means) * torch.exp(-log_scales)
+        log_components = (-0.5 * scaled.square() - log_scales).sum(-1) - self.slot_dim * HALF_LOG_2PI
+        return torch.logsumexp(log_weights + log_components, dim=-1)
+
+    def sample(self, states: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """One slot for each state: `(n, D)` → `(n, S)`."""
+        log_weights, means, log_scales = self._parts(states)
+        pick = torch.multinomial(log_weights.exp(), 1, generator=generator).squeeze(1)
+        rows = torch.arange(len(states), device=states.device)
+        noise = torch.randn((len(states), self.slot_dim), generator=generator, device=states.device)
+        return means[rows, pick] + noise * log_scales[rows, pick].exp()
+
+    def _parts(self, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        parts = self.to_mixture(states).float().unflatten(-1, (self.n_components, 1 + 2 * self.slot_dim))
+        weights, means, log_scales = parts.split([1, self.slot_dim, self.slot_dim], dim=-1)
+        return weights.squeeze(-1).log_softmax(-1), means, log_scales.clamp(min=MIN_LOG_SCALE)
+
+
+class SharedMixture(nn.Module):
+    """A mixture of diagonal Gaussians from one table; the state gives their weights.
+
+    Args:
+        state_dim: D.
+        slot_dim: S.
+        n_components: C.
+    """
+
+    def __init__(self, state_dim: int, slot_dim: int, n_components: int) -> None:
+        super().__init__()
+        self.slot_dim = slot_dim
+        self.means = nn.Parameter(torch.randn(n_components, slot_dim))
+        self.log_scales = nn.Parameter(torch.zeros(n_components, slot_dim))
+        self.to_weights = nn.Linear(state_dim, n_components)
+
+    def forward(self, states: Tensor, slots: Tensor) -> Tensor:
+        """Log density of slots `(…, S)` given states `(…, D)`: `(…)`."""
+        weights = self.to_weights(states).float()
+        with torch.autocast(slots.device.type, enabled=False):  # the expanded square loses too much in bfloat16
+            log_scales = self.log_scales.clamp(min=MIN_LOG_SCALE)
+            precision, values = torch.exp(-2 * log_scales), slots.float()
+            constant = -0.5 * (self.means.square() * precision).sum(1) - log_scales.sum(1)
+            terms = torch.cat([self.means * precision, -0.5 * precision], dim=1)
+            log_components = F.linear(torch.cat([values, values.square()], dim=-1), terms, constant)
+        joined = torch.logsumexp(weights + log_components, dim=-1)
+        return joined - torch.logsumexp(weights, dim=-1) - self.slot_dim * HALF_LOG_2PI
+
+    def sample(self, states: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """One slot for each state: `(n, D)` → `(n, S)`."""
+        pick = torch.multinomial(self.to_weights(states).softmax(-1), 1, generator=generator).squeeze(1)
+        noise = torch.randn((len(states), self.slot_dim), generator=generator, device=states.device)
+        return self.means[pick] + noise * self.log_scales.clamp(min=MIN_LOG_SCALE)[pick].exp()
 
 
 class AutoregressiveCodePrior(LearnedPrior):
@@ -77,40 +182,42 @@ class AutoregressiveCodePrior(LearnedPrior):
         codebooks: the VQ latent; not part of this module's weights.
         hidden_dim: of the GRU.
         n_layers: of the GRU.
+        condition_dim: C; 0 for a prior without condition.
     """
 
-    def __init__(self, codebooks: Codebooks, *, hidden_dim: int = 256, n_layers: int = 2) -> None:
+    def __init__(
+        self, codebooks: Codebooks, *, hidden_dim: int = 256, n_layers: int = 2, condition_dim: int = 0
+    ) -> None:
         super().__init__()
         self._codebooks = (codebooks,)  # in a tuple: torch must not take it for a child
         self.n_slots, self.n_codes = codebooks.n_slots, codebooks.n_codes
         self.embedding = nn.Embedding(self.n_slots * self.n_codes, hidden_dim)
-        self.gru = nn.GRU(hidden_dim, hidden_dim, num_layers=n_layers, batch_first=True)
-        self.position = nn.Parameter(torch.zeros(self.n_slots, hidden_dim))
+        self.network = SlotGRU(hidden_dim, self.n_slots, hidden_dim, n_layers=n_layers, condition_dim=condition_dim)
         self.to_logits = nn.Linear(hidden_dim, self.n_codes)
 
-    def log_prob(self, target: Tensor) -> Tensor:
+    def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
         """Log probability of code indices `(n, M)`, nats, `(n,)`."""
         first = torch.arange(self.n_slots, device=target.device) * self.n_codes
         before = F.pad(self.embedding(target + first)[:, :-1], (0, 0, 1, 0))
-        states, _ = self.gru(before)
-        logits = self.to_logits(states + self.position).log_softmax(-1)
+        logits = self.to_logits(self.network(before, condition)).float().log_softmax(-1)
         return logits.gather(-1, target.unsqueeze(-1)).squeeze(-1).sum(-1)
 
     @torch.no_grad()
-    def sample_codes(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+    def sample_codes(
+        self, n: int, *, condition: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Draw code indices `(n, M)`."""
-        step = torch.zeros(n, 1, self.embedding.embedding_dim, device=self.position.device)
-        state, drawn = None, []
-        for slot, position in enumerate(self.position):
-            states, state = self.gru(step, state)
-            probabilities = self.to_logits(states[:, 0] + position).softmax(-1)
-            drawn.append(torch.multinomial(probabilities, 1, generator=generator))
-            step = self.embedding(drawn[-1] + slot * self.n_codes)
+        before = torch.zeros(n, self.embedding.embedding_dim, device=self.embedding.weight.device)
+        state, drawn = self.network.start(n, condition), []
+        for slot in range(self.n_slots):
+            output, state = self.network.step(before, state, slot)
+            drawn.append(torch.multinomial(self.to_logits(output).softmax(-1), 1, generator=generator))
+            before = self.embedding(drawn[-1].squeeze(1) + slot * self.n_codes)
         return torch.cat(drawn, dim=1)
 
-    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, n: int, *, condition: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Draw latents `(n, Z)`."""
-        return self._codebooks[0].codes_to_z(self.sample_codes(n, generator=generator))
+        return self._codebooks[0].codes_to_z(self.sample_codes(n, condition=condition, generator=generator))
 
     def extra_repr(self) -> str:
         """Settings for `repr`."""

@@ -9,13 +9,13 @@ MIN_STD = 1e-3
 
 
 class Prior(Protocol):
-    """A distribution of latents."""
+    """A distribution of latents, maybe given a condition c `(n, C)` (see `molvae.condition`)."""
 
-    def log_prob(self, target: Tensor) -> Tensor:
+    def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
         """Log-probability `(n,)`, nats, of latents `(n, Z)`, or of code indices `(n, M)` where the latent has codes."""
         ...
 
-    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, n: int, *, condition: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Draw latents `(n, Z)`."""
         ...
 
@@ -26,11 +26,11 @@ class LearnedPrior(nn.Module):
     def fit_scale(self, target: Tensor) -> None:
         """Look at a sample of what is to be modelled before training starts; by default nothing is learned from it."""
 
-    def log_prob(self, target: Tensor) -> Tensor:
+    def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
         """As in `Prior`."""
         raise NotImplementedError
 
-    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, n: int, *, condition: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """As in `Prior`."""
         raise NotImplementedError
 

@@ -16,32 +16,40 @@ class FlowPrior(ContinuousPrior):
         latent_dim: Z.
         n_transforms: affine coupling layers, each over its own random halves.
         hidden_dims: of the network in each layer.
+        condition_dim: C; 0 for a prior without condition.
         seed: of the random halves.
     """
 
     def __init__(
-        self, latent_dim: int, *, n_transforms: int = 8, hidden_dims: Sequence[int] = (256, 256), seed: int = 0
+        self,
+        latent_dim: int,
+        *,
+        n_transforms: int = 8,
+        hidden_dims: Sequence[int] = (256, 256),
+        condition_dim: int = 0,
+        seed: int = 0,
     ) -> None:
         super().__init__(latent_dim)
         with torch.random.fork_rng(devices=[]):  # zuko draws the halves from the global generator
             torch.manual_seed(seed)
             self.flow = zuko.flows.MAF(
                 features=latent_dim,
+                context=condition_dim,
                 transforms=n_transforms,
                 passes=2,
                 randperm=True,
                 hidden_features=list(hidden_dims),
             )
 
-    def log_prob(self, target: Tensor) -> Tensor:
+    def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
         """Log density of `(n, Z)`, nats, `(n,)`."""
-        return self.flow().log_prob((target - self.mean) / self.std) - self.std.log().sum()
+        return self.flow(condition).log_prob((target - self.mean) / self.std) - self.std.log().sum()
 
-    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, n: int, *, condition: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Draw `(n, Z)`."""
         noise = torch.randn((n, self.latent_dim), generator=generator, device=self.mean.device)
         with torch.no_grad():
-            return self.flow().transform.inv(noise) * self.std + self.mean
+            return self.flow(condition).transform.inv(noise) * self.std + self.mean
 
     def extra_repr(self) -> str:
         """Settings for `repr`."""

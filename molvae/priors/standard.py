@@ -1,4 +1,4 @@
-"""The priors that nothing is fitted for: N(0, I), and every VQ code alike."""
+"""The priors that nothing is fitted for, and that no condition changes: N(0, I), and every VQ code alike."""
 
 import math
 
@@ -19,12 +19,12 @@ class StandardPrior(nn.Module):
         super().__init__()
         self.latent_dim = latent_dim
 
-    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, n: int, *, condition: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Draw `(n, Z)`; on the generator's device."""
         device = generator.device if generator is not None else None
         return torch.randn((n, self.latent_dim), generator=generator, device=device)
 
-    def log_prob(self, target: Tensor) -> Tensor:
+    def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
         """Log density of `(n, Z)`, nats, `(n,)`."""
         return -0.5 * (target.square().sum(-1) + self.latent_dim * math.log(2 * math.pi))
 
@@ -43,14 +43,14 @@ class UniformCodePrior:
     def __init__(self, codebooks: Codebooks) -> None:
         self.codebooks = codebooks
 
-    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, n: int, *, condition: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Draw `(n, Z)`; on the generator's device."""
         device = generator.device if generator is not None else None
         shape = (n, self.codebooks.n_slots)
         indices = torch.randint(self.codebooks.n_codes, shape, generator=generator, device=device)
         return self.codebooks.codes_to_z(indices)
 
-    def log_prob(self, target: Tensor) -> Tensor:
+    def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
         """Log probability of each row's codes, nats, `(n,)`: the same for all."""
         return torch.full((len(target),), -self.codebooks.n_slots * math.log(self.codebooks.n_codes))
 

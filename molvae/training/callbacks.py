@@ -71,6 +71,7 @@ class Validate(pl.Callback):
             module.model,
             self.batches(),
             max_length=self.max_length,
+            prior=module.prior,
             generator=torch.Generator(device=module.device).manual_seed(0),
         )
         self.latest = result
@@ -83,10 +84,13 @@ class Validate(pl.Callback):
             "active_units": result.active_units,
             "exact": round(result.exact, 4),
         }
+        if result.kl_learned is not None:
+            row["kl_learned"] = round(result.kl_learned, 4)
         self.history.append(row)
         for logger in trainer.loggers:
             logger.log_metrics({f"valid/{k}": v for k, v in row.items() if k != "step"}, step=trainer.global_step)
-        objective = result.reconstruction + beta_at(1.0, module.config.beta) * result.kl
+        rate = result.kl if result.kl_learned is None else result.kl_learned
+        objective = result.reconstruction + beta_at(1.0, module.config.beta) * rate
         self._since_best = 0 if objective < self._best else self._since_best + 1
         self._best = min(self._best, objective)
         if self.patience and self._since_best >= self.patience:
@@ -185,9 +189,10 @@ class TrainingProgress(pl.Callback):
         self._bar.update(self._task, completed=pl_module.progress)
         self._live.update(Group(self._bar, Text(" · ".join([f"{rate:,.0f} molecules/s", *shown]))))
         for row in self.validate.history[self._shown :]:
+            learned = f" ({row['kl_learned']:.1f} to the learned prior)" if "kl_learned" in row else ""
             self.console.print(
                 f"{row['seconds']:>6,.0f} s {row['molecules']:>11,} molecules  "
-                f"reconstruction {row['reconstruction']:5.2f}  KL {row['kl']:5.1f}  "
+                f"reconstruction {row['reconstruction']:5.2f}  KL {row['kl']:5.1f}{learned}  "
                 f"active {row['active_units']:>3}  exact {100 * row['exact']:4.1f} %",
                 highlight=False,
                 soft_wrap=True,

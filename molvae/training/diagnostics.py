@@ -10,6 +10,7 @@ from torch import Tensor
 from molvae.data.batches import MolBatch
 from molvae.data.vocabulary import PAD
 from molvae.model import MolVAE
+from molvae.priors.base import LearnedPrior
 from molvae.training.losses import reconstruction_loss
 
 COLLAPSED_NATS = 0.1
@@ -31,6 +32,7 @@ class LatentDiagnostics:
         mutual_information_bound: log n_molecules.
         exact: share decoded greedily from the posterior mean to the very token ids that went in.
         property_r2: of each head, nan without labels.
+        kl_learned: KL(q(z|x) ‖ learned prior), of VQ codes their negative log-likelihood; `None` without such a prior.
     """
 
     n_molecules: int
@@ -43,11 +45,12 @@ class LatentDiagnostics:
     mutual_information_bound: float
     exact: float
     property_r2: dict[str, float]
+    kl_learned: float | None = None
 
     @property
     def negative_elbo(self) -> float:
-        """Reconstruction plus KL."""
-        return self.reconstruction + self.kl
+        """Reconstruction plus KL, to the learned prior if there is one."""
+        return self.reconstruction + (self.kl if self.kl_learned is None else self.kl_learned)
 
     @property
     def quiet_dimensions(self) -> int:
@@ -75,6 +78,7 @@ def diagnose(
     batches: Iterable[MolBatch],
     *,
     max_length: int,
+    prior: LearnedPrior | None = None,
     n_decoded: int = 512,
     generator: torch.Generator | None = None,
 ) -> LatentDiagnostics:
@@ -84,6 +88,7 @@ def diagnose(
         model: on any device.
         batches: with properties, if the heads are to be judged.
         max_length: cap of the greedy decoding.
+        prior: trained with the model.
         n_decoded: molecules decoded for `exact`, at most.
         generator: of the posterior samples, on the model's device.
     """
@@ -91,12 +96,18 @@ def diagnose(
     model.eval()
     device = next(model.parameters()).device
     states, predictions, labels = [], [], []
-    nll, n, n_exact, n_tried = 0.0, 0, 0, 0
+    nll, rate, n, n_exact, n_tried = 0.0, 0.0, 0, 0, 0
     for cpu_batch in batches:
         batch = cpu_batch.to(device)
         h = model.encoder(batch)
+        condition = model.given(len(batch))
         mean, z = model.latent(h).mean, model.latent.draw(h, generator=generator)
-        nll += float(reconstruction_loss(model.decoder(z, batch.token_ids), batch.token_ids)) * len(batch)
+        logits = model.decoder(z, batch.token_ids, condition=condition)
+        nll += float(reconstruction_loss(logits, batch.token_ids)) * len(batch)
+        if prior is not None:
+            posterior = model.latent.posterior_parameters(h)
+            target = model.latent.prior_target(posterior, generator=generator)
+            rate -= float((prior.log_prob(target, condition=condition) + model.latent.entropy(posterior)).sum())
         n += len(batch)
         states.append(h)
         if batch.properties is not None and model.heads.names:
@@ -121,12 +132,13 @@ def diagnose(
         mutual_information_bound=float(torch.tensor(float(n)).log()),
         exact=n_exact / max(n_tried, 1),
         property_r2=dict(zip(model.heads.names, (round(v, 5) for v in r2.tolist()), strict=False)),
+        kl_learned=None if prior is None else rate / n,
     )
 
 
 def exact_rows(model: MolVAE, z: Tensor, token_ids: Tensor, *, max_length: int) -> Tensor:
     """Which rows decode greedily to the very token ids given, `(B,)` bool."""
-    decoded = model.decoder.generate(z, max_length=max_length)
+    decoded = model.decode(z, max_length=max_length)
     targets = token_ids[:, 1:]
     width = max(decoded.shape[1], targets.shape[1])
     decoded = torch.nn.functional.pad(decoded, (0, width - decoded.shape[1]), value=PAD)

@@ -14,13 +14,13 @@ from pytorch_lightning.loggers import CSVLogger
 from rich.console import Console
 from torch.utils.data import DataLoader
 
-from molvae.checkpoint import length_cap, save_checkpoint, start_from
-from molvae.config import ExperimentConfig
+from molvae.checkpoint import add_prior, length_cap, save_checkpoint, start_from
+from molvae.config import ExperimentConfig, JointPriorConfig
 from molvae.config_file import dump_config
 from molvae.data.batches import TokenBatches, ordered_batches
 from molvae.data.prepared import PreparedData
 from molvae.errors import CheckpointError, ConfigError, PreparedDataError
-from molvae.model import MolVAE, build_model, reads_graphs
+from molvae.model import MolVAE, build_model, build_prior, condition_dim, reads_graphs
 from molvae.training.callbacks import SaveLast, StopAtBudget, TrainingProgress, Validate
 from molvae.training.clock import TrainingClock
 from molvae.training.diagnostics import LatentDiagnostics
@@ -91,7 +91,12 @@ def train(
         stream.start = _batches_done(state)
     max_steps = _max_steps(config, stream.batches_per_epoch)
     clock = TrainingClock(max_steps=max_steps, max_time=settings.max_time)
-    module = VAEModule(model, settings, clock)
+    prior = (
+        build_prior(config.prior.model, model.latent, condition_dim=condition_dim(config.model))
+        if isinstance(config.prior, JointPriorConfig)
+        else None
+    )
+    module = VAEModule(model, settings, clock, prior=prior)
     held_out = held_out_molecules(data, settings.valid_molecules, settings.seed)
     validate = Validate(
         lambda: ordered_batches(data, held_out, batch_size=settings.batch_size, property_index=property_index),
@@ -168,6 +173,9 @@ def _finish(
         },
     }
     save_run(out, module.model, config, data, max_length=max_length, diagnostics=diagnostics)
+    if module.prior is not None and config.prior is not None:
+        report = {"fit": "joint", "kl": result.kl_learned}
+        add_prior(out / "model", module.prior, config=config.prior.model, report=report)
     save_last.save(trainer)
     return result
 

@@ -1,17 +1,19 @@
 """The model as Lightning trains it: losses, weights over time, and what is logged."""
 
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from molvae.config import TrainingConfig
+from molvae.config import ConstrainedBetaConfig, TrainingConfig
 from molvae.data.batches import MolBatch
 from molvae.model import MolVAE
+from molvae.priors.base import LearnedPrior
 from molvae.training.clock import TrainingClock
 from molvae.training.losses import property_loss, reconstruction_loss
-from molvae.training.schedules import beta_at, learning_rate_at
+from molvae.training.schedules import beta_at, constrained, learning_rate_at
 
 
 class VAEModule(pl.LightningModule):
@@ -21,26 +23,39 @@ class VAEModule(pl.LightningModule):
         model: what is trained.
         config: how.
         clock: the budget that learning rate and beta follow.
+        prior: trained with the model, which is then regularised against it.
     """
 
-    def __init__(self, model: MolVAE, config: TrainingConfig, clock: TrainingClock) -> None:
+    def __init__(
+        self, model: MolVAE, config: TrainingConfig, clock: TrainingClock, *, prior: LearnedPrior | None = None
+    ) -> None:
         super().__init__()
         self.model = model
+        self.prior = prior
         self.config = config
         self.clock = clock
         self.molecules_seen = 0
         self.last: dict[str, float] = {}
+        self._constrained_beta = beta_at(0.0, config.beta)
+        self._mean_reconstruction: float | None = None
 
     @property
     def progress(self) -> float:
         """Share of the budget used."""
         return self.clock.progress(self.global_step)
 
+    @property
+    def beta(self) -> float:
+        """The present KL weight."""
+        if isinstance(self.config.beta, ConstrainedBetaConfig):
+            return self._constrained_beta
+        return beta_at(self.progress, self.config.beta)
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW; its learning rate is set before every step."""
         fused = self.device.type in ("cpu", "cuda")
         return torch.optim.AdamW(
-            self.model.parameters(),
+            self.parameters(),
             lr=self.config.learning_rate,
             weight_decay=self.config.weight_decay,
             fused=fused,
@@ -54,11 +69,13 @@ class VAEModule(pl.LightningModule):
 
     def training_step(self, batch: MolBatch, batch_idx: int) -> Tensor:
         """One batch's loss."""
-        beta = beta_at(self.progress, self.config.beta)
-        latent = self.model.encode(batch)
-        logits = self.model.decoder(latent.z, batch.token_ids)
+        beta = self.beta
+        condition = self.model.given(len(batch), batch.properties)
+        log_prior = None if self.prior is None else partial(self.prior.log_prob, condition=condition)
+        latent = self.model.encode(batch, log_prior=log_prior)
+        logits = self.model.decoder(latent.z, batch.token_ids, condition=condition)
         reconstruction = reconstruction_loss(logits, batch.token_ids)
-        loss = reconstruction + beta * latent.regularizer
+        loss = reconstruction + beta * latent.regularizer + latent.auxiliary
         values = {"reconstruction": reconstruction, **latent.diagnostics, "beta": beta}
         if batch.properties is not None and self.model.heads.names and self.config.property_weight:
             predicted = self.model.heads(latent.z)
@@ -67,25 +84,42 @@ class VAEModule(pl.LightningModule):
             values["property_loss"] = of_properties
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the loss is {float(loss)} at step {self.global_step}; lower the learning rate")
+        self._follow(float(reconstruction.detach()))
         self.molecules_seen += len(batch)
         self.last = {name: float(torch.as_tensor(value).detach()) for name, value in values.items()}
         self.log_dict({f"train/{k}": v for k, v in self.last.items()}, batch_size=len(batch))
         self.log("train/molecules", float(self.molecules_seen), batch_size=len(batch))
         return loss
 
+    def _follow(self, reconstruction: float) -> None:
+        """Let a constrained beta react to the running mean of the reconstruction."""
+        if isinstance(self.config.beta, ConstrainedBetaConfig):
+            before = reconstruction if self._mean_reconstruction is None else self._mean_reconstruction
+            self._mean_reconstruction = 0.98 * before + 0.02 * reconstruction
+            self._constrained_beta = constrained(
+                self._constrained_beta, reconstruction=self._mean_reconstruction, config=self.config.beta
+            )
+
     def validation_step(self, batch: MolBatch, batch_idx: int) -> None:
         """Validation is one measurement over all batches: see `molvae.training.callbacks.Validate`."""
 
     def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
         """Clip the norm; a fused optimiser cannot be clipped by Lightning itself."""
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters(), self.config.gradient_clip)
         self.log("train/gradient_norm", norm)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what a resumed run needs."""
-        checkpoint["molvae"] = {"clock": self.clock.state_dict(), "molecules_seen": self.molecules_seen}
+        checkpoint["molvae"] = {
+            "clock": self.clock.state_dict(),
+            "molecules_seen": self.molecules_seen,
+            "beta": self._constrained_beta,
+            "mean_reconstruction": self._mean_reconstruction,
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on from an interrupted run."""
         self.clock.load_state_dict(checkpoint["molvae"]["clock"])
         self.molecules_seen = checkpoint["molvae"]["molecules_seen"]
+        self._constrained_beta = checkpoint["molvae"]["beta"]
+        self._mean_reconstruction = checkpoint["molvae"]["mean_reconstruction"]

@@ -18,7 +18,6 @@ from molvae.config import PriorFitConfig
 from molvae.data.batches import ordered_batches
 from molvae.data.prepared import PreparedData
 from molvae.errors import PreparedDataError
-from molvae.latents.base import Latent
 from molvae.model import MolVAE, build_prior, reads_graphs
 from molvae.priors.base import LearnedPrior
 from molvae.priors.standard import standard_prior
@@ -72,15 +71,15 @@ def fit_prior(
         ConfigError: when prior and latent do not fit.
     """
     pl.seed_everything(config.seed, verbose=False)
-    prior = build_prior(config.model, model.latent)
+    prior = build_prior(config.model, model.latent, condition_dim=0 if model.condition is None else model.condition.dim)
     rng = np.random.default_rng(config.seed)
     train = np.sort(rng.permutation(data.indices("train"))[: config.molecules])
     valid = held_out_molecules(data, 5000, config.seed)
-    h_train = _encode(model, data, train, progress)
-    h_valid = _encode(model, data, valid, progress)
-    module = _PriorModule(prior, model.latent, h_valid, config)
+    train_set = _encode(model, data, train, progress)
+    valid_set = _encode(model, data, valid, progress)
+    module = _PriorModule(prior, model, valid_set, config)
     with torch.no_grad():
-        prior.fit_scale(model.latent.prior_target(h_train, generator=_generator()))
+        prior.fit_scale(model.latent.prior_target(train_set.tensors[0], generator=_generator()))
     with progress.stage("Fitting the prior", total=config.max_epochs, unit="passes") as stage, quiet_lightning():
         timer = Timer(duration=config.max_time, interval="step")
         stop = EarlyStopping("valid/nll", patience=config.patience, min_delta=1e-3, check_on_train_epoch_end=True)
@@ -96,16 +95,16 @@ def fit_prior(
             enable_model_summary=False,
             default_root_dir=tempfile.gettempdir(),
         )
-        loader = DataLoader(TensorDataset(h_train), batch_size=config.batch_size, shuffle=True)
+        loader = DataLoader(train_set, batch_size=config.batch_size, shuffle=True)
         trainer.fit(module, loader)
     module.cpu()
     module.judge()
     module.restore_best()
-    with torch.no_grad():
-        entropy = float(model.latent.entropy(h_valid).mean())
-        standard = standard_prior(model.latent, model.latent.latent_dim).log_prob(
-            model.latent.prior_target(h_valid, generator=_generator())
-        )
+    posteriors = valid_set.tensors[0]
+    entropy = float(model.latent.entropy(posteriors).mean())
+    standard = standard_prior(model.latent, model.latent.latent_dim).log_prob(
+        model.latent.prior_target(posteriors, generator=_generator())
+    )
     report = PriorReport(
         kl=module.best - entropy,
         kl_standard=-float(standard.mean()) - entropy,
@@ -119,11 +118,11 @@ def fit_prior(
 class _PriorModule(pl.LightningModule):
     """Maximum likelihood of fresh posterior samples; keeps the weights that judged held-out molecules best."""
 
-    def __init__(self, prior: LearnedPrior, latent: Latent, h_valid: Tensor, config: PriorFitConfig) -> None:
+    def __init__(self, prior: LearnedPrior, model: MolVAE, valid_set: TensorDataset, config: PriorFitConfig) -> None:
         super().__init__()
         self.prior = prior
-        self._latent = (latent,)  # not trained: in a tuple, so that torch does not see its weights
-        self._h_valid = h_valid
+        self._model = (model,)  # not trained: in a tuple, so that torch does not see its weights
+        self._valid_set = valid_set
         self.config = config
         self.best = math.inf
         self._best_state: dict[str, Tensor] = {}
@@ -131,10 +130,16 @@ class _PriorModule(pl.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(self.prior.parameters(), lr=self.config.learning_rate)
 
+    def on_train_epoch_start(self) -> None:
+        if self._model[0].condition is not None:
+            self._model[0].condition.train()  # it then hides labels at random
+
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        model, posteriors, properties = self._model[0], batch[0].cpu(), batch[1].cpu()
         with torch.no_grad():
-            target = self._latent[0].prior_target(batch[0].cpu()).to(self.device)
-        return -self.prior.log_prob(target).mean()
+            target = model.latent.prior_target(posteriors).to(self.device)
+            condition = model.given(len(target), properties)
+        return -self._log_prob(target, condition).mean()
 
     def on_train_epoch_end(self) -> None:
         self.log("valid/nll", self.judge())
@@ -142,12 +147,17 @@ class _PriorModule(pl.LightningModule):
     @torch.no_grad()
     def judge(self) -> float:
         """Negative log-likelihood of held-out molecules, nats; remembers the best weights."""
-        target = self._latent[0].prior_target(self._h_valid, generator=_generator()).to(self.device)
-        nll = -float(torch.cat([self.prior.log_prob(part) for part in target.split(ENCODE_BATCH)]).mean())
+        model = self._model[0].eval()
+        target = model.latent.prior_target(self._valid_set.tensors[0], generator=_generator()).to(self.device)
+        parts = [self._log_prob(part, model.given(len(part))) for part in target.split(ENCODE_BATCH)]
+        nll = -float(torch.cat(parts).mean())
         if nll < self.best:
             self.best = nll
             self._best_state = {name: t.detach().cpu().clone() for name, t in self.prior.state_dict().items()}
         return nll
+
+    def _log_prob(self, target: Tensor, condition: Tensor | None) -> Tensor:
+        return self.prior.log_prob(target, condition=None if condition is None else condition.to(self.device))
 
     def restore_best(self) -> None:
         self.prior.load_state_dict(self._best_state)
@@ -162,15 +172,17 @@ class _Report(pl.Callback):
 
 
 @torch.no_grad()
-def _encode(model: MolVAE, data: PreparedData, indices: np.ndarray, progress: Progress) -> Tensor:
-    """Encoder outputs h `(n, H)`, on the CPU."""
+def _encode(model: MolVAE, data: PreparedData, indices: np.ndarray, progress: Progress) -> TensorDataset:
+    """Posteriors `(n, Q)` and properties of the heads `(n, P)`, on the CPU."""
     device = next(model.parameters()).device
-    parts = []
+    columns = np.array([data.statistics.names.index(name) for name in model.heads.names], dtype=np.int64)
+    posteriors, properties = [], []
     with progress.stage("Encoding", total=len(indices)) as stage:
-        for batch in ordered_batches(data, indices, batch_size=ENCODE_BATCH):
-            parts.append(model.encoder(batch.to(device)).float().cpu())
+        for batch in ordered_batches(data, indices, batch_size=ENCODE_BATCH, property_index=columns):
+            posteriors.append(model.latent.posterior_parameters(model.encoder(batch.to(device))).cpu())
+            properties.append(batch.properties if batch.properties is not None else torch.empty(len(batch), 0))
             stage.advance(len(batch))
-    return torch.cat(parts)
+    return TensorDataset(torch.cat(posteriors), torch.cat(properties))
 
 
 def _generator() -> torch.Generator:

@@ -6,7 +6,14 @@ whether that is 20,000 steps or 8 minutes.
 
 import math
 
-from molvae.config import BetaConfig, ConstantBetaConfig, CyclicalBetaConfig, LinearBetaConfig, TrainingConfig
+from molvae.config import (
+    BetaConfig,
+    ConstantBetaConfig,
+    ConstrainedBetaConfig,
+    CyclicalBetaConfig,
+    LinearBetaConfig,
+    TrainingConfig,
+)
 
 
 def constant(progress: float, *, value: float) -> float:
@@ -28,7 +35,7 @@ def cyclical(progress: float, *, start: float, end: float, n_cycles: int, ramp: 
 
 
 def beta_at(progress: float, config: BetaConfig) -> float:
-    """The KL weight that a configuration asks for."""
+    """The KL weight that a schedule asks for; where a constraint sets it, the one to start from."""
     match config:
         case ConstantBetaConfig():
             return constant(progress, value=config.beta)
@@ -36,6 +43,15 @@ def beta_at(progress: float, config: BetaConfig) -> float:
             return linear(progress, start=config.start, end=config.beta, warmup=config.warmup)
         case CyclicalBetaConfig():
             return cyclical(progress, start=config.start, end=config.beta, n_cycles=config.n_cycles, ramp=config.ramp)
+        case ConstrainedBetaConfig():
+            return config.start
+
+
+def constrained(beta: float, *, reconstruction: float, config: ConstrainedBetaConfig) -> float:
+    """The next beta of GECO, from the present one and a running mean of the reconstruction in nats."""
+    excess = (reconstruction - config.reconstruction) / config.reconstruction
+    beta *= math.exp(-config.speed * max(-1.0, min(1.0, excess)))
+    return max(config.lowest, min(config.highest, beta))
 
 
 def learning_rate_at(progress: float, step: int, config: TrainingConfig) -> float:

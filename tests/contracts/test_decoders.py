@@ -13,11 +13,12 @@ VOCABULARY, Z = 14, 6
 DECODERS = [
     GRUDecoderConfig(token_dim=8, hidden_dim=16, token_dropout=0.3),
     GRUDecoderConfig(token_dim=8, hidden_dim=16, n_layers=2),
+    GRUDecoderConfig(token_dim=8, hidden_dim=16, n_slots=3, token_dropout=0.3),
 ]
 BATCH = MolBatch.of_token_ids([[4, 5, 6, 7], [8], [9, 10, 11]])
 
 
-@pytest.fixture(params=DECODERS, ids=lambda c: f"{c.kind}-{c.n_layers}")
+@pytest.fixture(params=DECODERS, ids=["gru", "gru, two layers", "gru with slots"])
 def decoder(request: pytest.FixtureRequest) -> torch.nn.Module:
     torch.manual_seed(0)
     return build_decoder(request.param, VOCABULARY, Z).eval()
@@ -100,3 +101,16 @@ def test_top_p_draws_only_from_the_nucleus() -> None:
     assert set(draw_tokens(logits, 0.6, generator).tolist()) == {0, 1}
     counts = torch.bincount(draw_tokens(logits, 1.0, generator), minlength=4) / 2000
     torch.testing.assert_close(counts, torch.tensor([0.5, 0.3, 0.15, 0.05]), atol=0.04, rtol=0)
+
+
+def test_a_decoder_listens_to_its_condition() -> None:
+    torch.manual_seed(0)
+    decoder = build_decoder(DECODERS[0], VOCABULARY, Z, condition_dim=3).eval()
+    z = torch.randn(3, Z)
+    one, other = torch.randn(3, 3), torch.randn(3, 3)
+    logits = [decoder(z, BATCH.token_ids, condition=c) for c in (one, one, other)]
+    assert torch.equal(logits[0], logits[1])
+    assert not torch.allclose(logits[0], logits[2])
+    first = decoder.generate(z, max_length=1, condition=one)[:, 0]
+    allowed = logits[0][:, 0].index_fill(1, torch.tensor([PAD, BOS, MASK]), -torch.inf)
+    assert torch.equal(first, allowed.argmax(-1))

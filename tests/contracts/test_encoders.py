@@ -16,12 +16,16 @@ from molvae.model import build_encoder
 
 VOCABULARY = 20
 GNN = GNNEncoderConfig(hidden_dim=8, n_layers=2, h_dim=12)
+GRU_SLOTS = GRUEncoderConfig(token_dim=8, hidden_dim=6, n_slots=3)
 ENCODERS = {
     "gru": GRUEncoderConfig(token_dim=8, hidden_dim=6),
     "gru, two layers": GRUEncoderConfig(token_dim=8, hidden_dim=6, n_layers=2),
     "gnn gine multi": GNN,
     "gnn gatv2 attention": GNN.model_copy(update={"conv": "gatv2", "readout": "attention"}),
     "fused": FusedEncoderConfig(sequence=GRUEncoderConfig(token_dim=8, hidden_dim=6), graph=GNN),
+    "gru slots": GRU_SLOTS,
+    "gnn slots": GNN.model_copy(update={"n_slots": 3}),
+    "fused slots": FusedEncoderConfig(sequence=GRU_SLOTS, graph=GNN.model_copy(update={"n_slots": 3})),
 }
 TOKENS = [[4, 5, 6, 7], [8], [9, 10, 11], [12, 13, 14, 15, 16, 17]]
 SMILES = ["CC(=O)O", "C", "c1ccncc1C", "C[C@H](N)C(=O)Nc1ccccc1/C=C/F"]

@@ -131,3 +131,37 @@ def test_free_bits_are_a_floor_a_dimension_and_min_rate_one_for_the_vector() -> 
         assert float(regularizer.detach()) == pytest.approx(floor)
         regularizer.backward()
         assert float(latent.to_mean.bias.grad.abs().sum()) == 0.0
+
+
+def test_slots_of_h_give_their_own_part_of_z_by_the_same_map() -> None:
+    torch.manual_seed(0)
+    for config in (GaussianLatentConfig(latent_dim=6), VQLatentConfig(n_slots=3, n_codes=8, code_dim=2)):
+        latent = build_latent(config, 12, h_slots=3)
+        latent(H)  # the codebooks start from a first batch
+        latent.eval()
+        changed = H.clone()
+        changed[:, 4:8] += 1.0
+        same = torch.isclose(latent(H).mean, latent(changed).mean).all(0)
+        assert same[[0, 1, 4, 5]].all()
+        assert not same[[2, 3]].all()
+
+
+def test_the_regularizer_against_a_prior_is_the_kl_to_it() -> None:
+    torch.manual_seed(0)
+    latent = GaussianLatent(12, latent_dim=5, min_rate=100.0)
+    prior = Normal(1.0, 2.0)
+    out = [float(latent(H, log_prior=lambda z: prior.log_prob(z).sum(1)).regularizer.detach()) for _ in range(2000)]
+    mean, logvar = latent.posterior(H)
+    expected = kl_divergence(Normal(mean, (0.5 * logvar).exp()), prior).sum(1).mean()
+    assert sum(out) / len(out) == pytest.approx(float(expected.detach()), rel=0.01)
+
+
+def test_a_prior_of_codes_learns_without_touching_the_encoder() -> None:
+    torch.manual_seed(0)
+    latent = VQLatent(12, n_slots=3, n_codes=8, code_dim=2)
+    weight = torch.zeros((), requires_grad=True)
+    out = latent(H, log_prior=lambda codes: weight.expand(len(codes)) - math.log(8) * 3)
+    assert float(out.auxiliary.detach()) == pytest.approx(math.log(8) * 3)
+    out.auxiliary.backward()
+    assert float(weight.grad) == -1.0
+    assert latent.to_slots.weight.grad is None

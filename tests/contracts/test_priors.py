@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal
 
-from molvae.config import AutoregressivePriorConfig, FlowPriorConfig
+from molvae.config import AutoregressivePriorConfig, FlowPriorConfig, PriorConfig
 from molvae.errors import ConfigError
 from molvae.latents.gaussian import GaussianLatent
 from molvae.latents.vq import VQLatent
@@ -22,8 +22,10 @@ CODES(torch.randn(64, 4))  # the codebooks start from a first batch
 CODES.eval()
 FLOW = FlowPriorConfig(n_transforms=2, hidden_dims=(16,))
 AUTOREGRESSIVE = AutoregressivePriorConfig(hidden_dim=16, n_layers=1, slot_dim=2, n_components=3)
+SHARED = AutoregressivePriorConfig(hidden_dim=16, n_layers=1, slot_dim=2, n_components=12, shared=True)
 LEARNED = {
     "flow": (build_prior(FLOW, GAUSSIAN), GAUSSIAN),
+    "autoregressive shared mixture": (build_prior(SHARED, GAUSSIAN), GAUSSIAN),
     "autoregressive mixtures": (build_prior(AUTOREGRESSIVE, GAUSSIAN), GAUSSIAN),
     "autoregressive codes": (build_prior(AUTOREGRESSIVE, CODES), CODES),
 }
@@ -47,14 +49,14 @@ def test_samples_have_the_promised_shape_and_follow_the_generator(pair: tuple) -
 
 def test_log_prob_is_finite_and_one_number_a_row(pair: tuple) -> None:
     prior, latent = pair
-    log_prob = prior.log_prob(latent.prior_target(H))
+    log_prob = prior.log_prob(latent.prior_target(latent.posterior_parameters(H)))
     assert log_prob.shape == (32,)
     assert torch.isfinite(log_prob).all()
 
 
 @pytest.mark.parametrize(("prior", "latent"), LEARNED.values(), ids=LEARNED.keys())
 def test_learning_raises_the_likelihood_and_reaches_every_weight(prior: LearnedPrior, latent: torch.nn.Module) -> None:
-    target = latent.prior_target(H, generator=torch.Generator().manual_seed(0)).detach()
+    target = latent.prior_target(latent.posterior_parameters(H), generator=torch.Generator().manual_seed(0)).detach()
     prior.fit_scale(target)
     optimiser = torch.optim.Adam(prior.parameters(), lr=0.01)
     losses = []
@@ -68,7 +70,7 @@ def test_learning_raises_the_likelihood_and_reaches_every_weight(prior: LearnedP
     assert losses[-1] < losses[0] - 0.3
 
 
-@pytest.mark.parametrize("config", [FLOW, AUTOREGRESSIVE], ids=lambda c: c.kind)
+@pytest.mark.parametrize("config", [FLOW, AUTOREGRESSIVE, SHARED], ids=["flow", "own mixtures", "shared mixture"])
 def test_densities_of_a_continuous_prior_integrate_to_one(config: FlowPriorConfig | AutoregressivePriorConfig) -> None:
     torch.manual_seed(1)
     prior = build_prior(config, GaussianLatent(4, latent_dim=2))
@@ -114,3 +116,19 @@ def test_priors_and_latents_that_do_not_fit_are_refused_with_what_to_do() -> Non
         build_prior(FLOW, CODES)
     with pytest.raises(ConfigError, match="slot_dim 4 does not divide the 6 latent dimensions"):
         build_prior(AUTOREGRESSIVE.model_copy(update={"slot_dim": 4}), GAUSSIAN)
+
+
+@pytest.mark.parametrize(
+    ("config", "latent"),
+    [(FLOW, GAUSSIAN), (AUTOREGRESSIVE, GAUSSIAN), (SHARED, GAUSSIAN), (AUTOREGRESSIVE, CODES)],
+    ids=["flow", "own mixtures", "shared mixture", "codes"],
+)
+def test_a_learned_prior_listens_to_its_condition(config: PriorConfig, latent: torch.nn.Module) -> None:
+    torch.manual_seed(0)
+    prior = build_prior(config, latent, condition_dim=5)
+    target = latent.prior_target(latent.posterior_parameters(H))
+    one, other = (torch.randn(1, 5).expand(32, 5) for _ in range(2))
+    assert not torch.allclose(prior.log_prob(target, condition=one), prior.log_prob(target, condition=other))
+    draws = [prior.sample(32, condition=c, generator=torch.Generator().manual_seed(0)) for c in (one, one, other)]
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])

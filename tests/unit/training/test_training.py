@@ -8,6 +8,7 @@ from sklearn.metrics import r2_score
 
 from molvae.config import (
     ConstantBetaConfig,
+    ConstrainedBetaConfig,
     CyclicalBetaConfig,
     LinearBetaConfig,
     ModelConfig,
@@ -19,7 +20,7 @@ from molvae.model import build_model
 from molvae.training.clock import TrainingClock
 from molvae.training.diagnostics import LatentDiagnostics, diagnose, r_squared
 from molvae.training.losses import property_loss, reconstruction_loss
-from molvae.training.schedules import beta_at, cyclical, learning_rate_at
+from molvae.training.schedules import beta_at, constrained, cyclical, learning_rate_at
 
 
 def test_constant_beta_is_constant() -> None:
@@ -36,6 +37,16 @@ def test_cyclical_beta_returns_to_its_start_at_every_cycle_and_ends_at_the_top()
     assert [beta_at(p, config) for p in (0.0, 0.25, 0.5, 0.75)] == [0.0] * 4
     assert [beta_at(p, config) for p in (0.0625, 0.125, 0.2, 1.0)] == pytest.approx([0.5, 1.0, 1.0, 1.0])
     assert cyclical(1 / 16, start=0.1, end=0.3, n_cycles=4, ramp=0.5) == pytest.approx(0.2)
+
+
+def test_a_constrained_beta_falls_above_the_target_rises_below_it_and_stays_in_its_bounds() -> None:
+    config = ConstrainedBetaConfig(reconstruction=2.0, start=0.1, lowest=0.05, highest=0.2, speed=0.1)
+    assert beta_at(0.7, config) == 0.1
+    assert constrained(0.1, reconstruction=3.0, config=config) == pytest.approx(0.1 * math.exp(-0.05))
+    assert constrained(0.1, reconstruction=90.0, config=config) == pytest.approx(0.1 * math.exp(-0.1))
+    assert constrained(0.1, reconstruction=1.0, config=config) == pytest.approx(0.1 * math.exp(0.05))
+    assert constrained(0.05, reconstruction=9.0, config=config) == 0.05
+    assert constrained(0.2, reconstruction=0.0, config=config) == 0.2
 
 
 def test_learning_rate_warms_up_and_follows_a_cosine() -> None:

@@ -1,0 +1,75 @@
+"""Slots: equal parts of h and of z, each standing for its own stretch of the molecule."""
+
+import torch
+from torch import Tensor, nn
+
+MAX_PARTS = 128  # positions the learned bias tells apart; those beyond share the last one
+
+
+class SequenceSlots(nn.Module):
+    """M slots, each an attention-weighted mean of token states that starts out looking at its own stretch.
+
+    A latent of a whole molecule is a hash of it, which no prior can predict; slots that stand for stretches can be
+    predicted one from those before.
+
+    Args:
+        dim: size of a token's state.
+        n_slots: M.
+        stretch: tokens that a slot stands for; the last one takes all that are left.
+    """
+
+    def __init__(self, dim: int, *, n_slots: int, stretch: int = 1) -> None:
+        super().__init__()
+        self.score = nn.Linear(dim, n_slots, bias=False)
+        nn.init.zeros_(self.score.weight)
+        self.bias = nn.Parameter(stretch_bias(MAX_PARTS, n_slots, stretch=stretch).T.contiguous())
+        self.position = nn.Parameter(torch.zeros(n_slots, dim))
+
+    def forward(self, states: Tensor, known: Tensor) -> Tensor:
+        """States of tokens → slots.
+
+        Args:
+            states: `(B, T, D)`.
+            known: `(B, T)` bool, False for padding; every row has a known token.
+
+        Returns:
+            `(B, M, D)`.
+        """
+        positions = torch.arange(states.shape[1], device=states.device).clamp(max=MAX_PARTS - 1)
+        scores = self.score(states).transpose(1, 2).float() + self.bias[:, positions]
+        weights = scores.masked_fill(~known.unsqueeze(1), -torch.inf).softmax(-1)
+        return weights.to(states.dtype) @ states + self.position
+
+
+def stretch_bias(n_parts: int, n_slots: int, *, stretch: int = 1) -> Tensor:
+    """Attention logits that tie part t to the slot of its stretch, `(n_parts, n_slots)`.
+
+    >>> stretch_bias(4, 2, stretch=2)
+    tensor([[-0.0000, -2.2500],
+            [-0.2500, -0.2500],
+            [-1.0000, -0.0000],
+            [-2.2500, -0.0000]])
+    """
+    part = torch.arange(n_parts, dtype=torch.float32).unsqueeze(1) / stretch
+    slot = torch.arange(n_slots, dtype=torch.float32)
+    distance = part - slot
+    distance[:, -1] = distance[:, -1].clamp(max=0.0)
+    return -distance.square()
+
+
+class SlotLinear(nn.Linear):
+    """A linear map of h `(B, H)`, or the same one of each of its slots: `(B, n_slots · out_dim / n_slots)`.
+
+    Args:
+        h_dim: size of h.
+        out_dim: size of the result.
+        n_slots: equal parts that both consist of.
+    """
+
+    def __init__(self, h_dim: int, out_dim: int, *, n_slots: int = 1) -> None:
+        super().__init__(h_dim // n_slots, out_dim // n_slots)
+        self.n_slots = n_slots
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Map a batch."""
+        return super().forward(h.unflatten(1, (self.n_slots, -1))).flatten(1)
