@@ -83,6 +83,14 @@ class Latent(nn.Module):
         """Entropy of each of the posteriors `(B, Q)`, nats, `(B,)`: what turns a prior's log-probability into a KL."""
         raise NotImplementedError
 
+    def log_posterior(self, parameters: Tensor, target: Tensor) -> Tensor:
+        """Log q(z|x) of one target for each of the posteriors `(B, Q)`, nats, `(B,)`."""
+        raise NotImplementedError
+
+    def to_z(self, target: Tensor) -> Tensor:
+        """The latents `(B, Z)` that targets of a prior stand for."""
+        raise NotImplementedError
+
     def summarize(self, h: Tensor) -> LatentSummary:
         """How the latent is used on the molecules whose h `(n, H)` these are."""
         raise NotImplementedError

@@ -74,6 +74,15 @@ class GaussianLatent(Latent):
         """Differential entropy of each posterior `(B,)`, nats."""
         return gaussian_entropy(parameters.chunk(2, dim=1)[1])
 
+    def log_posterior(self, parameters: Tensor, target: Tensor) -> Tensor:
+        """Log density of `(B, Z)`, nats, `(B,)`."""
+        mean, logvar = parameters.chunk(2, dim=1)
+        return -0.5 * ((target - mean).square() * torch.exp(-logvar) + logvar + math.log(2 * math.pi)).sum(1)
+
+    def to_z(self, target: Tensor) -> Tensor:
+        """The target itself."""
+        return target
+
     @torch.no_grad()
     def summarize(self, h: Tensor) -> LatentSummary:
         """KL a dimension, active dimensions and mutual information on the molecules whose h `(n, H)` these are."""

@@ -92,6 +92,14 @@ class VQLatent(Latent):
         """0: the posterior is a point."""
         return torch.zeros(len(parameters), device=parameters.device)
 
+    def log_posterior(self, parameters: Tensor, target: Tensor) -> Tensor:
+        """0: the posterior is a point."""
+        return torch.zeros(len(parameters), device=parameters.device)
+
+    def to_z(self, target: Tensor) -> Tensor:
+        """Latents `(B, Z)` of code indices `(B, M)`."""
+        return self.codes_to_z(target)
+
     @torch.no_grad()
     def summarize(self, h: Tensor) -> LatentSummary:
         """Entropy a slot, slots in use, and the entropy of whole codes, on molecules whose h `(n, H)` these are."""

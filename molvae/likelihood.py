@@ -1,0 +1,65 @@
+"""How probable a model finds molecules: per-molecule losses and bounds on the log-likelihood, in nats."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from molvae.data.batches import MolBatch
+from molvae.data.vocabulary import PAD
+from molvae.model import MolVAE
+from molvae.priors.base import Prior
+
+
+def token_losses(logits: Tensor, token_ids: Tensor) -> Tensor:
+    """Negative log-likelihood of each molecule's tokens after bos, `(B,)`.
+
+    Args:
+        logits: `(B, T - 1, V)`.
+        token_ids: `(B, T)`.
+    """
+    losses = F.cross_entropy(logits.float().transpose(1, 2), token_ids[:, 1:], ignore_index=PAD, reduction="none")
+    return losses.sum(1)
+
+
+@torch.no_grad()
+def importance_weights(
+    model: MolVAE, prior: Prior, batch: MolBatch, *, k: int = 1, generator: torch.Generator | None = None
+) -> Tensor:
+    """Log p(x|z) + log p(z) − log q(z|x) at k posterior samples of each molecule, `(B, k)`.
+
+    Their mean is the ELBO; see `iwae_bound`. A VQ posterior is a point: all k are the same.
+
+    Args:
+        model: in eval mode.
+        prior: over its latent.
+        batch: on the model's device.
+        k: samples a molecule.
+        generator: of the samples, on the model's device.
+    """
+    posterior = model.latent.posterior_parameters(model.encoder(batch))
+    condition = model.given(len(batch))
+    weights = []
+    for _ in range(k):
+        target = model.latent.prior_target(posterior, generator=generator)
+        logits = model.decoder(model.latent.to_z(target), batch.token_ids, condition=condition)
+        log_prior = prior.log_prob(target, condition=condition)
+        weights.append(
+            log_prior - token_losses(logits, batch.token_ids) - model.latent.log_posterior(posterior, target)
+        )
+    return torch.stack(weights, dim=1)
+
+
+def iwae_bound(log_weights: Tensor, k: int) -> Tensor:
+    """The importance-weighted bound on log p(x) with k samples (Burda et al. 2016), `(B,)`; k = 1 is the ELBO.
+
+    Args:
+        log_weights: `(B, n)`, n a multiple of k; the bound is averaged over the n / k groups.
+        k: samples in a bound.
+
+    >>> iwae_bound(torch.tensor([[0.0, 2.0]]), 1)
+    tensor([1.])
+    """
+    groups = log_weights.unflatten(1, (-1, k))
+    return (torch.logsumexp(groups, dim=2) - math.log(k)).mean(1)
