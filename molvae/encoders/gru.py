@@ -46,6 +46,9 @@ class GRUEncoder(nn.Module):
         self.backwards = nn.ModuleList(nn.GRU(size, hidden_dim, batch_first=True) for size in sizes)
         self.dropout = nn.Dropout(dropout)
         self.slots = SequenceSlots(state_dim, n_slots=n_slots, stretch=stretch) if n_slots > 1 else None
+        if n_slots > 1:
+            self.local = nn.Linear(token_dim, state_dim)
+            self.context_scale = nn.Parameter(torch.tensor(0.1))
 
     def forward(self, batch: MolBatch) -> Tensor:
         """Encode a batch.
@@ -66,5 +69,7 @@ class GRUEncoder(nn.Module):
             if layer < len(self.forwards) - 1 or self.slots is not None:
                 states = torch.cat([there, reverse[rows, mirror]], dim=-1)
         if self.slots is not None:  # bos stands for nothing
+            own = self.local(self.embedding(batch.token_ids))
+            states = own + self.context_scale * states
             return self.slots(states[:, 1:], (positions < lengths)[:, 1:]).flatten(1)
         return torch.cat([there[rows, lengths - 1], reverse[rows, lengths - 1]], dim=-1).squeeze(1)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from molvae.priors.base import Codebooks, ContinuousPrior, LearnedPrior
 
 MIN_LOG_SCALE = -5.0
+SLOT_EMBEDDING = 128  # numbers that later slots are told of one
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
@@ -41,23 +42,25 @@ class AutoregressivePrior(ContinuousPrior):
         self.slot_dim = slot_dim
         self.n_slots = latent_dim // slot_dim
         self.n_components = n_components
-        self.network = SlotGRU(slot_dim, self.n_slots, hidden_dim, n_layers=n_layers, condition_dim=condition_dim)
+        self.network = SlotGRU(SLOT_EMBEDDING, self.n_slots, hidden_dim, n_layers=n_layers, condition_dim=condition_dim)
         self.mixture = (SharedMixture if shared else PredictedMixture)(hidden_dim, slot_dim, n_components)
 
     def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
         """Log density of `(n, Z)`, nats, `(n,)`."""
         slots = ((target - self.mean) / self.std).view(len(target), self.n_slots, self.slot_dim)
-        before = F.pad(slots[:, :-1], (0, 0, 1, 0))
-        return self.mixture(self.network(before, condition), slots).sum(-1) - self.std.log().sum()
+        seen = self.mixture.look(slots)
+        before = F.pad(self.mixture.embed(slots, seen)[:, :-1], (0, 0, 1, 0))
+        return self.mixture(self.network(before, condition), slots, seen).sum(-1) - self.std.log().sum()
 
     @torch.no_grad()
     def sample(self, n: int, *, condition: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Draw `(n, Z)`."""
         device = self.mean.device
-        slot, state, drawn = torch.zeros(n, self.slot_dim, device=device), self.network.start(n, condition), []
+        before, state, drawn = torch.zeros(n, SLOT_EMBEDDING, device=device), self.network.start(n, condition), []
         for number in range(self.n_slots):
-            output, state = self.network.step(slot, state, number)
+            output, state = self.network.step(before, state, number)
             slot = self.mixture.sample(output, generator=generator)
+            before = self.mixture.embed(slot, self.mixture.look(slot))
             drawn.append(slot)
         return torch.cat(drawn, dim=1) * self.std + self.mean
 
@@ -118,8 +121,16 @@ class PredictedMixture(nn.Module):
         self.slot_dim = slot_dim
         self.n_components = n_components
         self.to_mixture = nn.Linear(state_dim, n_components * (1 + 2 * slot_dim))
+        self.to_embedding = _slot_network(slot_dim)
 
-    def forward(self, states: Tensor, slots: Tensor) -> Tensor:
+    def look(self, slots: Tensor) -> None:
+        """Nothing is known of slots before the state is."""
+
+    def embed(self, slots: Tensor, seen: None) -> Tensor:
+        """What later slots are told of these `(…, S)`: `(…, I)`."""
+        return self.to_embedding(slots)
+
+    def forward(self, states: Tensor, slots: Tensor, seen: None) -> Tensor:
         """Log density of slots `(…, S)` given states `(…, D)`: `(…)`."""
         log_weights, means, log_scales = self._parts(states)
         scaled = (slots.unsqueeze(-2) - means) * torch.exp(-log_scales)
@@ -140,6 +151,11 @@ class PredictedMixture(nn.Module):
         return weights.squeeze(-1).log_softmax(-1), means, log_scales.clamp(min=MIN_LOG_SCALE)
 
 
+def _slot_network(slot_dim: int) -> nn.Module:
+    """A noisy slot of few numbers hides which of many places is meant; a recurrent gate cannot read that by itself."""
+    return nn.Sequential(nn.Linear(slot_dim, 256), nn.SiLU(), nn.Linear(256, SLOT_EMBEDDING))
+
+
 class SharedMixture(nn.Module):
     """A mixture of diagonal Gaussians from one table; the state gives their weights.
 
@@ -155,17 +171,26 @@ class SharedMixture(nn.Module):
         self.means = nn.Parameter(torch.randn(n_components, slot_dim))
         self.log_scales = nn.Parameter(torch.zeros(n_components, slot_dim))
         self.to_weights = nn.Linear(state_dim, n_components)
+        self.to_embedding = _slot_network(slot_dim)
+        self.embedding = nn.Parameter(torch.randn(n_components, SLOT_EMBEDDING))
 
-    def forward(self, states: Tensor, slots: Tensor) -> Tensor:
-        """Log density of slots `(…, S)` given states `(…, D)`: `(…)`."""
-        weights = self.to_weights(states).float()
+    def look(self, slots: Tensor) -> Tensor:
+        """Log density of slots `(…, S)` under every Gaussian, up to a constant: `(…, C)`."""
         with torch.autocast(slots.device.type, enabled=False):  # the expanded square loses too much in bfloat16
             log_scales = self.log_scales.clamp(min=MIN_LOG_SCALE)
             precision, values = torch.exp(-2 * log_scales), slots.float()
             constant = -0.5 * (self.means.square() * precision).sum(1) - log_scales.sum(1)
             terms = torch.cat([self.means * precision, -0.5 * precision], dim=1)
-            log_components = F.linear(torch.cat([values, values.square()], dim=-1), terms, constant)
-        joined = torch.logsumexp(weights + log_components, dim=-1)
+            return F.linear(torch.cat([values, values.square()], dim=-1), terms, constant)
+
+    def embed(self, slots: Tensor, seen: Tensor) -> Tensor:
+        """What later slots are told of these `(…, S)`: mostly, which of the Gaussians they belong to; `(…, I)`."""
+        return seen.softmax(-1).to(slots.dtype) @ self.embedding + self.to_embedding(slots)
+
+    def forward(self, states: Tensor, slots: Tensor, seen: Tensor) -> Tensor:
+        """Log density of slots `(…, S)` given states `(…, D)` and what `look` says of the slots: `(…)`."""
+        weights = self.to_weights(states).float()
+        joined = torch.logsumexp(weights + seen, dim=-1)
         return joined - torch.logsumexp(weights, dim=-1) - self.slot_dim * HALF_LOG_2PI
 
     def sample(self, states: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
