@@ -32,7 +32,7 @@ class MolBatch:
     graph: GraphBatch | None = None
 
     @classmethod
-    def of_token_ids(cls, molecules: Sequence[list[int]], *, graph: GraphBatch | None = None) -> "MolBatch":
+    def of_token_ids(cls, molecules: Sequence[Sequence[int]], *, graph: GraphBatch | None = None) -> "MolBatch":
         """Pad lists of token ids (without bos and eos)."""
         lengths = np.array([len(m) for m in molecules], dtype=np.int64)
         flat = np.fromiter((i for m in molecules for i in m), dtype=np.int64, count=int(lengths.sum()))
