@@ -45,13 +45,10 @@ class GraphBatch:
 
     def to(self, device: torch.device | str) -> "GraphBatch":
         """The same batch on a device."""
-        return self._each(lambda t: t.to(device, non_blocking=True))
+        return self.each(lambda t: t.to(device, non_blocking=True))
 
-    def pin_memory(self) -> "GraphBatch":
-        """Page-locked copies."""
-        return self._each(Tensor.pin_memory)
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> "GraphBatch":
+    def each(self, change: Callable[[Tensor], Tensor]) -> "GraphBatch":
+        """The same batch with every tensor changed alike."""
         return GraphBatch(
             atoms=change(self.atoms),
             edge_index=change(self.edge_index),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from click.testing import CliRunner, Result
 
 from molvae.chem.parse import parse_smiles
 from molvae.cli import COMMANDS, SUMMARIES, main
+from molvae.config import ExperimentConfig
+from molvae.config_file import dump_config
 from molvae.data.prepared import PreparedData
 
 
@@ -66,6 +69,24 @@ def test_prepare_accounts_for_rows_and_stats_repeats_it(tmp_path: Path) -> None:
     assert PreparedData.open(tmp_path / "p").meta["rows"]["rejected"] == {"unparsable": 1, "duplicate": 1}
     stats = call("data", "stats", tmp_path / "p")
     assert "rejected: duplicate" in stats.stdout
+
+
+def test_augment_adds_random_orders_in_place_and_training_reads_them(
+    prepared: PreparedData, experiment: ExperimentConfig, tmp_path: Path
+) -> None:
+    folder = tmp_path / "p"
+    shutil.copytree(prepared.path, folder)
+    config = tmp_path / "e.yaml"
+    config.write_text(dump_config(experiment).replace(str(prepared.path), str(folder)))
+    train = ("train", "-c", config, "--set", "training.augment=randomized", "--set", "training.max_steps=1")
+    fails(call(*train, "-o", tmp_path / "none"), f"add them with `molvae data augment {folder}`")
+    result = call("data", "augment", folder, "--variants", 2, "--jobs", 1)
+    assert result.exit_code == 0, result.output
+    assert "random orders a molecule" in result.stderr
+    assert "random orders a molecule" in call("data", "stats", folder).stdout
+    result = call(*train, "-o", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    fails(call("data", "augment", folder, "--variants", 999), "expected 1 to 255")
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "smi", "sdf", "parquet", "csv.gz"])
