@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from molvae.chem.parse import parse_smiles
@@ -15,6 +16,7 @@ from molvae.cli import COMMANDS, SUMMARIES, main
 from molvae.config import ExperimentConfig
 from molvae.config_file import dump_config
 from molvae.data.prepared import PreparedData
+from molvae.files import write_json
 
 
 def call(*arguments: object, stdin: str | None = None) -> Result:
@@ -87,6 +89,36 @@ def test_augment_adds_random_orders_in_place_and_training_reads_them(
     result = call(*train, "-o", tmp_path / "run")
     assert result.exit_code == 0, result.output
     fails(call("data", "augment", folder, "--variants", 999), "expected 1 to 255")
+
+
+def test_another_prepared_folder_replaces_the_inputs_of_a_configuration(prepared: PreparedData, tmp_path: Path) -> None:
+    config = tmp_path / "e.yaml"
+    config.write_text(
+        "data: {inputs: [absent.csv]}\nmodel: {encoder: {hidden_dim: 8}, decoder: {hidden_dim: 8}}\n"
+        "training: {max_steps: 1, batch_size: 4, precision: 32-true}\n"
+    )
+    result = call("train", "-c", config, "--data", prepared.path, "-o", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+
+
+def test_a_folder_prepared_before_an_option_existed_counts_as_prepared_with_its_default(
+    prepared: PreparedData, table: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "p"
+    shutil.copytree(prepared.path, folder)
+    options = {name: value for name, value in prepared.meta["options"].items() if name != "variants"}
+    write_json(folder / "meta.json", prepared.meta | {"options": options})
+    values = {
+        "data": {"prepared": str(folder), "inputs": [str(table)], "prepare": options},
+        "model": {"encoder": {"hidden_dim": 8}, "decoder": {"hidden_dim": 8}},
+        "training": {"max_steps": 1, "batch_size": 4, "precision": "32-true"},
+    }
+    config = tmp_path / "e.yaml"
+    config.write_text(yaml.safe_dump(values))
+    result = call("train", "-c", config, "-o", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    other = ("--set", "data.prepare.variants=2", "-o", tmp_path / "other")
+    fails(call("train", "-c", config, *other), "was prepared with other settings")
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "smi", "sdf", "parquet", "csv.gz"])
