@@ -16,6 +16,7 @@ from pydantic import (
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
+MOST_VARIANTS = 255  # a molecule: numbered in a byte, 0 being its canonical order
 
 
 class Section(BaseModel):
@@ -50,7 +51,7 @@ class PrepareConfig(Section):
     """With `split: files`, valid_fraction is carved from the file called train when none is called valid."""
     graphs: bool = False
     """Write molecular graphs too, for the encoders that read them."""
-    variants: Annotated[int, Field(ge=0, le=255)] = 0
+    variants: Annotated[int, Field(ge=0, le=MOST_VARIANTS)] = 0
     """Random orders of each molecule to write too, for `training.augment`."""
     unknown: Literal["error", "skip", "extend"] = "error"
     """What to do with symbols that a given vocabulary lacks."""

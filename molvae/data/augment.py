@@ -9,9 +9,10 @@ from joblib import Parallel, delayed
 
 from molvae.chem.notation import notation
 from molvae.chem.parse import random_orders
+from molvae.config import MOST_VARIANTS
 from molvae.data.prepared import PreparedData
 from molvae.data.token_files import write_tokens
-from molvae.data.variants import FOLDER, MOST
+from molvae.data.variants import FOLDER
 from molvae.errors import ConfigError, InputError
 from molvae.files import atomic_folder, write_json
 from molvae.progress import SILENT, Progress
@@ -44,8 +45,8 @@ def add_variants(data: PreparedData, n_variants: int, *, n_jobs: int = -1, progr
     Raises:
         ConfigError: for another number of orders.
     """
-    if not 1 <= n_variants <= MOST:
-        raise ConfigError(f"got {n_variants} random orders a molecule; expected 1 to {MOST}")
+    if not 1 <= n_variants <= MOST_VARIANTS:
+        raise ConfigError(f"got {n_variants} random orders a molecule; expected 1 to {MOST_VARIANTS}")
     chunks = _described(data, n_variants, n_jobs)
     n_canonical_instead = 0
 
@@ -62,6 +63,7 @@ def add_variants(data: PreparedData, n_variants: int, *, n_jobs: int = -1, progr
             len(data) * (n_variants + 1),
             vocabulary=data.vocabulary,
             description="Writing orders",
+            unit="orders",
             progress=progress,
         )
     counts = {"each": n_variants, "canonical_instead": n_canonical_instead, "mean_length": float(lengths.mean())}

@@ -10,7 +10,7 @@ from molvae.data.graphs import offsets_of
 from molvae.data.vocabulary import Vocabulary
 from molvae.progress import SILENT, Progress
 
-BATCH = 20_000
+BATCH = 5_000
 
 
 def write_tokens(
@@ -20,6 +20,7 @@ def write_tokens(
     *,
     vocabulary: Vocabulary,
     description: str = "Merging fragments",
+    unit: str = "molecules",
     progress: Progress = SILENT,
 ) -> np.ndarray:
     """Write `tokens.npy` and `offsets.npy` of `n` molecules' symbols; gives each one's number of tokens."""
@@ -27,7 +28,7 @@ def write_tokens(
     lengths = np.empty(n, np.int64)
     flat = folder / "tokens.raw"
     done = 0
-    with progress.stage(description, total=n) as stage, flat.open("wb") as file:
+    with progress.stage(description, total=n, unit=unit) as stage, flat.open("wb") as file:
         for batch in _batched(molecules, BATCH):
             encoded = vocabulary.encode_many(batch)
             file.write(np.concatenate([np.asarray(e, dtype=dtype) for e in encoded]).tobytes())

@@ -9,7 +9,6 @@ from molvae.data.graphs import stretches
 from molvae.errors import PreparedDataError
 
 FOLDER = "variants"
-MOST = 255  # random orders a molecule: with the canonical one they are counted in a byte
 
 
 @dataclass(frozen=True)
