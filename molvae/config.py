@@ -16,6 +16,7 @@ from pydantic import (
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
+MOST_VARIANTS = 255  # a molecule: numbered in a byte, 0 being its canonical order
 
 
 class Section(BaseModel):
@@ -50,6 +51,8 @@ class PrepareConfig(Section):
     """With `split: files`, valid_fraction is carved from the file called train when none is called valid."""
     graphs: bool = False
     """Write molecular graphs too, for the encoders that read them."""
+    variants: Annotated[int, Field(ge=0, le=MOST_VARIANTS)] = 0
+    """Random orders of each molecule to write too, for `training.augment`."""
     unknown: Literal["error", "skip", "extend"] = "error"
     """What to do with symbols that a given vocabulary lacks."""
     n_jobs: int = -1
@@ -337,6 +340,8 @@ class TrainingConfig(Section):
     property_weight: Annotated[float, Field(ge=0)] = 1.0
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0
     accumulate: Positive = 1
+    augment: Literal["none", "randomized"] = "none"
+    """`randomized`: a sequence encoder reads random orders of the molecule; needs data prepared with variants."""
     init_from: Path | None = None
     """A checkpoint to start from (fine-tuning); the data must be prepared with its vocabulary."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
@@ -375,6 +380,15 @@ class ExperimentConfig(Section):
     @classmethod
     def _two_stage_by_default(cls, value: Any) -> Any:
         return {"fit": "two-stage"} | value if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _augmentation_has_a_reader_and_variants(self) -> "ExperimentConfig":
+        if self.training.augment == "randomized":
+            if self.model.encoder.kind == "gnn":
+                raise ValueError("augment: randomized changes what a sequence is read from; a gnn encoder reads none")
+            if self.data.prepared is None and not self.data.prepare.variants:
+                raise ValueError("augment: randomized needs random orders; set data.prepare.variants, e.g. to 4")
+        return self
 
     @model_validator(mode="after")
     def _prior_fits_the_latent(self) -> "ExperimentConfig":

@@ -18,7 +18,11 @@ class InputFileError(InputError, OSError):
 
 
 class VocabularyError(MolvaeError, KeyError):
-    """A symbol or token that the vocabulary does not have."""
+    """A symbol or token that the vocabulary does not have; `symbols` are those that were looked for."""
+
+    def __init__(self, message: str, *, symbols: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.symbols = symbols
 
     def __str__(self) -> str:  # KeyError would print the repr
         return str(self.args[0]) if self.args else ""

@@ -9,17 +9,16 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import torch
-from rdkit import Chem
 from torch import Tensor
 
 from molvae.checkpoint import Checkpoint, load_checkpoint
-from molvae.chem.graphs import mol_to_graph
+from molvae.chem.graphs import MolGraph, smiles_to_graph
 from molvae.chem.notation import notation
 from molvae.chem.similarity import tanimoto
 from molvae.chem.standardise import Standardiser
 from molvae.data.batches import MolBatch
 from molvae.data.graphs import GraphStore
-from molvae.errors import ConfigError, InputError, MolvaeError
+from molvae.errors import ConfigError, InputError, MolvaeError, VocabularyError
 from molvae.model import reads_graphs
 from molvae.priors.base import Prior
 from molvae.priors.standard import standard_prior
@@ -62,6 +61,16 @@ class EncodedMolecules:
     valid: np.ndarray
     smiles: list[str | None]
     reasons: list[str | None]
+
+
+@dataclass(frozen=True)
+class _ReadMolecule:
+    """One row on its way to the encoder: token ids and, if the model reads it, the graph; or a `reason` for neither."""
+
+    smiles: str | None = None
+    token_ids: Sequence[int] = ()
+    graph: MolGraph | None = None
+    reason: str | None = None
 
 
 class MoleculeGenerator:
@@ -211,17 +220,18 @@ class MoleculeGenerator:
         z = np.full((n, self.latent_dim), np.nan, dtype=np.float32)
         standard: list[str | None] = [None] * n
         reasons: list[str | None] = [None] * n
-        usable: list[tuple[int, list[int], str]] = []
+        usable: list[tuple[int, _ReadMolecule]] = []
         with progress.stage("Encoding", total=n) as stage:
             for i, text in enumerate(smiles):
-                ids, standard[i], reasons[i] = self._token_ids(text)
-                if ids is None:
-                    stage.advance(1)
+                read = self._read(text)
+                standard[i], reasons[i] = read.smiles, read.reason
+                if read.reason is None:
+                    usable.append((i, read))
                 else:
-                    usable.append((i, ids, str(standard[i])))
+                    stage.advance(1)
                 if len(usable) == batch_size or (usable and i == n - 1):
-                    rows, molecules, texts = zip(*usable, strict=True)
-                    z[list(rows)] = self._encode_ids(molecules, texts)
+                    rows, molecules = zip(*usable, strict=True)
+                    z[list(rows)] = self._encode_read(molecules)
                     stage.advance(len(usable))
                     usable.clear()
         return EncodedMolecules(z, ~np.isnan(z[:, 0]), standard, reasons)
@@ -345,29 +355,31 @@ class MoleculeGenerator:
     def __repr__(self) -> str:
         return f"MoleculeGenerator({self.vocabulary!r}, latent_dim={self.latent_dim}, device={str(self.device)!r})"
 
-    def _token_ids(self, smiles: str | None) -> tuple[list[int] | None, str | None, str | None]:
-        """Token ids, standardised SMILES, and the reason when there are no ids."""
-        if smiles is None or not smiles.strip():
-            return None, None, "blank"
-        standard = self.standardiser.apply(smiles.strip())
-        if standard.smiles is None:
-            return None, None, standard.reason
+    def _read(self, text: str | None) -> _ReadMolecule:
+        if text is None or not text.strip():
+            return _ReadMolecule(reason="blank")
+        standard = self.standardiser.apply(text.strip())
+        smiles = standard.smiles
+        if smiles is None:
+            return _ReadMolecule(reason=standard.reason)
         try:
-            symbols = self.notation.to_symbols(standard.smiles)
+            token_ids = self.vocabulary.encode(self.notation.to_symbols(smiles))
         except InputError:
-            return None, standard.smiles, f"not_{self.notation.name}"
-        unknown = self.vocabulary.unknown_symbols([symbols])
-        if unknown:
-            return None, standard.smiles, f"unknown_symbol {' '.join(unknown)}"
-        return self.vocabulary.encode(symbols), standard.smiles, None
+            return _ReadMolecule(smiles, reason=f"not_{self.notation.name}")
+        except VocabularyError as error:
+            return _ReadMolecule(smiles, reason=f"unknown_symbol {' '.join(error.symbols)}")
+        if not self._reads_graphs:
+            return _ReadMolecule(smiles, token_ids)
+        graph = smiles_to_graph(smiles)
+        if graph is None:
+            return _ReadMolecule(smiles, reason="unparsable")
+        return _ReadMolecule(smiles, token_ids, graph)
 
     @torch.no_grad()
-    def _encode_ids(self, molecules: Sequence[list[int]], smiles: Sequence[str]) -> np.ndarray:
-        graph = None
-        if self._reads_graphs:
-            store = GraphStore.of_graphs([mol_to_graph(Chem.MolFromSmiles(s)) for s in smiles])
-            graph = store.batch(np.arange(len(smiles)))
-        batch = MolBatch.of_token_ids(molecules, graph=graph).to(self.device)
+    def _encode_read(self, molecules: Sequence[_ReadMolecule]) -> np.ndarray:
+        graphs = [m.graph for m in molecules if m.graph is not None]
+        graph = GraphStore.of_graphs(graphs).batch(np.arange(len(graphs))) if graphs else None
+        batch = MolBatch.of_token_ids([m.token_ids for m in molecules], graph=graph).to(self.device)
         return self.model.encode(batch).mean.float().cpu().numpy()
 
     @torch.no_grad()

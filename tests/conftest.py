@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from molvae.checkpoint import save_checkpoint
 from molvae.config import ExperimentConfig, ModelConfig, PrepareConfig
+from molvae.data.augment import add_variants
 from molvae.data.prepare import prepare
 from molvae.data.prepared import PreparedData
 from molvae.generator import MoleculeGenerator
@@ -55,6 +57,13 @@ def prepared(table: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedD
 def prepared_with_graphs(table: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     config = PrepareConfig(fragments=40, split="column", graphs=True, n_jobs=1)
     return prepare([table], tmp_path_factory.mktemp("graphs") / "folder", config=config)
+
+
+@pytest.fixture(scope="session")
+def prepared_with_variants(prepared: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    folder = tmp_path_factory.mktemp("variants") / "folder"
+    shutil.copytree(prepared.path, folder)
+    return add_variants(PreparedData.open(folder), 3, n_jobs=1)
 
 
 @pytest.fixture(scope="session")

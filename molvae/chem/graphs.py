@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from rdkit import Chem
 
+from molvae.chem.parse import parse_smiles
 from molvae.chem.standardise import ORGANIC_ELEMENTS
 
 FEATURES_VERSION = 1
@@ -72,6 +73,16 @@ def mol_to_graph(mol: Chem.Mol) -> MolGraph:
         np.array(ends, dtype=np.uint16).reshape(-1, 2),
         np.array(codes, dtype=np.uint8).reshape(-1, 4),
     )
+
+
+def smiles_to_graph(smiles: str) -> MolGraph | None:
+    """The graph of a standardised SMILES, `None` when it does not parse.
+
+    A molecule that was just standardised may carry traces of what was cut off; its SMILES does not, and gives the same
+    graph in preparing and in encoding.
+    """
+    mol = parse_smiles(smiles)
+    return None if mol is None else mol_to_graph(mol)
 
 
 def _atom_codes(atom: Chem.Atom, rings: Any) -> tuple[int, ...]:

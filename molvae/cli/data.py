@@ -1,4 +1,4 @@
-"""`molvae data`: download, prepare, stats."""
+"""`molvae data`: download, prepare, refragment, augment, stats."""
 
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ def download(name: str, output: str | None, source: str | None, quiet: bool) -> 
 @click.option("--max-atoms", type=int, default=100, show_default=True, help="Heavy atoms.")
 @click.option("--max-symbols", type=int, default=256, show_default=True, help="Symbols of the notation.")
 @click.option("--graphs", is_flag=True, help="Write molecular graphs too, for gnn and fused encoders.")
+@click.option("--variants", type=int, default=0, show_default=True, help="Random orders a molecule; see data augment.")
 @click.option("--vocabulary", metavar="FILE", help="Use this vocabulary.json, for a model that exists already.")
 @click.option("--unknown", type=click.Choice(["error", "skip", "extend"]), default="error", show_default=True)
 @click.option("--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes; -1: one a core.")
@@ -109,6 +110,23 @@ def refragment(folder: str, output: str, fragments: int, overwrite: bool, quiet:
 
 @data.command()
 @click.argument("folder", metavar="PREPARED")
+@click.option("--variants", type=int, default=4, show_default=True, help="Random orders a molecule.")
+@click.option("--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes; -1: one a core.")
+@quiet_option
+def augment(folder: str, variants: int, n_jobs: int, quiet: bool) -> None:
+    """Add random orders of every molecule to a prepared folder, for training with augment: randomized.
+
+    The folder is changed in place, and only when all orders are written; those it has already are replaced.
+    """
+    from molvae.data.augment import add_variants
+    from molvae.data.prepared import PreparedData
+
+    data = PreparedData.open(folder)
+    show_prepared(add_variants(data, variants, n_jobs=n_jobs, progress=progress_for(quiet)), quiet)
+
+
+@data.command()
+@click.argument("folder", metavar="PREPARED")
 def stats(folder: str) -> None:
     """What a prepared folder holds: rows, splits, tokens, properties."""
     from molvae.data.prepared import PreparedData
@@ -136,6 +154,11 @@ def show_prepared(prepared: Any, quiet: bool, *, stdout: bool = False) -> None:
     rows.add_row("vocabulary (tokens)", f"{tokens['vocabulary']:,}")
     rows.add_row("tokens a molecule, mean", f"{tokens['mean_length']:.2f}")
     rows.add_row("tokens a molecule, most", f"{tokens['max_length']:,}")
+    if variants := meta.get("variants"):
+        rows.add_section()
+        rows.add_row("random orders a molecule", f"{variants['each']:,}")
+        rows.add_row("tokens an order, mean", f"{variants['mean_length']:.2f}")
+        rows.add_row("canonical order instead", f"{variants['canonical_instead']:,}")
     screen.print(rows)
     properties = meta["properties"]
     if properties["names"]:

@@ -52,7 +52,7 @@ def train(
         raise click.UsageError("give --config FILE, or --resume to go on with the run in DIR")
     elif (out / "experiment.yaml").exists() and not overwrite:
         raise InputFileError(f"{out} holds a run already; choose another -o, or --resume, or --overwrite")
-    given = [f"data.prepared={data_path}"] if data_path else []
+    given = [f"data.prepared={data_path}", "data.inputs=[]"] if data_path else []
     given += [f"training.max_time='{max_time}'"] if max_time else []
     given += [f"training.precision={precision}"] if precision else []
     given += [f"training.init_from={init_from}"] if init_from else []
@@ -79,6 +79,7 @@ def train(
 
 def _prepared(config: "ExperimentConfig", out: Path, quiet: bool) -> "PreparedData":
     """Open the prepared folder, or make it from the inputs."""
+    from molvae.config import PrepareConfig
     from molvae.data.prepared import PreparedData
     from molvae.errors import InputFileError
 
@@ -86,7 +87,9 @@ def _prepared(config: "ExperimentConfig", out: Path, quiet: bool) -> "PreparedDa
     folder = data.prepared or out / "data"
     if folder.exists() or not data.inputs:
         prepared = PreparedData.open(folder)
-        if data.inputs and prepared.meta["options"] != data.prepare.model_dump(mode="json"):
+        asked = data.prepare.model_dump(mode="json")
+        had = PrepareConfig().model_dump(mode="json") | prepared.meta["options"]  # older folders lack newer options
+        if data.inputs and had != asked:
             raise InputFileError(
                 f"{folder} was prepared with other settings than data.prepare asks for; remove it or name another"
             )

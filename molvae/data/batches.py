@@ -1,7 +1,8 @@
 """Prepared tokens → padded batches of similar length, straight from memory-mapped arrays."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -24,15 +25,19 @@ class MolBatch:
         lengths: `(B,)` int64, bos and eos counted.
         properties: `(B, P)` float32, nan where the label is missing; `None` when none are asked for.
         graph: the same molecules' graphs; `None` when no part of the model reads them.
+        source_ids: `(B, S)` int64: what a sequence encoder reads, like `token_ids`; `None` when it reads the same.
+        source_lengths: `(B,)` int64, of the source.
     """
 
     token_ids: Tensor
     lengths: Tensor
     properties: Tensor | None = None
     graph: GraphBatch | None = None
+    source_ids: Tensor | None = None
+    source_lengths: Tensor | None = None
 
     @classmethod
-    def of_token_ids(cls, molecules: Sequence[list[int]], *, graph: GraphBatch | None = None) -> "MolBatch":
+    def of_token_ids(cls, molecules: Sequence[Sequence[int]], *, graph: GraphBatch | None = None) -> "MolBatch":
         """Pad lists of token ids (without bos and eos)."""
         lengths = np.array([len(m) for m in molecules], dtype=np.int64)
         flat = np.fromiter((i for m in molecules for i in m), dtype=np.int64, count=int(lengths.sum()))
@@ -41,34 +46,51 @@ class MolBatch:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    @property
+    def source(self) -> tuple[Tensor, Tensor]:
+        """Token ids that a sequence encoder reads, and their lengths."""
+        if self.source_ids is None or self.source_lengths is None:
+            return self.token_ids, self.lengths
+        return self.source_ids, self.source_lengths
+
     def to(self, device: torch.device | str) -> "MolBatch":
         """The same batch on a device."""
-        properties = None if self.properties is None else self.properties.to(device, non_blocking=True)
-        graph = None if self.graph is None else self.graph.to(device)
-        token_ids, lengths = (t.to(device, non_blocking=True) for t in (self.token_ids, self.lengths))
-        return MolBatch(token_ids, lengths, properties, graph)
+        return self._each(lambda t: t.to(device, non_blocking=True))
 
     def pin_memory(self) -> "MolBatch":
         """Called by torch's `DataLoader(pin_memory=True)`."""
-        properties = None if self.properties is None else self.properties.pin_memory()
-        graph = None if self.graph is None else self.graph.pin_memory()
-        return MolBatch(self.token_ids.pin_memory(), self.lengths.pin_memory(), properties, graph)
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "MolBatch":
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        changed = {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}
+        return replace(self, graph=None if self.graph is None else self.graph.each(change), **changed)
 
 
-def collate(data: PreparedData, indices: np.ndarray, *, property_index: np.ndarray | None = None) -> MolBatch:
+def collate(
+    data: PreparedData,
+    indices: np.ndarray,
+    *,
+    property_index: np.ndarray | None = None,
+    source: tuple[np.ndarray, np.ndarray] | None = None,
+) -> MolBatch:
     """Gather molecules into one padded batch, without a Python object a molecule.
 
     Args:
         data: the prepared folder.
         indices: `(B,)` molecules.
         property_index: columns of `data.properties` to take; `None` takes none.
+        source: token ids `(ΣT,)` end to end that a sequence encoder reads in place of the folder's, and each
+            molecule's number of them `(B,)`; see `VariantStore.take`.
     """
     rows, lengths = stretches(data.offsets, indices)
     token_ids, n_tokens = _pad(np.asarray(data.tokens[rows], dtype=np.int64), lengths)
     properties = None
     if property_index is not None:
         properties = torch.from_numpy(np.asarray(data.properties[indices])[:, property_index])
-    return MolBatch(token_ids, n_tokens, properties, None if data.graphs is None else data.graphs.batch(indices))
+    graph = None if data.graphs is None else data.graphs.batch(indices)
+    source_ids, source_lengths = (None, None) if source is None else _pad(*source)
+    return MolBatch(token_ids, n_tokens, properties, graph, source_ids, source_lengths)
 
 
 class TokenBatches(IterableDataset):
@@ -83,8 +105,13 @@ class TokenBatches(IterableDataset):
         indices: molecules to draw from.
         batch_size: molecules a batch; the last of a pass may be smaller.
         property_index: see `collate`.
-        seed: order of the molecules.
+        augment: "randomized" lets a sequence encoder read, of each molecule and in each pass anew, one of its written
+            orders at random, the canonical one among them; the target stays canonical.
+        seed: order of the molecules, and which of their orders are read.
         start: batches to leave out, to go on where an interrupted run stopped.
+
+    Raises:
+        PreparedDataError: when a folder without variants is to be augmented.
     """
 
     def __init__(
@@ -94,11 +121,13 @@ class TokenBatches(IterableDataset):
         *,
         batch_size: int,
         property_index: np.ndarray | None = None,
+        augment: Literal["none", "randomized"] = "none",
         seed: int = 0,
         start: int = 0,
     ) -> None:
         super().__init__()
         self.data = data
+        self.variants = data.with_variants().variants if augment == "randomized" else None
         self.indices = indices
         self.batch_size = batch_size
         self.property_index = property_index
@@ -113,9 +142,11 @@ class TokenBatches(IterableDataset):
     def __iter__(self) -> Iterator[MolBatch]:
         epoch, skip = divmod(self.start, self.batches_per_epoch)
         while True:
+            picks = self.picks(epoch)
             for number, indices in enumerate(self.order(epoch)):
                 if number >= skip:
-                    yield collate(self.data, indices, property_index=self.property_index)
+                    source = None if self.variants is None else self.variants.take(indices, picks[indices])
+                    yield collate(self.data, indices, property_index=self.property_index, source=source)
             epoch, skip = epoch + 1, 0
 
     def order(self, epoch: int) -> Iterator[np.ndarray]:
@@ -130,6 +161,11 @@ class TokenBatches(IterableDataset):
             n_batches = -(-len(part) // self.batch_size)
             for b in rng.permutation(n_batches):
                 yield part[b * self.batch_size : (b + 1) * self.batch_size]
+
+    def picks(self, epoch: int) -> np.ndarray:
+        """The order in which each of the folder's molecules is read in one pass, `(n,)` uint8; 0 is the canonical."""
+        n_orders = 1 if self.variants is None else self.variants.n_variants + 1
+        return np.random.default_rng((self.seed, epoch, 1)).integers(n_orders, size=len(self.data), dtype=np.uint8)
 
 
 def ordered_batches(

@@ -7,9 +7,8 @@ from rdkit import Chem
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
 from molvae.chem.descriptors import descriptor_names, descriptors
-from molvae.chem.graphs import MolGraph, mol_to_graph
+from molvae.chem.graphs import MolGraph, smiles_to_graph
 from molvae.chem.notation import notation
-from molvae.chem.parse import parse_smiles
 from molvae.chem.standardise import Standardiser
 from molvae.config import PrepareConfig
 from molvae.errors import InputError
@@ -59,11 +58,11 @@ def describe_chunk(smiles: list[str | None], config: PrepareConfig) -> Described
             chunk.reasons[i] = "too_many_symbols"
             continue
         if config.graphs:
-            read_again = parse_smiles(standard.smiles)  # as encoding will: what was cut off leaves no trace
-            if read_again is None:
+            graph = smiles_to_graph(standard.smiles)
+            if graph is None:
                 chunk.reasons[i] = "unparsable"
                 continue
-            chunk.graphs[i] = mol_to_graph(read_again)
+            chunk.graphs[i] = graph
         chunk.smiles[i] = standard.smiles
         chunk.symbols[i] = " ".join(symbols)
         chunk.descriptors[i] = descriptors(standard.mol, names)

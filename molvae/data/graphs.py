@@ -45,13 +45,10 @@ class GraphBatch:
 
     def to(self, device: torch.device | str) -> "GraphBatch":
         """The same batch on a device."""
-        return self._each(lambda t: t.to(device, non_blocking=True))
+        return self.each(lambda t: t.to(device, non_blocking=True))
 
-    def pin_memory(self) -> "GraphBatch":
-        """Page-locked copies."""
-        return self._each(Tensor.pin_memory)
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> "GraphBatch":
+    def each(self, change: Callable[[Tensor], Tensor]) -> "GraphBatch":
+        """The same batch with every tensor changed alike."""
         return GraphBatch(
             atoms=change(self.atoms),
             edge_index=change(self.edge_index),
@@ -110,11 +107,12 @@ class GraphStore:
         atom_rows, n_atoms = stretches(self.atom_offsets, indices)
         bond_rows, n_bonds = stretches(self.bond_offsets, indices)
         first_atom = np.cumsum(n_atoms) - n_atoms
-        ends = self.bonds[bond_rows].astype(np.int64) + np.repeat(first_atom, n_bonds)[:, None]
+        # `take` gathers rows of a few bytes many times faster than indexing with an array does
+        ends = self.bonds.take(bond_rows, axis=0).astype(np.int64) + np.repeat(first_atom, n_bonds)[:, None]
         return GraphBatch(
-            atoms=torch.from_numpy(self.atoms[atom_rows].astype(np.int64)),
+            atoms=torch.from_numpy(self.atoms.take(atom_rows, axis=0).astype(np.int64)),
             edge_index=torch.from_numpy(np.ascontiguousarray(ends.T)),
-            bond_codes=torch.from_numpy(self.bond_codes[bond_rows].astype(np.int64)),
+            bond_codes=torch.from_numpy(self.bond_codes.take(bond_rows, axis=0).astype(np.int64)),
             graph_index=torch.from_numpy(np.repeat(np.arange(len(indices)), n_atoms)),
             n_graphs=len(indices),
         )

@@ -13,13 +13,15 @@ from joblib import Parallel, delayed
 
 from molvae.chem.descriptors import descriptor_names
 from molvae.config import PrepareConfig
+from molvae.data.augment import add_variants
 from molvae.data.describe import describe_chunk
 from molvae.data.folder_writer import FolderWriter
 from molvae.data.graphs import FOLDER as GRAPHS
-from molvae.data.graphs import offsets_of
 from molvae.data.prepared import FORMAT_VERSION, PreparedData
 from molvae.data.readers import InputRow, count_rows, read_molecules
 from molvae.data.splits import hash_split
+from molvae.data.token_files import spell_tokens, write_tokens
+from molvae.data.variants import FOLDER as VARIANTS
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import InputError, VocabularyError
 from molvae.files import atomic_folder, write_json
@@ -67,10 +69,14 @@ def prepare(
             reasons = ", ".join(f"{reason} {n}" for reason, n in writer.rejected.most_common())
             raise InputError(f"no molecule left of {writer.read} rows read ({reasons or 'none found'})")
         final = _final_vocabulary(writer, config, vocabulary)
-        lengths = _write_tokens(folder, _molecules(writer, np.arange(writer.kept)), writer.kept, final, progress)
+        molecules = _molecules(writer, np.arange(writer.kept))
+        lengths = write_tokens(folder, molecules, writer.kept, vocabulary=final, progress=progress)
+        final.save(folder / "vocabulary.json")
         writer.save_arrays()
         write_json(folder / "meta.json", _meta(inputs, writer, config, final, lengths))
         shutil.rmtree(writer.work)
+        if config.variants:
+            add_variants(PreparedData.open(folder), config.variants, n_jobs=config.n_jobs, progress=progress)
     return PreparedData.open(out)
 
 
@@ -94,15 +100,26 @@ def refragment(
         vocabulary = Vocabulary.of_symbols(data.vocabulary.symbol_ids, notation=data.vocabulary.notation)
         if fragments:
             sample = train[:: _merge_stride(len(train))]
-            vocabulary = vocabulary.learn_merges(_symbols(data, sample), n_fragments=fragments)
-        lengths = _write_tokens(folder, _symbols(data, np.arange(len(data))), len(data), vocabulary, progress)
+            corpus = spell_tokens(data.tokens, data.offsets, sample, vocabulary=data.vocabulary)
+            vocabulary = vocabulary.learn_merges(corpus, n_fragments=fragments)
+        molecules = spell_tokens(data.tokens, data.offsets, range(len(data)), vocabulary=data.vocabulary)
+        lengths = write_tokens(folder, molecules, len(data), vocabulary=vocabulary, progress=progress)
+        vocabulary.save(folder / "vocabulary.json")
         for name in ("splits.npy", "properties.npy", "smiles.parquet", "rejected.csv"):
             shutil.copyfile(data.path / name, folder / name)
         if (data.path / GRAPHS).is_dir():
             shutil.copytree(data.path / GRAPHS, folder / GRAPHS)
         tokens = _token_counts(vocabulary, lengths, data.meta["tokens"]["max_symbols"])
         options = data.meta["options"] | {"fragments": fragments}
-        write_json(folder / "meta.json", data.meta | {"tokens": tokens, "options": options})
+        meta = data.meta | {"tokens": tokens, "options": options}
+        variants = data.with_variants().variants if "variants" in data.meta else None
+        if variants is not None:
+            (folder / VARIANTS).mkdir()
+            rows = range(len(variants.offsets) - 1)
+            orders = spell_tokens(variants.tokens, variants.offsets, rows, vocabulary=data.vocabulary)
+            lengths = write_tokens(folder / VARIANTS, orders, len(rows), vocabulary=vocabulary, progress=progress)
+            meta["variants"] = data.meta["variants"] | {"mean_length": float(lengths.mean())}
+        write_json(folder / "meta.json", meta)
     return PreparedData.open(out)
 
 
@@ -177,39 +194,12 @@ def _merge_stride(n: int) -> int:
     return max(1, -(-n // MERGE_SAMPLE))
 
 
-def _symbols(data: PreparedData, indices: np.ndarray) -> Iterator[list[str]]:
-    for i in indices:
-        yield data.vocabulary.decode(data.tokens[data.offsets[i] : data.offsets[i + 1]].tolist())
-
-
 def _molecules(writer: FolderWriter, indices: np.ndarray) -> Iterator[list[str]]:
     names = list(writer.symbol_ids)
     symbols, ends = writer.raw("symbols"), np.cumsum(writer.raw("n_symbols"), dtype=np.int64)
     for i in indices:
         start = int(ends[i - 1]) if i else 0
         yield [names[j] for j in symbols[start : int(ends[i])].tolist()]
-
-
-def _write_tokens(
-    folder: Path, molecules: Iterable[list[str]], n: int, vocabulary: Vocabulary, progress: Progress
-) -> np.ndarray:
-    """Write vocabulary, tokens and offsets of `n` molecules; gives each molecule's number of tokens."""
-    dtype = np.uint16 if len(vocabulary) <= np.iinfo(np.uint16).max else np.uint32
-    lengths = np.empty(n, np.int64)
-    flat = folder / "tokens.raw"
-    done = 0
-    with progress.stage("Merging fragments", total=n) as stage, flat.open("wb") as file:
-        for batch in _batched(molecules, 20_000):
-            encoded = vocabulary.encode_many(batch)
-            file.write(np.concatenate([np.asarray(e, dtype=dtype) for e in encoded]).tobytes())
-            lengths[done : done + len(batch)] = [len(e) for e in encoded]
-            done += len(batch)
-            stage.advance(len(batch))
-    np.save(folder / "tokens.npy", np.memmap(flat, dtype=dtype, mode="r"))
-    flat.unlink()
-    np.save(folder / "offsets.npy", offsets_of(lengths))
-    vocabulary.save(folder / "vocabulary.json")
-    return lengths
 
 
 def _token_counts(vocabulary: Vocabulary, lengths: np.ndarray, max_symbols: int) -> dict[str, Any]:

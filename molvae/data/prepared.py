@@ -1,4 +1,15 @@
-"""The prepared folder: memory-mapped tokens and properties that train without rdkit or selfies."""
+"""The prepared folder: memory-mapped tokens and properties that train without rdkit or selfies.
+
+| file | holds |
+| --- | --- |
+| `meta.json` | format version, sources with sha256, counts of rows, splits and tokens, notation, options |
+| `vocabulary.json` | token ids and merges |
+| `tokens.npy`, `offsets.npy` | every molecule's token ids, end to end |
+| `splits.npy`, `properties.npy` | one row a molecule |
+| `smiles.parquet`, `rejected.csv` | canonical SMILES, split and name of each molecule; rows left out, and why |
+| `graphs/` | if asked for: atoms and bonds, end to end; see `GraphStore` |
+| `variants/` | if asked for: `tokens.npy` and `offsets.npy` of random orders of every molecule; see `VariantStore` |
+"""
 
 import json
 from collections.abc import Sequence
@@ -11,6 +22,8 @@ import pandas as pd
 
 from molvae.data.graphs import FOLDER as GRAPHS
 from molvae.data.graphs import GraphStore
+from molvae.data.variants import FOLDER as VARIANTS
+from molvae.data.variants import VariantStore
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import PreparedDataError
 
@@ -49,6 +62,7 @@ class PreparedData:
         properties: `(n, P)` float32, nan where the label is missing.
         statistics: scaling of the properties.
         graphs: molecular graphs; `None` unless they were prepared and are asked for.
+        variants: the molecules' tokens in random orders; `None` unless they were prepared and are asked for.
     """
 
     path: Path
@@ -60,10 +74,11 @@ class PreparedData:
     properties: np.ndarray
     statistics: PropertyStatistics
     graphs: GraphStore | None = None
+    variants: VariantStore | None = None
 
     @classmethod
     def open(cls, path: str | Path) -> "PreparedData":
-        """Open a prepared folder, without its graphs; see `with_graphs`.
+        """Open a prepared folder, without graphs and variants; see `with_graphs` and `with_variants`.
 
         Raises:
             PreparedDataError: when it is missing, incomplete, damaged or of another format version.
@@ -102,6 +117,17 @@ class PreparedData:
         if not (self.path / GRAPHS).is_dir():
             raise PreparedDataError(f"{self.path} has no graphs; prepare it again with `molvae data prepare --graphs`")
         return replace(self, graphs=GraphStore.open(self.path, len(self)))
+
+    def with_variants(self) -> "PreparedData":
+        """The same folder, with its molecules written in random orders too.
+
+        Raises:
+            PreparedDataError: when it has none.
+        """
+        if "variants" not in self.meta:
+            raise PreparedDataError(f"{self.path} has no variants; add them with `molvae data augment {self.path}`")
+        store = VariantStore.open(self.path / VARIANTS, len(self), self.meta["variants"]["each"])
+        return replace(self, variants=store)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

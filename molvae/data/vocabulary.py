@@ -96,7 +96,9 @@ class Vocabulary:
         unknown = self.unknown_symbols(molecules)
         if unknown:
             listed = ", ".join(f"{s} ({n}×)" for s, n in unknown.most_common(20))
-            raise VocabularyError(f"the vocabulary of {len(self)} tokens lacks {len(unknown)} symbols: {listed}")
+            raise VocabularyError(
+                f"the vocabulary of {len(self)} tokens lacks {len(unknown)} symbols: {listed}", symbols=tuple(unknown)
+            )
         if not self.merges:
             return [[self.symbol_ids[s] for s in symbols] for symbols in molecules]
         encoded = self._tokenizer.encode_batch_fast([self._characters(m) for m in molecules], add_special_tokens=False)

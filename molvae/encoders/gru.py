@@ -56,11 +56,12 @@ class GRUEncoder(nn.Module):
         Returns:
             h: `(B, H)`, H = n_slots · 2 · hidden_dim, slot after slot.
         """
-        lengths = batch.lengths.unsqueeze(1)
-        positions = torch.arange(batch.token_ids.shape[1], device=lengths.device)
+        token_ids, lengths = batch.source
+        lengths = lengths.unsqueeze(1)
+        positions = torch.arange(token_ids.shape[1], device=lengths.device)
         mirror = torch.where(positions < lengths, lengths - 1 - positions, positions)  # (B, T), its own inverse
         rows = torch.arange(len(batch), device=lengths.device).unsqueeze(1)
-        states = self.embedding(batch.token_ids)
+        states = self.embedding(token_ids)
         for layer, (ahead, back) in enumerate(zip(self.forwards, self.backwards, strict=True)):
             if layer:
                 states = self.dropout(states)

@@ -57,7 +57,8 @@ def train(
         Diagnostics on the validation split at the end.
 
     Raises:
-        PreparedDataError: when the folder lacks a training molecule or a property of the heads.
+        PreparedDataError: when the folder lacks a training molecule, a property of the heads, or graphs or variants
+            that are asked for.
         CheckpointError: when there is nothing to resume from.
     """
     out = Path(out)
@@ -85,7 +86,12 @@ def train(
         start_from(model, data.vocabulary, settings.init_from)
     max_length = length_cap(int(data.meta["tokens"]["max_length"]))
     stream = TokenBatches(
-        data, train_indices, batch_size=settings.batch_size, property_index=property_index, seed=settings.seed
+        data,
+        train_indices,
+        batch_size=settings.batch_size,
+        property_index=property_index,
+        augment=settings.augment,
+        seed=settings.seed,
     )
     if resume:
         stream.start = _batches_done(state)

@@ -1,6 +1,7 @@
 """What every encoder promises. A new one joins ENCODERS and is covered."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,6 +60,13 @@ def test_padding_changes_nothing(encoder: torch.nn.Module) -> None:
     together = encoder(batch_of(range(4)))
     alone = torch.cat([encoder(batch_of([i])) for i in range(4)])
     torch.testing.assert_close(together, alone, atol=1e-6, rtol=1e-5)
+
+
+def test_a_source_is_read_in_place_of_the_target(encoder: torch.nn.Module) -> None:
+    target, other = batch_of(range(4)), batch_of(range(4), tokens=[[5, 4], [6, 7], [8, 4, 9, 10, 11], [12]])
+    source_ids, source_lengths = other.source
+    both = replace(target, source_ids=source_ids, source_lengths=source_lengths)
+    torch.testing.assert_close(encoder(both), encoder(other))
 
 
 def test_the_order_of_the_batch_changes_nothing(encoder: torch.nn.Module) -> None:

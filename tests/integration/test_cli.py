@@ -2,16 +2,21 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from molvae.chem.parse import parse_smiles
 from molvae.cli import COMMANDS, SUMMARIES, main
+from molvae.config import ExperimentConfig
+from molvae.config_file import dump_config
 from molvae.data.prepared import PreparedData
+from molvae.files import write_json
 
 
 def call(*arguments: object, stdin: str | None = None) -> Result:
@@ -66,6 +71,54 @@ def test_prepare_accounts_for_rows_and_stats_repeats_it(tmp_path: Path) -> None:
     assert PreparedData.open(tmp_path / "p").meta["rows"]["rejected"] == {"unparsable": 1, "duplicate": 1}
     stats = call("data", "stats", tmp_path / "p")
     assert "rejected: duplicate" in stats.stdout
+
+
+def test_augment_adds_random_orders_in_place_and_training_reads_them(
+    prepared: PreparedData, experiment: ExperimentConfig, tmp_path: Path
+) -> None:
+    folder = tmp_path / "p"
+    shutil.copytree(prepared.path, folder)
+    config = tmp_path / "e.yaml"
+    config.write_text(dump_config(experiment).replace(str(prepared.path), str(folder)))
+    train = ("train", "-c", config, "--set", "training.augment=randomized", "--set", "training.max_steps=1")
+    fails(call(*train, "-o", tmp_path / "none"), f"add them with `molvae data augment {folder}`")
+    result = call("data", "augment", folder, "--variants", 2, "--jobs", 1)
+    assert result.exit_code == 0, result.output
+    assert "random orders a molecule" in result.stderr
+    assert "random orders a molecule" in call("data", "stats", folder).stdout
+    result = call(*train, "-o", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    fails(call("data", "augment", folder, "--variants", 999), "expected 1 to 255")
+
+
+def test_another_prepared_folder_replaces_the_inputs_of_a_configuration(prepared: PreparedData, tmp_path: Path) -> None:
+    config = tmp_path / "e.yaml"
+    config.write_text(
+        "data: {inputs: [absent.csv]}\nmodel: {encoder: {hidden_dim: 8}, decoder: {hidden_dim: 8}}\n"
+        "training: {max_steps: 1, batch_size: 4, precision: 32-true}\n"
+    )
+    result = call("train", "-c", config, "--data", prepared.path, "-o", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+
+
+def test_a_folder_prepared_before_an_option_existed_counts_as_prepared_with_its_default(
+    prepared: PreparedData, table: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "p"
+    shutil.copytree(prepared.path, folder)
+    options = {name: value for name, value in prepared.meta["options"].items() if name != "variants"}
+    write_json(folder / "meta.json", prepared.meta | {"options": options})
+    values = {
+        "data": {"prepared": str(folder), "inputs": [str(table)], "prepare": options},
+        "model": {"encoder": {"hidden_dim": 8}, "decoder": {"hidden_dim": 8}},
+        "training": {"max_steps": 1, "batch_size": 4, "precision": "32-true"},
+    }
+    config = tmp_path / "e.yaml"
+    config.write_text(yaml.safe_dump(values))
+    result = call("train", "-c", config, "-o", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    other = ("--set", "data.prepare.variants=2", "-o", tmp_path / "other")
+    fails(call("train", "-c", config, *other), "was prepared with other settings")
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "smi", "sdf", "parquet", "csv.gz"])

@@ -63,6 +63,8 @@ def test_overrides_reach_any_depth(tmp_path: Path) -> None:
         ("training: {max_steps: 1}\n", [], "missing key 'data'"),
         (MINIMAL, ["prior.model.kind=flow", "model.latent.kind=vq"], "for VQ codes choose"),
         (MINIMAL, ["prior={}", "model.latent.latent_dim=12"], "slot_dim 8 does not divide the 12"),
+        (MINIMAL, ["training.augment=randomized", "model.encoder.kind=gnn"], "a gnn encoder reads none"),
+        ("data: {inputs: [x]}\ntraining: {max_steps: 1, augment: randomized}\n", [], "set data.prepare.variants"),
         ("a: [", [], "is not valid YAML"),
         ("", [], "holds no settings"),
     ],

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from rdkit import Chem
 
-from molvae.chem.graphs import mol_to_graph
+from molvae.chem.graphs import mol_to_graph, smiles_to_graph
 from molvae.data.graphs import ATOM_CLASSES, BOND_CLASSES, GraphStore
 
 
@@ -38,3 +38,10 @@ def test_a_batch_numbers_atoms_through_and_gathers_any_order() -> None:
     np.testing.assert_array_equal(batch.atoms.numpy(), np.concatenate([graphs[i].atoms for i in (2, 0, 1)]))
     np.testing.assert_array_equal(batch.edge_index.numpy()[:, 12:], graphs[0].bonds.T + 6)
     assert batch.edge_index.shape[1] == len(batch.bond_codes) == 16
+
+
+def test_a_smiles_that_does_not_parse_has_no_graph() -> None:
+    assert smiles_to_graph("C1CC") is None
+    graph = smiles_to_graph("CCO")
+    assert graph is not None
+    np.testing.assert_array_equal(graph.atoms, graph_of("CCO").atoms)

@@ -1,9 +1,11 @@
 import numpy as np
+import pytest
 import torch
 
 from molvae.data.batches import MolBatch, TokenBatches, collate, ordered_batches
 from molvae.data.prepared import PreparedData
 from molvae.data.vocabulary import BOS, EOS, PAD
+from molvae.errors import PreparedDataError
 
 
 def test_rows_start_with_bos_end_with_eos_and_are_padded() -> None:
@@ -45,6 +47,70 @@ def test_a_resumed_stream_goes_on_where_it_was_interrupted(prepared: PreparedDat
         return [next(stream).token_ids.tolist() for _ in range(n)]
 
     assert take(0, 7)[4:] == take(4, 3)
+
+
+def test_augmented_batches_read_random_orders_and_keep_the_target(prepared_with_variants: PreparedData) -> None:
+    data, indices = prepared_with_variants, prepared_with_variants.indices("train")
+    store = data.with_variants().variants
+    assert store is not None
+    plain, stream = (TokenBatches(data, indices, batch_size=5, seed=3, augment=a) for a in ("none", "randomized"))
+    for epoch, skipped in ((0, 0), (1, stream.batches_per_epoch)):
+        stream.start = plain.start = skipped
+        picks = stream.picks(epoch)
+        for rows, batch, unchanged in zip(stream.order(epoch), stream, plain, strict=False):
+            assert torch.equal(batch.token_ids, unchanged.token_ids)
+            assert unchanged.source_ids is None
+            expected = [store.take(rows[i : i + 1], picks[rows[i : i + 1]])[0].tolist() for i in range(len(rows))]
+            for tensor, wanted in zip(batch.source, MolBatch.of_token_ids(expected).source, strict=True):
+                assert torch.equal(tensor, wanted)
+
+
+def test_which_order_is_read_changes_with_every_pass_and_the_canonical_one_is_among_them(
+    prepared_with_variants: PreparedData,
+) -> None:
+    stream, again = (
+        TokenBatches(prepared_with_variants, np.arange(20), batch_size=5, augment="randomized", seed=4)
+        for _ in range(2)
+    )
+    passes = np.stack([stream.picks(epoch) for epoch in range(30)])
+    np.testing.assert_array_equal(passes[3], again.picks(3))
+    assert len(np.unique(passes, axis=0)) == 30
+    counts = np.bincount(passes.ravel(), minlength=4)
+    assert len(counts) == 4
+    assert (abs(counts / 600 - 1 / 4) < 0.08).all()
+    other = TokenBatches(prepared_with_variants, np.arange(20), batch_size=5, augment="randomized", seed=5)
+    assert other.picks(3).tolist() != passes[3].tolist()
+
+
+def test_a_resumed_augmented_stream_reads_the_same_orders(prepared_with_variants: PreparedData) -> None:
+    def take(start: int, n: int) -> list[list[list[int]]]:
+        indices = prepared_with_variants.indices("train")
+        stream = TokenBatches(prepared_with_variants, indices, batch_size=5, augment="randomized", seed=3, start=start)
+        return [batch.source[0].tolist() for _, batch in zip(range(n), stream, strict=False)]
+
+    assert take(0, 7)[4:] == take(4, 3)
+
+
+def test_augmenting_without_variants_is_refused_before_the_first_batch(prepared: PreparedData) -> None:
+    with pytest.raises(PreparedDataError, match="molvae data augment"):
+        TokenBatches(prepared, np.arange(20), batch_size=5, augment="randomized")
+
+
+def test_moving_a_batch_moves_all_of_it(prepared_with_graphs: PreparedData) -> None:
+    data, indices = prepared_with_graphs.with_graphs(), np.array([3, 1])
+    tokens = (np.array([4, 5, 6]), np.array([1, 2]))
+    batch = collate(data, indices, property_index=np.array([0]), source=tokens).to("meta")
+    assert batch.graph is not None
+    tensors = (batch.token_ids, batch.lengths, batch.properties, batch.source_ids, batch.source_lengths)
+    for tensor in (*tensors, batch.graph.atoms, batch.graph.edge_index):
+        assert tensor is not None
+        assert tensor.device.type == "meta"
+
+
+def test_without_a_source_of_its_own_an_encoder_reads_the_target() -> None:
+    batch = MolBatch.of_token_ids([[4, 5, 6], [7]])
+    assert batch.source[0] is batch.token_ids
+    assert batch.source[1] is batch.lengths
 
 
 def test_ordered_batches_keep_the_order(prepared: PreparedData) -> None:

@@ -1,0 +1,55 @@
+"""Token arrays of many molecules: written from symbols, and spelled out again."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from molvae.data.graphs import offsets_of
+from molvae.data.vocabulary import Vocabulary
+from molvae.progress import SILENT, Progress
+
+BATCH = 5_000
+
+
+def write_tokens(
+    folder: Path,
+    molecules: Iterable[list[str]],
+    n: int,
+    *,
+    vocabulary: Vocabulary,
+    description: str = "Merging fragments",
+    unit: str = "molecules",
+    progress: Progress = SILENT,
+) -> np.ndarray:
+    """Write `tokens.npy` and `offsets.npy` of `n` molecules' symbols; gives each one's number of tokens."""
+    dtype = np.uint16 if len(vocabulary) <= np.iinfo(np.uint16).max else np.uint32
+    lengths = np.empty(n, np.int64)
+    flat = folder / "tokens.raw"
+    done = 0
+    with progress.stage(description, total=n, unit=unit) as stage, flat.open("wb") as file:
+        for batch in _batched(molecules, BATCH):
+            encoded = vocabulary.encode_many(batch)
+            file.write(np.concatenate([np.asarray(e, dtype=dtype) for e in encoded]).tobytes())
+            lengths[done : done + len(batch)] = [len(e) for e in encoded]
+            done += len(batch)
+            stage.advance(len(batch))
+    np.save(folder / "tokens.npy", np.memmap(flat, dtype=dtype, mode="r"))
+    flat.unlink()
+    np.save(folder / "offsets.npy", offsets_of(lengths))
+    return lengths
+
+
+def spell_tokens(
+    tokens: np.ndarray, offsets: np.ndarray, rows: Iterable[int], *, vocabulary: Vocabulary
+) -> Iterator[list[str]]:
+    """Symbols of some rows of the arrays that `write_tokens` wrote."""
+    for row in rows:
+        yield vocabulary.decode(tokens[offsets[row] : offsets[row + 1]].tolist())
+
+
+def _batched(items: Iterable[list[str]], n: int) -> Iterator[list[list[str]]]:
+    iterator = iter(items)
+    while batch := list(itertools.islice(iterator, n)):
+        yield batch

@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import molvae
+import molvae.generator
+from molvae.checkpoint import save_checkpoint
+from molvae.chem.graphs import MolGraph, smiles_to_graph
+from molvae.config import ModelConfig
+from molvae.data.prepared import PreparedData
+from molvae.data.vocabulary import Vocabulary
+from molvae.generator import MoleculeGenerator
+from molvae.model import build_model
+
+
+@pytest.fixture
+def graph_reader(prepared: PreparedData, tiny_model: ModelConfig, tmp_path: Path) -> MoleculeGenerator:
+    """An untrained model whose encoder reads graphs."""
+    encoder = {"kind": "gnn", "hidden_dim": 8, "n_layers": 1, "h_dim": 8}
+    config = ModelConfig.model_validate(tiny_model.model_dump() | {"encoder": encoder})
+    model = build_model(config, vocabulary_size=len(prepared.vocabulary))
+    save_checkpoint(tmp_path / "model", model, config=config, vocabulary=prepared.vocabulary, max_length=20)
+    return molvae.load(str(tmp_path / "model"), device="cpu")
+
+
+def test_a_standardised_smiles_that_does_not_parse_is_a_reason_and_no_crash(
+    graph_reader: MoleculeGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(smiles: str) -> MolGraph | None:
+        return None if smiles == "CCN" else smiles_to_graph(smiles)
+
+    monkeypatch.setattr(molvae.generator, "smiles_to_graph", broken)
+    encoded = graph_reader.encode_rows(["OCC", "NCC", "CCN", "xx"])
+    assert encoded.valid.tolist() == [True, False, False, False]
+    assert encoded.smiles == ["CCO", "CCN", "CCN", None]
+    assert encoded.reasons == [None, "unparsable", "unparsable", "unparsable"]
+    np.testing.assert_allclose(encoded.z[0], graph_reader.encode(["CCO"])[0], atol=1e-6)
+
+
+def test_unknown_symbols_are_named_and_looked_for_once(
+    graph_reader: MoleculeGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_for = []
+    original = Vocabulary.unknown_symbols
+
+    def counted(vocabulary: Vocabulary, molecules: list) -> object:
+        looked_for.append(molecules)
+        return original(vocabulary, molecules)
+
+    monkeypatch.setattr(Vocabulary, "unknown_symbols", counted)
+    assert graph_reader.encode_rows(["CCO", "CP[Se]C"]).reasons == [None, "unknown_symbol [P] [Se]"]
+    assert len(looked_for) == 2
