@@ -149,6 +149,9 @@ class VQLatentConfig(Section):
     commitment: Annotated[float, Field(ge=0)] = 0.25
     decay: Annotated[float, Field(gt=0, lt=1)] = 0.95
     dead_below: Annotated[float, Field(ge=0)] = 0.05
+    """Codes that a batch uses less often than this, on average, are replaced by vectors of the batch."""
+    shared: bool = False
+    """One codebook for all slots."""
 
 
 class GRUDecoderConfig(Section):

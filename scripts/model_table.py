@@ -128,7 +128,9 @@ def measure(run: Path, data: PreparedData, reference: ReferenceStatistics) -> di
         "tanimoto": float(rebuilt["tanimoto"].mean()),
         "latent": diagnostics["latent"],
         "training": {k: v for k, v in diagnostics["training"].items() if k != "history"},
-        "nats": bounds(vae, data, held_out=np.sort(np.random.default_rng(0).permutation(data.indices("valid"))[:N_BOUNDED])),
+        "nats": bounds(
+            vae, data, held_out=np.sort(np.random.default_rng(0).permutation(data.indices("valid"))[:N_BOUNDED])
+        ),
     }
     for prior in ("standard", "learned"):
         smiles = vae.sample(N_SAMPLES, prior=prior, seed=0)

@@ -61,7 +61,7 @@ class GRUEncoder(nn.Module):
         positions = torch.arange(token_ids.shape[1], device=lengths.device)
         mirror = torch.where(positions < lengths, lengths - 1 - positions, positions)  # (B, T), its own inverse
         rows = torch.arange(len(batch), device=lengths.device).unsqueeze(1)
-        states = self.embedding(token_ids)
+        states = embedded = self.embedding(token_ids)
         for layer, (ahead, back) in enumerate(zip(self.forwards, self.backwards, strict=True)):
             if layer:
                 states = self.dropout(states)
@@ -70,7 +70,6 @@ class GRUEncoder(nn.Module):
             if layer < len(self.forwards) - 1 or self.slots is not None:
                 states = torch.cat([there, reverse[rows, mirror]], dim=-1)
         if self.slots is not None:  # bos stands for nothing
-            own = self.local(self.embedding(batch.token_ids))
-            states = own + self.context_scale * states
+            states = self.local(embedded) + self.context_scale * states
             return self.slots(states[:, 1:], (positions < lengths)[:, 1:]).flatten(1)
         return torch.cat([there[rows, lengths - 1], reverse[rows, lengths - 1]], dim=-1).squeeze(1)

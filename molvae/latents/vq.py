@@ -19,6 +19,7 @@ class VQLatent(Latent):
         commitment: weight of the pull of h towards its codes.
         decay: of the codebooks' moving averages.
         dead_below: codes that a batch uses less often than this, on average, are replaced by vectors of the batch.
+        shared: one codebook for all slots, in place of one each.
         h_slots: parts that h consists of: 1 or n_slots.
     """
 
@@ -32,17 +33,19 @@ class VQLatent(Latent):
         commitment: float = 0.25,
         decay: float = 0.95,
         dead_below: float = 0.05,
+        shared: bool = False,
         h_slots: int = 1,
     ) -> None:
         super().__init__()
         self.n_slots = n_slots
         self.n_codes = n_codes
+        self.shared = shared
         self.latent_dim = n_slots * code_dim
         self.to_slots = SlotLinear(h_dim, self.latent_dim, n_slots=h_slots)
         self.quantize = VectorQuantize(
             dim=self.latent_dim,
             heads=n_slots,
-            separate_codebook_per_head=n_slots > 1,
+            separate_codebook_per_head=n_slots > 1 and not shared,
             codebook_dim=code_dim,
             codebook_size=n_codes,
             commitment_weight=commitment,
@@ -114,7 +117,8 @@ class VQLatent(Latent):
         return f"n_slots={self.n_slots}, n_codes={self.n_codes}"
 
     def _quantised(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        z, indices, commitment = self.quantize(self.to_slots(h).float().unsqueeze(1))
+        with torch.autocast(h.device.type, enabled=False):  # bfloat16 cannot tell close codes apart
+            z, indices, commitment = self.quantize(self.to_slots(h.float()).unsqueeze(1))
         return z.flatten(1), indices.reshape(len(h), self.n_slots), commitment.sum()
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from molvae.priors.base import Codebooks, ContinuousPrior, LearnedPrior
 
 MIN_LOG_SCALE = -5.0
+TRAVEL = 8.0  # learning rate of a shared table of Gaussians, relative to the other weights
 SLOT_EMBEDDING = 128  # numbers that later slots are told of one
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -43,7 +44,7 @@ class AutoregressivePrior(ContinuousPrior):
         self.n_slots = latent_dim // slot_dim
         self.n_components = n_components
         self.network = SlotGRU(SLOT_EMBEDDING, self.n_slots, hidden_dim, n_layers=n_layers, condition_dim=condition_dim)
-        self.mixture = (SharedMixture if shared else PredictedMixture)(hidden_dim, slot_dim, n_components)
+        self.mixture: Mixture = (SharedMixture if shared else PredictedMixture)(hidden_dim, slot_dim, n_components)
 
     def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
         """Log density of `(n, Z)`, nats, `(n,)`."""
@@ -107,8 +108,38 @@ class SlotGRU(nn.Module):
         return states[:, 0] + self.position[slot], state
 
 
-class PredictedMixture(nn.Module):
-    """A mixture of diagonal Gaussians, all of it given by the state.
+class Mixture(nn.Module):
+    """Base of both: a mixture of diagonal Gaussians over a slot, given a state.
+
+    Args:
+        slot_dim: S.
+    """
+
+    def __init__(self, slot_dim: int) -> None:
+        super().__init__()
+        self.slot_dim = slot_dim
+        # a noisy slot of few numbers hides which of many places is meant: a recurrent gate cannot read that by itself
+        self.to_embedding = nn.Sequential(nn.Linear(slot_dim, 256), nn.SiLU(), nn.Linear(256, SLOT_EMBEDDING))
+
+    def look(self, slots: Tensor) -> Tensor:
+        """All that can be said of slots `(…, S)` without a state, `(…, any)`."""
+        raise NotImplementedError
+
+    def embed(self, slots: Tensor, seen: Tensor) -> Tensor:
+        """What later slots are told of these `(…, S)`, of which `seen` is known: `(…, I)`."""
+        raise NotImplementedError
+
+    def forward(self, states: Tensor, slots: Tensor, seen: Tensor) -> Tensor:
+        """Log density of slots `(…, S)`, of which `seen` is known, given states `(…, D)`: `(…)`."""
+        raise NotImplementedError
+
+    def sample(self, states: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """One slot for each state: `(n, D)` → `(n, S)`."""
+        raise NotImplementedError
+
+
+class PredictedMixture(Mixture):
+    """A mixture that the state gives as a whole.
 
     Args:
         state_dim: D.
@@ -117,20 +148,19 @@ class PredictedMixture(nn.Module):
     """
 
     def __init__(self, state_dim: int, slot_dim: int, n_components: int) -> None:
-        super().__init__()
-        self.slot_dim = slot_dim
+        super().__init__(slot_dim)
         self.n_components = n_components
         self.to_mixture = nn.Linear(state_dim, n_components * (1 + 2 * slot_dim))
-        self.to_embedding = _slot_network(slot_dim)
 
-    def look(self, slots: Tensor) -> None:
-        """Nothing is known of slots before the state is."""
+    def look(self, slots: Tensor) -> Tensor:
+        """Nothing: the Gaussians are not known before the state is."""
+        return slots[..., :0]
 
-    def embed(self, slots: Tensor, seen: None) -> Tensor:
+    def embed(self, slots: Tensor, seen: Tensor) -> Tensor:
         """What later slots are told of these `(…, S)`: `(…, I)`."""
         return self.to_embedding(slots)
 
-    def forward(self, states: Tensor, slots: Tensor, seen: None) -> Tensor:
+    def forward(self, states: Tensor, slots: Tensor, seen: Tensor) -> Tensor:
         """Log density of slots `(…, S)` given states `(…, D)`: `(…)`."""
         log_weights, means, log_scales = self._parts(states)
         scaled = (slots.unsqueeze(-2) - means) * torch.exp(-log_scales)
@@ -151,13 +181,8 @@ class PredictedMixture(nn.Module):
         return weights.squeeze(-1).log_softmax(-1), means, log_scales.clamp(min=MIN_LOG_SCALE)
 
 
-def _slot_network(slot_dim: int) -> nn.Module:
-    """A noisy slot of few numbers hides which of many places is meant; a recurrent gate cannot read that by itself."""
-    return nn.Sequential(nn.Linear(slot_dim, 256), nn.SiLU(), nn.Linear(256, SLOT_EMBEDDING))
-
-
-class SharedMixture(nn.Module):
-    """A mixture of diagonal Gaussians from one table; the state gives their weights.
+class SharedMixture(Mixture):
+    """A mixture from one table of Gaussians; the state gives their weights.
 
     Args:
         state_dim: D.
@@ -166,21 +191,20 @@ class SharedMixture(nn.Module):
     """
 
     def __init__(self, state_dim: int, slot_dim: int, n_components: int) -> None:
-        super().__init__()
-        self.slot_dim = slot_dim
-        self.means = nn.Parameter(torch.randn(n_components, slot_dim))
-        self.log_scales = nn.Parameter(torch.zeros(n_components, slot_dim))
+        super().__init__(slot_dim)
+        # stored small and used large: places have to travel as fast as the encoder moves its slots
+        self.places = nn.Parameter(torch.randn(n_components, slot_dim) * 2 / TRAVEL)
+        self.log_spreads = nn.Parameter(torch.zeros(n_components, slot_dim))
         self.to_weights = nn.Linear(state_dim, n_components)
-        self.to_embedding = _slot_network(slot_dim)
         self.embedding = nn.Parameter(torch.randn(n_components, SLOT_EMBEDDING))
 
     def look(self, slots: Tensor) -> Tensor:
         """Log density of slots `(…, S)` under every Gaussian, up to a constant: `(…, C)`."""
         with torch.autocast(slots.device.type, enabled=False):  # the expanded square loses too much in bfloat16
-            log_scales = self.log_scales.clamp(min=MIN_LOG_SCALE)
+            means, log_scales = self._table()
             precision, values = torch.exp(-2 * log_scales), slots.float()
-            constant = -0.5 * (self.means.square() * precision).sum(1) - log_scales.sum(1)
-            terms = torch.cat([self.means * precision, -0.5 * precision], dim=1)
+            constant = -0.5 * (means.square() * precision).sum(1) - log_scales.sum(1)
+            terms = torch.cat([means * precision, -0.5 * precision], dim=1)
             return F.linear(torch.cat([values, values.square()], dim=-1), terms, constant)
 
     def embed(self, slots: Tensor, seen: Tensor) -> Tensor:
@@ -197,7 +221,11 @@ class SharedMixture(nn.Module):
         """One slot for each state: `(n, D)` → `(n, S)`."""
         pick = torch.multinomial(self.to_weights(states).softmax(-1), 1, generator=generator).squeeze(1)
         noise = torch.randn((len(states), self.slot_dim), generator=generator, device=states.device)
-        return self.means[pick] + noise * self.log_scales.clamp(min=MIN_LOG_SCALE)[pick].exp()
+        means, log_scales = self._table()
+        return means[pick] + noise * log_scales[pick].exp()
+
+    def _table(self) -> tuple[Tensor, Tensor]:
+        return self.places * TRAVEL, (self.log_spreads * TRAVEL / 4).clamp(min=MIN_LOG_SCALE)
 
 
 class AutoregressiveCodePrior(LearnedPrior):
@@ -210,20 +238,23 @@ class AutoregressiveCodePrior(LearnedPrior):
         condition_dim: C; 0 for a prior without condition.
     """
 
+    first: Tensor
+
     def __init__(
         self, codebooks: Codebooks, *, hidden_dim: int = 256, n_layers: int = 2, condition_dim: int = 0
     ) -> None:
         super().__init__()
         self._codebooks = (codebooks,)  # in a tuple: torch must not take it for a child
         self.n_slots, self.n_codes = codebooks.n_slots, codebooks.n_codes
-        self.embedding = nn.Embedding(self.n_slots * self.n_codes, hidden_dim)
-        self.network = SlotGRU(hidden_dim, self.n_slots, hidden_dim, n_layers=n_layers, condition_dim=condition_dim)
+        tables = 1 if codebooks.shared else self.n_slots
+        self.register_buffer("first", torch.arange(self.n_slots) % tables * self.n_codes, persistent=False)
+        self.embedding = nn.Embedding(tables * self.n_codes, SLOT_EMBEDDING)
+        self.network = SlotGRU(SLOT_EMBEDDING, self.n_slots, hidden_dim, n_layers=n_layers, condition_dim=condition_dim)
         self.to_logits = nn.Linear(hidden_dim, self.n_codes)
 
     def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
         """Log probability of code indices `(n, M)`, nats, `(n,)`."""
-        first = torch.arange(self.n_slots, device=target.device) * self.n_codes
-        before = F.pad(self.embedding(target + first)[:, :-1], (0, 0, 1, 0))
+        before = F.pad(self.embedding(target + self.first)[:, :-1], (0, 0, 1, 0))
         logits = self.to_logits(self.network(before, condition)).float().log_softmax(-1)
         return logits.gather(-1, target.unsqueeze(-1)).squeeze(-1).sum(-1)
 
@@ -237,7 +268,7 @@ class AutoregressiveCodePrior(LearnedPrior):
         for slot in range(self.n_slots):
             output, state = self.network.step(before, state, slot)
             drawn.append(torch.multinomial(self.to_logits(output).softmax(-1), 1, generator=generator))
-            before = self.embedding(drawn[-1].squeeze(1) + slot * self.n_codes)
+            before = self.embedding(drawn[-1].squeeze(1) + self.first[slot])
         return torch.cat(drawn, dim=1)
 
     def sample(self, n: int, *, condition: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:

@@ -63,6 +63,7 @@ class Codebooks(Protocol):
 
     n_slots: int
     n_codes: int
+    shared: bool
 
     def codes_to_z(self, indices: Tensor) -> Tensor:
         """Latents `(n, Z)` of code indices `(n, M)`."""

@@ -16,7 +16,8 @@ GAUSSIANS = [
     GaussianLatentConfig(latent_dim=5, free_bits=0.5),
     GaussianLatentConfig(latent_dim=5, min_rate=3.0),
 ]
-LATENTS = [*GAUSSIANS, VQLatentConfig(n_slots=3, n_codes=8, code_dim=2)]
+CODES = VQLatentConfig(n_slots=3, n_codes=8, code_dim=2)
+LATENTS = [*GAUSSIANS, CODES, CODES.model_copy(update={"shared": True})]
 H = torch.randn(16, 12, generator=torch.Generator().manual_seed(1)) * 3
 
 

@@ -20,6 +20,9 @@ GAUSSIAN = GaussianLatent(4, latent_dim=Z)
 CODES = VQLatent(4, n_slots=3, n_codes=8, code_dim=2)
 CODES(torch.randn(64, 4))  # the codebooks start from a first batch
 CODES.eval()
+SHARED_CODES = VQLatent(4, n_slots=3, n_codes=8, code_dim=2, shared=True)
+SHARED_CODES(torch.randn(64, 4))
+SHARED_CODES.eval()
 FLOW = FlowPriorConfig(n_transforms=2, hidden_dims=(16,))
 AUTOREGRESSIVE = AutoregressivePriorConfig(hidden_dim=16, n_layers=1, slot_dim=2, n_components=3)
 SHARED = AutoregressivePriorConfig(hidden_dim=16, n_layers=1, slot_dim=2, n_components=12, shared=True)
@@ -28,6 +31,7 @@ LEARNED = {
     "autoregressive shared mixture": (build_prior(SHARED, GAUSSIAN), GAUSSIAN),
     "autoregressive mixtures": (build_prior(AUTOREGRESSIVE, GAUSSIAN), GAUSSIAN),
     "autoregressive codes": (build_prior(AUTOREGRESSIVE, CODES), CODES),
+    "autoregressive shared codes": (build_prior(AUTOREGRESSIVE, SHARED_CODES), SHARED_CODES),
 }
 PRIORS = {"standard": (StandardPrior(Z), GAUSSIAN), "uniform codes": (UniformCodePrior(CODES), CODES), **LEARNED}
 H = torch.randn(32, 4)
