@@ -7,6 +7,8 @@ from vector_quantize_pytorch import VectorQuantize
 from molvae.latents.base import ACTIVE_NATS, Latent, LatentOutput, LatentSummary, LogPrior
 from molvae.slots import SlotLinear
 
+REVIVED = 16  # codes of a codebook at most, a batch
+
 
 class VQLatent(Latent):
     """h → M vectors, each replaced by the nearest of its slot's K codes; gradients pass straight through.
@@ -18,7 +20,8 @@ class VQLatent(Latent):
         code_dim: size of a code; Z = M · code_dim.
         commitment: weight of the pull of h towards its codes.
         decay: of the codebooks' moving averages.
-        dead_below: codes that a batch uses less often than this, on average, are replaced by vectors of the batch.
+        dead_below: codes that a batch uses less often than this, on average, start again at the vectors of the batch
+            that are farthest from their codes.
         shared: one codebook for all slots, in place of one each.
         h_slots: parts that h consists of: 1 or n_slots.
     """
@@ -40,6 +43,7 @@ class VQLatent(Latent):
         self.n_slots = n_slots
         self.n_codes = n_codes
         self.shared = shared
+        self.dead_below = dead_below
         self.latent_dim = n_slots * code_dim
         self.to_slots = SlotLinear(h_dim, self.latent_dim, n_slots=h_slots)
         self.quantize = VectorQuantize(
@@ -50,7 +54,7 @@ class VQLatent(Latent):
             codebook_size=n_codes,
             commitment_weight=commitment,
             decay=decay,
-            threshold_ema_dead_code=dead_below,
+            threshold_ema_dead_code=0,  # that revival copies random vectors every step: codes would lose their meaning
             kmeans_init=True,
             rotation_trick=False,
         )
@@ -118,8 +122,26 @@ class VQLatent(Latent):
 
     def _quantised(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         with torch.autocast(h.device.type, enabled=False):  # bfloat16 cannot tell close codes apart
-            z, indices, commitment = self.quantize(self.to_slots(h.float()).unsqueeze(1))
+            vectors = self.to_slots(h.float())
+            z, indices, commitment = self.quantize(vectors.unsqueeze(1))
+            if self.training and self.dead_below:
+                self._revive(vectors.detach(), z.detach().flatten(1))
         return z.flatten(1), indices.reshape(len(h), self.n_slots), commitment.sum()
+
+    @torch.no_grad()
+    def _revive(self, vectors: Tensor, codes: Tensor) -> None:
+        """Let dead codes start again at those of the slot vectors `(B, Z)` that lie farthest from their codes."""
+        book = self.quantize._codebook
+        parts, places = (t.unflatten(1, (self.n_slots, -1)).transpose(0, 1) for t in (vectors, codes))
+        if len(book.embed) == 1:  # one codebook for all slots
+            parts, places = parts.flatten(0, 1).unsqueeze(0), places.flatten(0, 1).unsqueeze(0)
+        for number, (own, place) in enumerate(zip(parts, places, strict=True)):
+            dead = (book.cluster_size[number] < self.dead_below).nonzero().squeeze(1)[:REVIVED]
+            far = (own - place).square().sum(1).topk(min(len(dead), len(own))).indices
+            dead = dead[: len(far)]
+            book.embed[number, dead] = own[far]
+            book.embed_avg[number, dead] = own[far]
+            book.cluster_size[number, dead] = 1.0
 
 
 def code_entropy(indices: Tensor, n_codes: int) -> Tensor:

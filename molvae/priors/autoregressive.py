@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from molvae.priors.base import Codebooks, ContinuousPrior, LearnedPrior
 
 MIN_LOG_SCALE = -5.0
-TRAVEL = 8.0  # learning rate of a shared table of Gaussians, relative to the other weights
+MIN_VARIANCE = 1e-4
+MIN_USE = 0.05  # slots of a batch below which a Gaussian of a shared table starts again
+RESTARTS = 16  # at most, a batch
 SLOT_EMBEDDING = 128  # numbers that later slots are told of one
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -182,30 +184,39 @@ class PredictedMixture(Mixture):
 
 
 class SharedMixture(Mixture):
-    """A mixture from one table of Gaussians; the state gives their weights.
+    """A mixture from one table of Gaussians with the same spread; the state gives their weights.
+
+    While training, the table follows the slots by online expectation-maximisation (Cappé and Moulines 2009), which
+    keeps up with an encoder that is learning too, where gradients do not. Gaussians that are hardly used start again
+    at the slots that surprise most. With spreads of their own a few wide Gaussians would take all slots.
 
     Args:
         state_dim: D.
         slot_dim: S.
         n_components: C.
+        decay: of the moving averages.
     """
 
-    def __init__(self, state_dim: int, slot_dim: int, n_components: int) -> None:
+    counts: Tensor
+    means: Tensor
+    variance: Tensor
+
+    def __init__(self, state_dim: int, slot_dim: int, n_components: int, *, decay: float = 0.98) -> None:
         super().__init__(slot_dim)
-        # stored small and used large: places have to travel as fast as the encoder moves its slots
-        self.places = nn.Parameter(torch.randn(n_components, slot_dim) * 2 / TRAVEL)
-        self.log_spreads = nn.Parameter(torch.zeros(n_components, slot_dim))
+        self.decay = decay
         self.to_weights = nn.Linear(state_dim, n_components)
         self.embedding = nn.Parameter(torch.randn(n_components, SLOT_EMBEDDING))
+        self.register_buffer("counts", torch.zeros(n_components))  # slots of a batch that belong to it
+        self.register_buffer("means", torch.randn(n_components, slot_dim))
+        self.register_buffer("variance", torch.ones(slot_dim))
 
     def look(self, slots: Tensor) -> Tensor:
         """Log density of slots `(…, S)` under every Gaussian, up to a constant: `(…, C)`."""
         with torch.autocast(slots.device.type, enabled=False):  # the expanded square loses too much in bfloat16
-            means, log_scales = self._table()
-            precision, values = torch.exp(-2 * log_scales), slots.float()
-            constant = -0.5 * (means.square() * precision).sum(1) - log_scales.sum(1)
-            terms = torch.cat([means * precision, -0.5 * precision], dim=1)
-            return F.linear(torch.cat([values, values.square()], dim=-1), terms, constant)
+            scale = self.variance.rsqrt()
+            values, means = slots.float() * scale, self.means * scale
+            own = -0.5 * values.square().sum(-1, keepdim=True) - 0.5 * self.variance.log().sum()
+            return F.linear(values, means, -0.5 * means.square().sum(1)) + own
 
     def embed(self, slots: Tensor, seen: Tensor) -> Tensor:
         """What later slots are told of these `(…, S)`: mostly, which of the Gaussians they belong to; `(…, I)`."""
@@ -213,19 +224,35 @@ class SharedMixture(Mixture):
 
     def forward(self, states: Tensor, slots: Tensor, seen: Tensor) -> Tensor:
         """Log density of slots `(…, S)` given states `(…, D)` and what `look` says of the slots: `(…)`."""
-        weights = self.to_weights(states).float()
-        joined = torch.logsumexp(weights + seen, dim=-1)
-        return joined - torch.logsumexp(weights, dim=-1) - self.slot_dim * HALF_LOG_2PI
+        joint = self.to_weights(states).float().log_softmax(-1) + seen
+        log_density = torch.logsumexp(joint, dim=-1) - self.slot_dim * HALF_LOG_2PI
+        if self.training and torch.is_grad_enabled():
+            self._follow(slots.detach().flatten(0, -2).float(), joint.detach().flatten(0, -2), log_density.detach())
+        return log_density
 
     def sample(self, states: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """One slot for each state: `(n, D)` → `(n, S)`."""
         pick = torch.multinomial(self.to_weights(states).softmax(-1), 1, generator=generator).squeeze(1)
         noise = torch.randn((len(states), self.slot_dim), generator=generator, device=states.device)
-        means, log_scales = self._table()
-        return means[pick] + noise * log_scales[pick].exp()
+        return self.means[pick] + noise * self.variance.sqrt()
 
-    def _table(self) -> tuple[Tensor, Tensor]:
-        return self.places * TRAVEL, (self.log_spreads * TRAVEL / 4).clamp(min=MIN_LOG_SCALE)
+    @torch.no_grad()
+    def _follow(self, slots: Tensor, joint: Tensor, log_density: Tensor) -> None:
+        """One step of expectation-maximisation on slots `(n, S)`, given their log joint density with each Gaussian."""
+        with torch.autocast(slots.device.type, enabled=False):
+            belongs = joint.softmax(-1)  # (n, C)
+            counts = belongs.sum(0)
+            total = belongs.T @ slots  # (C, S)
+        scatter = slots.square().sum(0) + (self.means * (counts.unsqueeze(1) * self.means - 2 * total)).sum(0)
+        self.variance.lerp_((scatter / len(slots)).clamp(min=MIN_VARIANCE), 1 - self.decay)
+        self.counts.lerp_(counts, 1 - self.decay)
+        share = (1 - self.decay) / self.counts.clamp(min=1 - self.decay)
+        self.means += share.unsqueeze(1) * (total - counts.unsqueeze(1) * self.means)
+        unused = (self.counts < MIN_USE).nonzero().squeeze(1)[:RESTARTS]
+        surprising = log_density.flatten().topk(min(len(unused), len(slots)), largest=False).indices
+        unused = unused[: len(surprising)]
+        self.means[unused] = slots[surprising]
+        self.counts[unused] = 1.0
 
 
 class AutoregressiveCodePrior(LearnedPrior):
