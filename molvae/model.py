@@ -123,7 +123,14 @@ def build_model(
     n = len(property_names)
     mean = [0.0] * n if property_mean is None else property_mean
     std = [1.0] * n if property_std is None else property_std
-    heads = PropertyHeads(latent.latent_dim, property_names, mean=mean, std=std, hidden_dim=config.heads.hidden_dim)
+    heads = PropertyHeads(
+        latent.latent_dim,
+        property_names,
+        mean=mean,
+        std=std,
+        hidden_dim=config.heads.hidden_dim,
+        n_slots=config.decoder.n_slots,
+    )
     return MolVAE(encoder, latent, decoder, heads, _build_condition(config.condition, property_names, mean, std))
 
 

@@ -9,6 +9,8 @@ MAX_PARTS = 128  # positions the learned bias tells apart; those beyond share th
 class SequenceSlots(nn.Module):
     """M slots, each an attention-weighted mean of token states that starts out looking at its own stretch.
 
+    A slot whose stretch lies beyond the molecule's end is empty, the same for all molecules.
+
     A latent of a whole molecule is a hash of it, which no prior can predict; slots that stand for stretches can be
     predicted one from those before.
 
@@ -18,12 +20,16 @@ class SequenceSlots(nn.Module):
         stretch: tokens that a slot stands for; the last one takes all that are left.
     """
 
+    begins: Tensor
+
     def __init__(self, dim: int, *, n_slots: int, stretch: int = 1) -> None:
         super().__init__()
         self.score = nn.Linear(dim, n_slots, bias=False)
         nn.init.zeros_(self.score.weight)
         self.bias = nn.Parameter(stretch_bias(MAX_PARTS, n_slots, stretch=stretch).T.contiguous())
         self.position = nn.Parameter(torch.zeros(n_slots, dim))
+        self.empty = nn.Parameter(torch.randn(dim) / 10)
+        self.register_buffer("begins", torch.arange(n_slots) * stretch, persistent=False)
 
     def forward(self, states: Tensor, known: Tensor) -> Tensor:
         """States of tokens → slots.
@@ -38,7 +44,9 @@ class SequenceSlots(nn.Module):
         positions = torch.arange(states.shape[1], device=states.device).clamp(max=MAX_PARTS - 1)
         scores = self.score(states).transpose(1, 2).float() + self.bias[:, positions]
         weights = scores.masked_fill(~known.unsqueeze(1), -torch.inf).softmax(-1)
-        return weights.to(states.dtype) @ states + self.position
+        filled = self.begins < known.sum(1, keepdim=True)  # (B, M)
+        found = weights.to(states.dtype) @ states
+        return torch.where(filled.unsqueeze(2), found, self.empty.to(found.dtype)) + self.position
 
 
 def stretch_bias(n_parts: int, n_slots: int, *, stretch: int = 1) -> Tensor:
