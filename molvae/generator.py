@@ -9,16 +9,15 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import torch
-from rdkit import Chem
 from torch import Tensor
 
 from molvae.checkpoint import Checkpoint, load_checkpoint
-from molvae.chem.graphs import mol_to_graph
 from molvae.chem.notation import notation
 from molvae.chem.similarity import tanimoto
 from molvae.chem.standardise import Standardiser
 from molvae.data.batches import MolBatch
 from molvae.data.graphs import GraphStore
+from molvae.data.spelling import Spelled, Speller
 from molvae.errors import ConfigError, InputError, MolvaeError
 from molvae.model import reads_graphs
 from molvae.priors.base import Prior
@@ -83,10 +82,10 @@ class MoleculeGenerator:
         self.diagnostics = checkpoint.diagnostics
         self.notation = notation(checkpoint.vocabulary.notation)
         self.standardiser = Standardiser(**checkpoint.standardise)
+        self.speller = Speller(self.standardiser, self.vocabulary, graphs=reads_graphs(checkpoint.config))
         self.priors: dict[str, Prior] = {"standard": standard_prior(self.model.latent, self.latent_dim)}
         if checkpoint.prior is not None:
             self.priors["learned"] = checkpoint.prior
-        self._reads_graphs = reads_graphs(checkpoint.config)
 
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto") -> "MoleculeGenerator":
@@ -204,17 +203,19 @@ class MoleculeGenerator:
         z = np.full((n, self.latent_dim), np.nan, dtype=np.float32)
         standard: list[str | None] = [None] * n
         reasons: list[str | None] = [None] * n
-        usable: list[tuple[int, list[int], str]] = []
+        usable: list[tuple[int, Spelled]] = []
         with progress.stage("Encoding", total=n) as stage:
             for i, text in enumerate(smiles):
-                ids, standard[i], reasons[i] = self._token_ids(text)
-                if ids is None:
-                    stage.advance(1)
+                spelled = self.speller.spell(text)
+                standard[i], reasons[i] = spelled.smiles, spelled.reason
+                if spelled.reason is None:
+                    usable.append((i, spelled))
                 else:
-                    usable.append((i, ids, str(standard[i])))
+                    stage.advance(1)
                 if len(usable) == batch_size or (usable and i == n - 1):
-                    rows, molecules, texts = zip(*usable, strict=True)
-                    z[list(rows)] = self._encode_ids(molecules, texts)
+                    rows, molecules = zip(*usable, strict=True)
+                    with torch.no_grad():
+                        z[list(rows)] = self.model.encode(self.batch(molecules)).mean.float().cpu().numpy()
                     stage.advance(len(usable))
                     usable.clear()
         return EncodedMolecules(z, ~np.isnan(z[:, 0]), standard, reasons)
@@ -335,33 +336,14 @@ class MoleculeGenerator:
             values = self.model.heads.predict(torch.from_numpy(z).to(self.device))
         return pd.DataFrame(values.cpu().numpy(), columns=list(self.model.heads.names))
 
+    def batch(self, molecules: Sequence[Spelled]) -> MolBatch:
+        """Molecules side by side on the model's device, in every spelling each has (all of them usable)."""
+        graphs = [m.graph for m in molecules for _ in m.spellings if m.graph is not None]
+        graph = GraphStore.of_graphs(graphs).batch(np.arange(len(graphs))) if graphs else None
+        return MolBatch.of_token_ids([ids for m in molecules for ids in m.spellings], graph=graph).to(self.device)
+
     def __repr__(self) -> str:
         return f"MoleculeGenerator({self.vocabulary!r}, latent_dim={self.latent_dim}, device={str(self.device)!r})"
-
-    def _token_ids(self, smiles: str | None) -> tuple[list[int] | None, str | None, str | None]:
-        """Token ids, standardised SMILES, and the reason when there are no ids."""
-        if smiles is None or not smiles.strip():
-            return None, None, "blank"
-        standard = self.standardiser.apply(smiles.strip())
-        if standard.smiles is None:
-            return None, None, standard.reason
-        try:
-            symbols = self.notation.to_symbols(standard.smiles)
-        except InputError:
-            return None, standard.smiles, f"not_{self.notation.name}"
-        unknown = self.vocabulary.unknown_symbols([symbols])
-        if unknown:
-            return None, standard.smiles, f"unknown_symbol {' '.join(unknown)}"
-        return self.vocabulary.encode(symbols), standard.smiles, None
-
-    @torch.no_grad()
-    def _encode_ids(self, molecules: Sequence[list[int]], smiles: Sequence[str]) -> np.ndarray:
-        graph = None
-        if self._reads_graphs:
-            store = GraphStore.of_graphs([mol_to_graph(Chem.MolFromSmiles(s)) for s in smiles])
-            graph = store.batch(np.arange(len(smiles)))
-        batch = MolBatch.of_token_ids(molecules, graph=graph).to(self.device)
-        return self.model.encode(batch).mean.float().cpu().numpy()
 
     def _decode(
         self, z: Tensor, *, greedy: bool, temperature: float, top_p: float, generator: torch.Generator | None
