@@ -19,6 +19,7 @@ from molvae.data.batches import MolBatch
 from molvae.data.graphs import GraphStore
 from molvae.data.spelling import Spelled, Speller
 from molvae.errors import ConfigError, InputError, MolvaeError
+from molvae.likelihood import negative_elbo, quantiles
 from molvae.model import reads_graphs
 from molvae.priors.base import Prior
 from molvae.priors.standard import standard_prior
@@ -336,6 +337,62 @@ class MoleculeGenerator:
             values = self.model.heads.predict(torch.from_numpy(z).to(self.device))
         return pd.DataFrame(values.cpu().numpy(), columns=list(self.model.heads.names))
 
+    def negative_elbo(
+        self, smiles: Sequence[str | None], *, prior: str | None = None, batch_size: int = 512
+    ) -> np.ndarray:
+        """How unlikely the model finds each molecule, nats `(n,)`; nan for molecules that cannot be used.
+
+        Args:
+            smiles: any SMILES.
+            prior: "learned" or "standard"; by default as in `sample`.
+            batch_size: molecules handled side by side.
+        """
+        source = self._prior(prior)
+        spelled = self.speller.spell_many(smiles)
+        values = np.full(len(spelled), np.nan)
+        usable = [row for row, molecule in enumerate(spelled) if molecule.reason is None]
+        for first in range(0, len(usable), batch_size):
+            rows = usable[first : first + batch_size]
+            batch = self.batch([spelled[row] for row in rows])
+            values[rows] = negative_elbo(self.model, source, batch).cpu().numpy()
+        return values
+
+    def novelty_score(
+        self,
+        smiles: Sequence[str | None],
+        *,
+        reference: Sequence[str | None] | None = None,
+        prior: str | None = None,
+        batch_size: int = 512,
+    ) -> np.ndarray:
+        """How unlike the training set each molecule is: the percentile of its negative ELBO among known molecules.
+
+        100 means: no known molecule is as unlikely. Beyond that, `negative_elbo` still tells molecules apart. Larger
+        molecules are less likely ones, so size alone is part of the score.
+
+        Args:
+            smiles: any SMILES.
+            reference: the known molecules; by default the held-out ones that the model was judged on after training,
+                whose quantiles are in the checkpoint.
+            prior: as in `negative_elbo`.
+            batch_size: molecules handled side by side.
+
+        Returns:
+            `(n,)` in [0, 100]; nan for molecules that cannot be used.
+
+        Raises:
+            InputError: when the checkpoint has no quantiles and no reference is given, or none of it can be used.
+        """
+        if reference is None:
+            known = self._known_elbo(prior)
+        else:
+            values = self.negative_elbo(reference, prior=prior, batch_size=batch_size)
+            if np.isnan(values).all():
+                raise InputError(f"none of {len(values)} reference molecules can be encoded")
+            known = quantiles(torch.from_numpy(values[np.isfinite(values)]))
+        elbo = self.negative_elbo(smiles, prior=prior, batch_size=batch_size)
+        return np.interp(elbo, known, np.linspace(0.0, 100.0, len(known)))
+
     def batch(self, molecules: Sequence[Spelled]) -> MolBatch:
         """Molecules side by side on the model's device, in every spelling each has (all of them usable)."""
         graphs = [m.graph for m in molecules for _ in m.spellings if m.graph is not None]
@@ -366,6 +423,16 @@ class MoleculeGenerator:
             hint = "; fit one with `molvae fit-prior`" if name == "learned" else ""
             raise ConfigError(f"the model has no prior {name!r}, only: {', '.join(self.priors)}{hint}")
         return self.priors[name]
+
+    def _known_elbo(self, prior: str | None) -> list[float]:
+        """Quantiles of held-out molecules' negative ELBO against a prior, from the checkpoint."""
+        learned = self._prior(prior) is self.priors.get("learned")
+        written = self.diagnostics.get("prior", {}) if learned else self.diagnostics
+        if "negative_elbo_quantiles" not in written:
+            raise InputError(
+                "the checkpoint has no quantiles of known molecules; give some of the training set's as reference"
+            )
+        return written["negative_elbo_quantiles"]
 
     def _generator(self, seed: int | None) -> torch.Generator:
         generator = torch.Generator(device=self.device)
