@@ -100,7 +100,7 @@ class FeatureEncoder:
 
     def encode(self, smiles: Sequence[str | None]) -> EncodedFeatures:
         """Features of a list of any SMILES, in this process."""
-        return self._encode(self.speller.spell_many(smiles))
+        return self.encode_spelled(self.speller.spell_many(smiles))
 
     def stream(self, smiles: Iterable[str | None], *, n_jobs: int = 1) -> Iterator[EncodedFeatures]:
         """Features chunk by chunk, in order; memory does not grow with the length.
@@ -120,9 +120,10 @@ class FeatureEncoder:
                     yield self.encode(window[0])
                     continue
                 for spelled in parallel(delayed(self.speller.spell_many)(chunk) for chunk in window):
-                    yield self._encode(spelled)
+                    yield self.encode_spelled(spelled)
 
-    def _encode(self, molecules: Sequence[Spelled]) -> EncodedFeatures:
+    def encode_spelled(self, molecules: Sequence[Spelled]) -> EncodedFeatures:
+        """Features of molecules that this encoder's `speller` has written."""
         values = np.full((len(molecules), len(self.names)), np.nan, dtype=np.float32)
         usable = [row for row, m in enumerate(molecules) if m.reason is None]
         if usable:

@@ -44,7 +44,7 @@ def measure(encoder: FeatureEncoder, smiles: list[str], clock: Clock) -> None:
     symbols = clock.time("notation", lambda: [speller.notation.to_symbols(s) for s in standard])
     ids = clock.time("tokens", lambda: [speller.vocabulary.encode_many([s]) for s in symbols])
     spelled = [Spelled(s, None, i, speller.spell(s).graph) for s, i in zip(standard, ids, strict=True)]
-    clock.time("network", lambda: encoder._encode(spelled))
+    clock.time("network", lambda: encoder.encode_spelled(spelled))
     generator = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
     clock.time("ecfp", lambda: [generator.GetCountFingerprintAsNumPy(parse_smiles(s)) for s in smiles])
 
