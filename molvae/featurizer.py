@@ -42,7 +42,8 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
         seed: of the randomisation. A molecule's features do not depend on what stands beside it.
         invalid: molecules that do not parse, or are outside the vocabulary or the size limits: "error" raises, "nan"
             gives a row of nan, "drop" leaves the row out (of pandas input comes a table with the kept rows' index).
-            The last two warn with counts by reason; `report` lists the rows.
+            The last two warn with counts by reason; `report` lists the rows. Rows that are dropped have to be dropped
+            from `y` too, so in a pipeline with one "nan" and an imputer go together.
         batch_size: molecules encoded side by side.
         device: "cpu", "cuda", "auto" …
         n_jobs: processes that parse; -1 is one a core.

@@ -1,6 +1,7 @@
 """A map of a latent space: a picture, and a page on which the structures appear under the pointer."""
 
 import json
+import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -17,7 +18,11 @@ from molvae.files import atomic_path
 METHODS = ("pca", "umap")
 PAGE_SIZE = (900, 640)  # pixels of the map on the page
 PANEL = (220, 170)  # pixels of a structure
-SVG_DEFAULTS = ("fill-rule:evenodd;", ";stroke-linecap:butt;stroke-linejoin:miter;stroke-opacity:1")
+SVG_NOISE = re.compile(  # what the page's style sheet says, or nobody reads: half of a drawing
+    r"class='(?:bond|atom)-[^']*' |fill:none;fill-rule:evenodd;|;stroke-width:2.0px|;?stroke-linecap:butt;"
+    r"stroke-linejoin:miter;(?:stroke-miterlimit:10;)?stroke-opacity:1;?"
+    r"|font-style:normal;font-weight:normal;fill-opacity:1;stroke:none;font-family:sans-serif;|<!--.*?-->\s*"
+)
 
 
 def check_map(path: str | Path, *, method: str = "pca") -> None:
@@ -151,12 +156,10 @@ def structure_svg(smiles: str) -> str:
     if mol is None:
         return ""
     rdDepictor.Compute2DCoords(mol)
-    canvas = rdMolDraw2D.MolDraw2DSVG(*PANEL)
+    canvas = rdMolDraw2D.MolDraw2DSVG(*PANEL, -1, -1, True)  # letters as text, not as paths
     canvas.DrawMolecule(mol)
     canvas.FinishDrawing()
-    text = canvas.GetDrawingText()
-    for default in SVG_DEFAULTS:
-        text = text.replace(default, "")
+    text = SVG_NOISE.sub("", canvas.GetDrawingText())
     return text[text.index("<svg") :]
 
 

@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 N_BINS = 20
+BLOCK = 2000  # molecules whose bins are counted at once
 RIDGE_ALPHAS = tuple(np.logspace(-2, 4, 13))
 
 
@@ -67,7 +68,7 @@ def mutual_information_gap(z: np.ndarray, factors: np.ndarray) -> np.ndarray:
     Returns:
         nan for a factor that does not vary.
     """
-    joint = _one_hot(_equal_width(z)).T @ _one_hot(_classes(factors)) / len(z)
+    joint = _counts(_equal_width(z), _classes(factors)) / len(z)
     joint = joint.reshape(z.shape[1], N_BINS, factors.shape[1], N_BINS).transpose(0, 2, 1, 3)  # (Z, K, bins, bins)
     of_z, of_factor = joint.sum(3, keepdims=True), joint.sum(2, keepdims=True)
     ratio = np.divide(joint, of_z * of_factor, out=np.ones_like(joint), where=joint > 0)
@@ -118,6 +119,15 @@ def _classes_of(column: np.ndarray) -> np.ndarray:
     return np.searchsorted(edges, column, side="right")
 
 
+def _counts(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """How often every bin of every column of `a` meets every bin of every column of `b`, `(A · 20, B · 20)`."""
+    total = np.zeros((a.shape[1] * N_BINS, b.shape[1] * N_BINS))
+    for first in range(0, len(a), BLOCK):
+        rows = slice(first, first + BLOCK)
+        total += _one_hot(a[rows]).T @ _one_hot(b[rows])
+    return total
+
+
 def _one_hot(bins: np.ndarray) -> np.ndarray:
-    """`(n, columns)` bins → `(n, columns · 20)` float64."""
-    return (bins[:, :, None] == np.arange(N_BINS)).reshape(len(bins), -1).astype(np.float64)
+    """`(n, columns)` bins → `(n, columns · 20)` float32."""
+    return (bins[:, :, None] == np.arange(N_BINS)).reshape(len(bins), -1).astype(np.float32)
