@@ -29,19 +29,6 @@ def described(smiles: Sequence[str]) -> pd.DataFrame:
     return frame
 
 
-def read_smiles(path: str, *, smiles_column: str | None, name_column: str | None) -> pd.DataFrame:
-    """A file's rows in order: `row`, `name` and `smiles` (`None` where there is none) and the reader's `reason`."""
-    rows = list(read_molecules(path, smiles_column=smiles_column, name_column=name_column))
-    return pd.DataFrame(
-        {
-            "row": [r.row for r in rows],
-            "name": [r.name or "" for r in rows],
-            "smiles": pd.Series([r.smiles for r in rows], dtype=object),
-            "reason": pd.Series([r.reason for r in rows], dtype=object),
-        }
-    )
-
-
 def read_input(path: str, *, split: str, smiles_column: str | None) -> list[str | None]:
     """SMILES of a file's rows, or of a prepared folder's molecules of one split."""
     if Path(path).is_dir():
