@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from molvae.checkpoint import Checkpoint, load_checkpoint
-from molvae.chem.graphs import MolGraph, smiles_to_graph
 from molvae.chem.notation import notation
 from molvae.chem.similarity import tanimoto
 from molvae.chem.standardise import Standardiser
 from molvae.data.batches import MolBatch
 from molvae.data.graphs import GraphStore
-from molvae.errors import ConfigError, InputError, MolvaeError, VocabularyError
+from molvae.data.spelling import Spelled, Speller
+from molvae.errors import ConfigError, InputError, MolvaeError
+from molvae.likelihood import negative_elbo, quantiles
 from molvae.model import reads_graphs
 from molvae.priors.base import Prior
 from molvae.priors.standard import standard_prior
@@ -63,16 +64,6 @@ class EncodedMolecules:
     reasons: list[str | None]
 
 
-@dataclass(frozen=True)
-class _ReadMolecule:
-    """One row on its way to the encoder: token ids and, if the model reads it, the graph; or a `reason` for neither."""
-
-    smiles: str | None = None
-    token_ids: Sequence[int] = ()
-    graph: MolGraph | None = None
-    reason: str | None = None
-
-
 class MoleculeGenerator:
     """A trained model: sample, encode, decode, reconstruct, interpolate, predict.
 
@@ -92,10 +83,10 @@ class MoleculeGenerator:
         self.diagnostics = checkpoint.diagnostics
         self.notation = notation(checkpoint.vocabulary.notation)
         self.standardiser = Standardiser(**checkpoint.standardise)
+        self.speller = Speller(self.standardiser, self.vocabulary, graphs=reads_graphs(checkpoint.config))
         self.priors: dict[str, Prior] = {"standard": standard_prior(self.model.latent, self.latent_dim)}
         if checkpoint.prior is not None:
             self.priors["learned"] = checkpoint.prior
-        self._reads_graphs = reads_graphs(checkpoint.config)
 
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto") -> "MoleculeGenerator":
@@ -220,18 +211,19 @@ class MoleculeGenerator:
         z = np.full((n, self.latent_dim), np.nan, dtype=np.float32)
         standard: list[str | None] = [None] * n
         reasons: list[str | None] = [None] * n
-        usable: list[tuple[int, _ReadMolecule]] = []
+        usable: list[tuple[int, Spelled]] = []
         with progress.stage("Encoding", total=n) as stage:
             for i, text in enumerate(smiles):
-                read = self._read(text)
-                standard[i], reasons[i] = read.smiles, read.reason
-                if read.reason is None:
-                    usable.append((i, read))
+                spelled = self.speller.spell(text)
+                standard[i], reasons[i] = spelled.smiles, spelled.reason
+                if spelled.reason is None:
+                    usable.append((i, spelled))
                 else:
                     stage.advance(1)
                 if len(usable) == batch_size or (usable and i == n - 1):
                     rows, molecules = zip(*usable, strict=True)
-                    z[list(rows)] = self._encode_read(molecules)
+                    with torch.no_grad():
+                        z[list(rows)] = self.model.encode(self.batch(molecules)).mean.float().cpu().numpy()
                     stage.advance(len(usable))
                     usable.clear()
         return EncodedMolecules(z, ~np.isnan(z[:, 0]), standard, reasons)
@@ -352,35 +344,70 @@ class MoleculeGenerator:
             values = self.model.heads.predict(torch.from_numpy(z).to(self.device))
         return pd.DataFrame(values.cpu().numpy(), columns=list(self.model.heads.names))
 
+    def negative_elbo(
+        self, smiles: Sequence[str | None], *, prior: str | None = None, batch_size: int = 512
+    ) -> np.ndarray:
+        """How unlikely the model finds each molecule, nats `(n,)`; nan for molecules that cannot be used.
+
+        Args:
+            smiles: any SMILES.
+            prior: "learned" or "standard"; by default as in `sample`.
+            batch_size: molecules handled side by side.
+        """
+        source = self._prior(prior)
+        spelled = self.speller.spell_many(smiles)
+        values = np.full(len(spelled), np.nan)
+        usable = [row for row, molecule in enumerate(spelled) if molecule.reason is None]
+        for first in range(0, len(usable), batch_size):
+            rows = usable[first : first + batch_size]
+            batch = self.batch([spelled[row] for row in rows])
+            values[rows] = negative_elbo(self.model, source, batch).cpu().numpy()
+        return values
+
+    def novelty_score(
+        self,
+        smiles: Sequence[str | None],
+        *,
+        reference: Sequence[str | None] | None = None,
+        prior: str | None = None,
+        batch_size: int = 512,
+    ) -> np.ndarray:
+        """How unlike the training set each molecule is: the percentile of its negative ELBO among known molecules.
+
+        100 means: no known molecule is as unlikely. Beyond that, `negative_elbo` still tells molecules apart. Larger
+        molecules are less likely ones, so size alone is part of the score.
+
+        Args:
+            smiles: any SMILES.
+            reference: the known molecules; by default the held-out ones that the model was judged on after training,
+                whose quantiles are in the checkpoint.
+            prior: as in `negative_elbo`.
+            batch_size: molecules handled side by side.
+
+        Returns:
+            `(n,)` in [0, 100]; nan for molecules that cannot be used.
+
+        Raises:
+            InputError: when the checkpoint has no quantiles and no reference is given, or none of it can be used.
+        """
+        if reference is None:
+            known = self._known_elbo(prior)
+        else:
+            values = self.negative_elbo(reference, prior=prior, batch_size=batch_size)
+            if np.isnan(values).all():
+                raise InputError(f"none of {len(values)} reference molecules can be encoded")
+            known = quantiles(torch.from_numpy(values[np.isfinite(values)]))
+        elbo = self.negative_elbo(smiles, prior=prior, batch_size=batch_size)
+        return np.interp(elbo, known, np.linspace(0.0, 100.0, len(known)))
+
+    def batch(self, molecules: Sequence[Spelled]) -> MolBatch:
+        """Molecules side by side on the model's device, in every spelling each has (all of them usable)."""
+        graphs = [m.graph for m in molecules for _ in m.spellings if m.graph is not None]
+        graph = GraphStore.of_graphs(graphs).batch(np.arange(len(graphs))) if graphs else None
+        return MolBatch.of_token_ids([ids for m in molecules for ids in m.spellings], graph=graph).to(self.device)
+
     def __repr__(self) -> str:
         return f"MoleculeGenerator({self.vocabulary!r}, latent_dim={self.latent_dim}, device={str(self.device)!r})"
-
-    def _read(self, text: str | None) -> _ReadMolecule:
-        if text is None or not text.strip():
-            return _ReadMolecule(reason="blank")
-        standard = self.standardiser.apply(text.strip())
-        smiles = standard.smiles
-        if smiles is None:
-            return _ReadMolecule(reason=standard.reason)
-        try:
-            token_ids = self.vocabulary.encode(self.notation.to_symbols(smiles))
-        except InputError:
-            return _ReadMolecule(smiles, reason=f"not_{self.notation.name}")
-        except VocabularyError as error:
-            return _ReadMolecule(smiles, reason=f"unknown_symbol {' '.join(error.symbols)}")
-        if not self._reads_graphs:
-            return _ReadMolecule(smiles, token_ids)
-        graph = smiles_to_graph(smiles)
-        if graph is None:
-            return _ReadMolecule(smiles, reason="unparsable")
-        return _ReadMolecule(smiles, token_ids, graph)
-
-    @torch.no_grad()
-    def _encode_read(self, molecules: Sequence[_ReadMolecule]) -> np.ndarray:
-        graphs = [m.graph for m in molecules if m.graph is not None]
-        graph = GraphStore.of_graphs(graphs).batch(np.arange(len(graphs))) if graphs else None
-        batch = MolBatch.of_token_ids([m.token_ids for m in molecules], graph=graph).to(self.device)
-        return self.model.encode(batch).mean.float().cpu().numpy()
 
     @torch.no_grad()
     def _condition(self, asked: Mapping[str, float]) -> Tensor | None:
@@ -423,6 +450,16 @@ class MoleculeGenerator:
             hint = "; fit one with `molvae fit-prior`" if name == "learned" else ""
             raise ConfigError(f"the model has no prior {name!r}, only: {', '.join(self.priors)}{hint}")
         return self.priors[name]
+
+    def _known_elbo(self, prior: str | None) -> list[float]:
+        """Quantiles of held-out molecules' negative ELBO against a prior, from the checkpoint."""
+        learned = self._prior(prior) is self.priors.get("learned")
+        written = self.diagnostics.get("prior", {}) if learned else self.diagnostics
+        if "negative_elbo_quantiles" not in written:
+            raise InputError(
+                "the checkpoint has no quantiles of known molecules; give some of the training set's as reference"
+            )
+        return written["negative_elbo_quantiles"]
 
     def _generator(self, seed: int | None) -> torch.Generator:
         generator = torch.Generator(device=self.device)

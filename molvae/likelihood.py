@@ -1,6 +1,7 @@
 """How probable a model finds molecules: per-molecule losses and bounds on the log-likelihood, in nats."""
 
 import math
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
@@ -8,8 +9,11 @@ from torch import Tensor
 
 from molvae.data.batches import MolBatch
 from molvae.data.vocabulary import PAD
+from molvae.latents.gaussian import GaussianLatent
 from molvae.model import MolVAE
 from molvae.priors.base import Prior
+
+N_QUANTILES = 101
 
 
 def token_losses(logits: Tensor, token_ids: Tensor) -> Tensor:
@@ -63,3 +67,44 @@ def iwae_bound(log_weights: Tensor, k: int) -> Tensor:
     """
     groups = log_weights.unflatten(1, (-1, k))
     return (torch.logsumexp(groups, dim=2) - math.log(k)).mean(1)
+
+
+@torch.no_grad()
+def negative_elbo(model: MolVAE, prior: Prior, batch: MolBatch, *, seed: int = 0) -> Tensor:
+    """Reconstruction of each molecule's own tokens (teacher-forced) plus KL to the prior, nats, `(B,)`.
+
+    Both are estimated from one posterior sample (Kingma and Welling 2014). Its noise is the same for every molecule, so
+    a molecule's value does not depend on what stands beside it.
+
+    Args:
+        model: in eval mode.
+        prior: of its latents.
+        batch: on the model's device.
+        seed: of the posterior sample.
+    """
+    posterior = model.latent.posterior_parameters(model.encoder(batch))
+    if isinstance(model.latent, GaussianLatent):
+        mean, logvar = posterior.chunk(2, dim=1)
+        noise = torch.randn(mean.shape[1], generator=torch.Generator().manual_seed(seed)).to(mean.device)
+        target = mean + noise * torch.exp(0.5 * logvar)
+    else:  # the posterior is a point
+        target = model.latent.prior_target(posterior)
+    condition = model.given(len(batch))
+    kl = -model.latent.entropy(posterior) - prior.log_prob(target, condition=condition).to(posterior.device)
+    logits = model.decoder(model.latent.to_z(target), batch.token_ids, condition=condition)
+    return token_losses(logits, batch.token_ids) + kl
+
+
+def negative_elbo_quantiles(model: MolVAE, prior: Prior, batches: Iterable[MolBatch]) -> list[float]:
+    """Quantiles 0, 0.01 … 1 of molecules' negative ELBO, nats; the model is left in the mode it was in."""
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    values = torch.cat([negative_elbo(model, prior, batch.to(device)).cpu() for batch in batches])
+    model.train(was_training)
+    return quantiles(values)
+
+
+def quantiles(values: Tensor) -> list[float]:
+    """Quantiles 0, 0.01 … 1 of `(n,)` numbers."""
+    return [round(q, 4) for q in values.double().quantile(torch.linspace(0, 1, N_QUANTILES).double()).tolist()]

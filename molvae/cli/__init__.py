@@ -19,17 +19,19 @@ COMMANDS = {
     "reconstruct": "molvae.cli.reconstruct",
     "interpolate": "molvae.cli.interpolate",
     "evaluate": "molvae.cli.evaluate",
+    "diagnose": "molvae.cli.diagnose",
 }
 SUMMARIES = {
     "data": "Download, prepare and look at molecules.",
     "train": "Train a model from one YAML file.",
     "fit-prior": "Fit a prior to a trained model's latents.",
     "sample": "Draw new molecules.",
-    "encode": "Molecules to latents.",
+    "encode": "Molecules to latents and other features.",
     "decode": "Latents to molecules.",
     "reconstruct": "Molecules to latents and back, and how well that went.",
     "interpolate": "The path between two molecules.",
     "evaluate": "Published metrics of generated molecules.",
+    "diagnose": "Geometry of a model's latent space.",
 }
 
 

@@ -18,6 +18,24 @@ from molvae.cli.options import (
 @input_options
 @model_option
 @table_option()
+@click.option(
+    "--features",
+    default="mean",
+    show_default=True,
+    metavar="KINDS",
+    help="mean (the latent), logvar, hidden (the encoder's output), heads (predicted properties), codes (of a VQ "
+    "latent), or several joined by +.",
+)
+@click.option(
+    "--variants",
+    "n_variants",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Average over so many randomised SMILES of each molecule; 0: the canonical one.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the randomised SMILES.")
+@click.option("--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes that parse; -1: one a core.")
 @batch_size_option
 @device_option
 @quiet_option
@@ -27,25 +45,61 @@ def encode(
     name_column: str | None,
     model_path: str,
     output: str,
+    features: str,
+    n_variants: int,
+    seed: int,
+    n_jobs: int,
     batch_size: int,
     device: str,
     quiet: bool,
 ) -> None:
-    """Posterior means of molecules (- reads standard input), in the order of the rows.
+    """Features of molecules (- reads standard input), in the order of the rows; the posterior means by default.
 
-    A row that cannot be used keeps its place: its latents are empty and the column reason says why. An output
-    ending in .npy holds the numbers alone.
+    A row that cannot be used keeps its place: its features are empty and the column reason says why. An output
+    ending in .npy holds the numbers alone. Rows stream: memory does not grow with the file.
     """
+    from collections import Counter, deque
+    from collections.abc import Iterator
+
+    import pandas as pd
+
     import molvae
-    from molvae.cli.tables import read_smiles
-    from molvae.data.writers import check_output, write_latents
+    from molvae.data.readers import InputRow, count_rows, read_molecules
+    from molvae.data.writers import check_output, features_writer
+    from molvae.features import FeatureEncoder, count_reasons
 
     if not output.endswith(".npy"):
         check_output(output)
-    vae = molvae.load(model_path, device=device)
-    frame = read_smiles(path, smiles_column=smiles_column, name_column=name_column)
-    encoded = vae.encode_rows(frame["smiles"].tolist(), batch_size=batch_size, progress=progress_for(quiet))
-    frame["reason"] = [a or b or "" for a, b in zip(frame["reason"], encoded.reasons, strict=True)]
-    frame["smiles"] = frame["smiles"].fillna("")
-    write_latents(encoded.z, frame, output)
-    console(quiet).print(f"{int(encoded.valid.sum()):,} of {len(frame):,} molecules encoded")
+    encoder = FeatureEncoder(
+        molvae.load(model_path, device=device), features, n_variants=n_variants, seed=seed, batch_size=batch_size
+    )
+    waiting: deque[InputRow] = deque()  # read, and not yet encoded
+
+    def smiles() -> Iterator[str | None]:
+        for row in read_molecules(path, smiles_column=smiles_column, name_column=name_column):
+            waiting.append(row)
+            yield row.smiles
+
+    n_rows, reasons = 0, Counter[str]()
+    with (
+        features_writer(output, encoder.names) as write,
+        progress_for(quiet).stage("Encoding", total=count_rows(path)) as stage,
+    ):
+        for part in encoder.stream(smiles(), n_jobs=n_jobs):
+            rows = [waiting.popleft() for _ in part.reasons]
+            frame = pd.DataFrame(
+                {
+                    "row": [row.row for row in rows],
+                    "name": [row.name or "" for row in rows],
+                    "smiles": [row.smiles or "" for row in rows],
+                    "reason": [row.reason or why or "" for row, why in zip(rows, part.reasons, strict=True)],
+                }
+            )
+            write(part.values, frame)
+            stage.advance(len(rows))
+            n_rows += len(rows)
+            reasons.update(count_reasons(frame["reason"]))
+    screen = console(quiet)
+    screen.print(f"{n_rows - reasons.total():,} of {n_rows:,} molecules encoded")
+    for reason, n in reasons.most_common():
+        screen.print(f"  {reason}: {n:,}")

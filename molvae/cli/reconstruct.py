@@ -38,20 +38,13 @@ def reconstruct(
     quiet: bool,
 ) -> None:
     """Molecules to latents and back, greedily from the posterior mean; INPUT is a file, - or a prepared folder."""
-    from pathlib import Path
-
     import molvae
-    from molvae.cli.tables import read_smiles
-    from molvae.data.prepared import PreparedData
+    from molvae.cli.tables import read_input
     from molvae.data.writers import check_output, write_table
 
     check_output(output)
     vae = molvae.load(model_path, device=device)
-    if Path(path).is_dir():
-        prepared = PreparedData.open(path)
-        smiles: list[str | None] = list(prepared.smiles(prepared.indices(split)[:limit]))
-    else:
-        smiles = read_smiles(path, smiles_column=smiles_column, name_column=name_column)["smiles"].tolist()[:limit]
+    smiles = read_input(path, split=split, smiles_column=smiles_column)[:limit]
     frame = vae.reconstruct(smiles, batch_size=batch_size, progress=progress_for(quiet))
     write_table(frame, output)
     usable = frame["reason"] == ""

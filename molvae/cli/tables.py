@@ -1,6 +1,7 @@
 """Tables that commands show or write."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -9,6 +10,7 @@ from rich.table import Table
 from molvae.chem.descriptors import descriptors
 from molvae.chem.parse import canonical_smiles, parse_smiles
 from molvae.chem.standardise import Standardiser
+from molvae.data.prepared import PreparedData
 from molvae.data.readers import read_molecules
 from molvae.errors import InputError
 from molvae.generator import Sampled
@@ -27,17 +29,12 @@ def described(smiles: Sequence[str]) -> pd.DataFrame:
     return frame
 
 
-def read_smiles(path: str, *, smiles_column: str | None, name_column: str | None) -> pd.DataFrame:
-    """A file's rows in order: `row`, `name` and `smiles` (`None` where there is none) and the reader's `reason`."""
-    rows = list(read_molecules(path, smiles_column=smiles_column, name_column=name_column))
-    return pd.DataFrame(
-        {
-            "row": [r.row for r in rows],
-            "name": [r.name or "" for r in rows],
-            "smiles": pd.Series([r.smiles for r in rows], dtype=object),
-            "reason": pd.Series([r.reason for r in rows], dtype=object),
-        }
-    )
+def read_input(path: str, *, split: str, smiles_column: str | None) -> list[str | None]:
+    """SMILES of a file's rows, or of a prepared folder's molecules of one split."""
+    if Path(path).is_dir():
+        prepared = PreparedData.open(path)
+        return list(prepared.smiles(prepared.indices(split)))
+    return [row.smiles for row in read_molecules(path, smiles_column=smiles_column)]
 
 
 def known_molecules(paths: Sequence[str], standardiser: Standardiser) -> frozenset[str]:

@@ -1,8 +1,15 @@
-"""Tables of molecules to files: CSV, TSV, SMI, SDF, Parquet, chosen by the ending; whole or not at all."""
+"""Tables of molecules to files: CSV, TSV, SMI, SDF, Parquet, chosen by the ending; whole or not at all.
 
+A table may come in parts, of which no more than a block is held in memory.
+"""
+
+import gzip
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -10,22 +17,51 @@ import pandas as pd
 from molvae.errors import InputFileError
 from molvae.files import atomic_path
 
+WriteFrame = Callable[[pd.DataFrame], None]
+WriteFeatures = Callable[[np.ndarray, pd.DataFrame], None]
+PARQUET_BLOCK = 20_000  # rows of a row group
+
 
 def write_table(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a table; "-" is CSV on standard output.
+    """Write a table; "-" is CSV on standard output. See `table_writer`."""
+    with table_writer(path) as write:
+        write(frame)
+
+
+@contextmanager
+def table_writer(path: str | Path) -> Iterator[WriteFrame]:
+    """Open a file for a table that comes in parts with the same columns; it appears when the block ends well.
 
     SMI and SDF need a column `smiles`; SDF keeps the other columns as data fields and leaves out rows without a
-    molecule.
+    molecule. "-" is CSV on standard output.
 
     Raises:
         InputFileError: for an unknown ending, before anything is written.
     """
     if str(path) == "-":
-        frame.to_csv(sys.stdout, index=False, lineterminator="\n")
+        yield _delimited_parts(sys.stdout, ",")
         return
-    write = _writer(Path(path))
-    with atomic_path(path) as temporary:
-        write(frame, temporary)
+    opened = _writer(Path(path))
+    with atomic_path(path) as temporary, opened(temporary) as write:
+        yield write
+
+
+@contextmanager
+def features_writer(path: str | Path, names: list[str]) -> Iterator[WriteFeatures]:
+    """Open a file for features that come in parts, as `write(values, frame)`.
+
+    Args:
+        path: `.npy` holds `(n, F)` alone; a table holds `frame` with the features beside it.
+        names: of the features (F).
+    """
+    if Path(path).suffix.lower() == ".npy":
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            yield from _npy_parts(file, len(names))
+        return
+    with table_writer(path) as write:
+        yield lambda values, frame: write(
+            pd.concat([frame.reset_index(drop=True), pd.DataFrame(values, columns=names)], axis=1)
+        )
 
 
 def check_output(path: str | Path) -> None:
@@ -34,53 +70,120 @@ def check_output(path: str | Path) -> None:
         _writer(Path(path))
 
 
-def write_latents(z: np.ndarray, frame: pd.DataFrame, path: str | Path) -> None:
-    """Write latents: `.npy` holds `(n, Z)` alone, a table holds `frame` with columns z0, z1, … beside it."""
-    if Path(path).suffix.lower() == ".npy":
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.save(file, z)
-        return
-    latents = pd.DataFrame(z, columns=[f"z{i}" for i in range(z.shape[1])])
-    write_table(pd.concat([frame.reset_index(drop=True), latents], axis=1), path)
-
-
-def _writer(path: Path) -> Callable[[pd.DataFrame, Path], None]:
+def _writer(path: Path) -> Callable[[Path], AbstractContextManager[WriteFrame]]:
     suffixes = [s.lower() for s in path.suffixes]
     zipped = bool(suffixes) and suffixes[-1] == ".gz"
     ending = suffixes[-2] if zipped and len(suffixes) > 1 else suffixes[-1] if suffixes else ""
-    compression = "gzip" if zipped else None
     match ending:
         case ".csv":
-            return lambda frame, to: frame.to_csv(to, index=False, compression=compression, lineterminator="\n")
+            return partial(_delimited, separator=",", zipped=zipped)
         case ".tsv":
-            return lambda frame, to: frame.to_csv(
-                to, index=False, sep="\t", compression=compression, lineterminator="\n"
-            )
+            return partial(_delimited, separator="\t", zipped=zipped)
         case ".smi":
-            return lambda frame, to: frame["smiles"].to_csv(
-                to, index=False, header=False, compression=compression, lineterminator="\n"
-            )
+            return partial(_smi, zipped=zipped)
         case ".sdf" if not zipped:
-            return _write_sdf
+            return _sdf
         case ".parquet" if not zipped:
-            return lambda frame, to: frame.to_parquet(to, index=False)
+            return _parquet
     raise InputFileError(
         f"cannot write {path}: unknown ending; expected .csv, .tsv, .smi (each also .gz), .sdf or .parquet"
     )
 
 
-def _write_sdf(frame: pd.DataFrame, to: Path) -> None:
+def _text(path: Path, zipped: bool) -> IO[str]:
+    if zipped:
+        return gzip.open(path, "wt", encoding="utf-8", newline="")
+    return path.open("w", encoding="utf-8", newline="")
+
+
+@contextmanager
+def _delimited(path: Path, *, separator: str, zipped: bool) -> Iterator[WriteFrame]:
+    with _text(path, zipped) as file:
+        yield _delimited_parts(file, separator)
+
+
+def _delimited_parts(file: Any, separator: str) -> WriteFrame:
+    header = True
+
+    def write(frame: pd.DataFrame) -> None:
+        nonlocal header
+        frame.to_csv(file, sep=separator, index=False, header=header, lineterminator="\n")
+        header = False
+
+    return write
+
+
+@contextmanager
+def _smi(path: Path, *, zipped: bool) -> Iterator[WriteFrame]:
+    with _text(path, zipped) as file:
+        yield lambda frame: frame["smiles"].to_csv(file, index=False, header=False, lineterminator="\n")
+
+
+@contextmanager
+def _sdf(path: Path) -> Iterator[WriteFrame]:
     from rdkit import Chem
 
     from molvae.chem.parse import parse_smiles
 
-    with to.open("w", encoding="utf-8") as file:
+    with path.open("w", encoding="utf-8") as file:
         writer = Chem.SDWriter(file)
-        for row in frame.to_dict("records"):
-            mol = parse_smiles(str(row["smiles"]))
-            if mol is None:
-                continue
-            for name, value in row.items():
-                mol.SetProp(str(name), str(value))
-            writer.write(mol)
+
+        def write(frame: pd.DataFrame) -> None:
+            for row in frame.to_dict("records"):
+                mol = parse_smiles(str(row["smiles"]))
+                if mol is None:
+                    continue
+                for name, value in row.items():
+                    mol.SetProp(str(name), str(value))
+                writer.write(mol)
+
+        yield write
         writer.close()
+
+
+@contextmanager
+def _parquet(path: Path) -> Iterator[WriteFrame]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    waiting: list[pa.Table] = []
+    writer: pq.ParquetWriter | None = None
+
+    def flush() -> None:
+        nonlocal writer
+        if waiting:
+            table = pa.concat_tables(waiting)
+            writer = writer or pq.ParquetWriter(path, table.schema)
+            writer.write_table(table)
+            waiting.clear()
+
+    def write(frame: pd.DataFrame) -> None:
+        schema = waiting[0].schema if waiting else writer.schema if writer else None
+        waiting.append(pa.Table.from_pandas(frame, schema=schema, preserve_index=False))
+        if sum(table.num_rows for table in waiting) >= PARQUET_BLOCK:
+            flush()
+
+    try:
+        yield write
+        flush()
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _npy_parts(file: IO[bytes], width: int) -> Iterator[WriteFeatures]:
+    """Rows after a header that is written again when their number is known; numpy leaves room in it."""
+    n = 0
+
+    def header() -> None:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (n, width)})
+
+    def write(values: np.ndarray, frame: pd.DataFrame) -> None:
+        nonlocal n
+        file.write(np.ascontiguousarray(values, dtype="<f4").tobytes())
+        n += len(values)
+
+    header()
+    yield write
+    file.seek(0)
+    header()

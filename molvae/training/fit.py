@@ -20,7 +20,9 @@ from molvae.config_file import dump_config
 from molvae.data.batches import TokenBatches, ordered_batches
 from molvae.data.prepared import PreparedData
 from molvae.errors import CheckpointError, ConfigError, PreparedDataError
+from molvae.likelihood import negative_elbo_quantiles
 from molvae.model import MolVAE, build_model, build_prior, condition_dim, reads_graphs
+from molvae.priors.standard import standard_prior
 from molvae.training.callbacks import SaveLast, StopAtBudget, TrainingProgress, Validate
 from molvae.training.clock import TrainingClock
 from molvae.training.diagnostics import LatentDiagnostics
@@ -169,6 +171,9 @@ def _finish(
     diagnostics: dict[str, Any] = {
         "split": "valid" if "valid" in data.split_names else "train",
         "latent": result.to_json(),
+        "negative_elbo_quantiles": negative_elbo_quantiles(
+            module.model, standard_prior(module.model.latent, module.model.latent.latent_dim), validate.batches()
+        ),
         "training": {
             "steps": trainer.global_step,
             "molecules": module.molecules_seen,

@@ -18,6 +18,7 @@ from molvae.config import PriorFitConfig
 from molvae.data.batches import ordered_batches
 from molvae.data.prepared import PreparedData
 from molvae.errors import PreparedDataError
+from molvae.likelihood import negative_elbo_quantiles
 from molvae.model import MolVAE, build_prior, reads_graphs
 from molvae.priors.base import LearnedPrior
 from molvae.priors.standard import standard_prior
@@ -25,6 +26,7 @@ from molvae.progress import SILENT, Progress, Stage
 from molvae.training.fit import held_out_molecules, quiet_lightning, resolve_accelerator
 
 ENCODE_BATCH = 1024
+HELD_OUT = 5000
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def fit_prior(
     prior = build_prior(config.model, model.latent, condition_dim=0 if model.condition is None else model.condition.dim)
     rng = np.random.default_rng(config.seed)
     train = np.sort(rng.permutation(data.indices("train"))[: config.molecules])
-    valid = held_out_molecules(data, 5000, config.seed)
+    valid = held_out_molecules(data, HELD_OUT, config.seed)
     train_set = _encode(model, data, train, progress)
     valid_set = _encode(model, data, valid, progress)
     module = _PriorModule(prior, model, valid_set, config)
@@ -199,5 +201,7 @@ def fit_prior_of(
     if reads_graphs(checkpoint.config):
         data = data.with_graphs()
     prior, report = fit_prior(checkpoint.model, data, config, device=device, progress=progress)
-    add_prior(path, prior, config=config.model, report=report.to_json())
+    known = ordered_batches(data, held_out_molecules(data, HELD_OUT, config.seed), batch_size=ENCODE_BATCH)
+    elbo = {"negative_elbo_quantiles": negative_elbo_quantiles(checkpoint.model, prior, known)}
+    add_prior(path, prior, config=config.model, report=report.to_json() | elbo)
     return report

@@ -165,6 +165,28 @@ def test_encode_and_decode_work_on_files_and_pipes(run: Path, tmp_path: Path) ->
     assert call("decode", tmp_path / "z.parquet", "-m", run, "-q").stdout == back.stdout
 
 
+def test_encode_streams_chosen_features_in_the_order_of_the_rows(
+    run: Path, molecules: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("molvae.features.CHUNK", 4)
+    source = tmp_path / "in.smi"
+    source.write_text("\n".join((*molecules, "xx")) + "\n")
+    common = ("encode", source, "-m", run, "--features", "heads+hidden", "--variants", 2, "--seed", 1)
+    result = call(*common, "-o", tmp_path / "f.csv", "--jobs", 1)
+    assert result.exit_code == 0, result.output
+    assert f"{len(molecules)} of {len(molecules) + 1} molecules encoded" in result.stderr
+    assert "unparsable: 1" in result.stderr
+    frame = pd.read_csv(tmp_path / "f.csv")
+    assert list(frame["smiles"]) == [*molecules, "xx"]
+    assert list(frame.columns[4:6]) == ["predicted_logp", "predicted_qed"]
+    assert frame.columns[-1] == "h31"
+    assert call(*common, "-o", tmp_path / "f.npy", "--jobs", 2, "-q").output == ""
+    values = np.load(tmp_path / "f.npy")
+    np.testing.assert_allclose(values, frame.iloc[:, 4:], atol=1e-4)
+    assert np.isnan(values[-1]).all()
+    fails(call("encode", source, "-m", run, "--features", "codes"), "codes need a VQ latent")
+
+
 def test_reconstruct_works_on_files_and_prepared_folders(run: Path, prepared: PreparedData, table: Path) -> None:
     result = call("reconstruct", table, "-m", run)
     assert result.exit_code == 0, result.output

@@ -2,11 +2,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rdkit import Chem
 
 import molvae
-import molvae.generator
+import molvae.data.spelling
 from molvae.checkpoint import save_checkpoint
-from molvae.chem.graphs import MolGraph, smiles_to_graph
+from molvae.chem.parse import parse_smiles
 from molvae.config import ModelConfig
 from molvae.data.prepared import PreparedData
 from molvae.data.vocabulary import Vocabulary
@@ -27,10 +28,10 @@ def graph_reader(prepared: PreparedData, tiny_model: ModelConfig, tmp_path: Path
 def test_a_standardised_smiles_that_does_not_parse_is_a_reason_and_no_crash(
     graph_reader: MoleculeGenerator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(smiles: str) -> MolGraph | None:
-        return None if smiles == "CCN" else smiles_to_graph(smiles)
+    def broken(smiles: str) -> Chem.Mol | None:
+        return None if smiles == "CCN" else parse_smiles(smiles)
 
-    monkeypatch.setattr(molvae.generator, "smiles_to_graph", broken)
+    monkeypatch.setattr(molvae.data.spelling, "parse_smiles", broken)
     encoded = graph_reader.encode_rows(["OCC", "NCC", "CCN", "xx"])
     assert encoded.valid.tolist() == [True, False, False, False]
     assert encoded.smiles == ["CCO", "CCN", "CCN", None]

@@ -1,0 +1,139 @@
+"""`molvae diagnose`."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from molvae.cli.options import console, device_option, progress_for, quiet_option
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from molvae.report.geometry import LatentGeometry
+
+ON_PAGE = 1000  # structures that a page in a browser still moves about with ease
+
+
+@click.command()
+@click.argument("model_path", metavar="MODEL")
+@click.argument("path", metavar="INPUT")
+@click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")
+@click.option(
+    "--split", default="test", show_default=True, help="Of a prepared folder given as INPUT: which molecules."
+)
+@click.option("-n", "n", type=click.IntRange(20), default=5000, show_default=True, help="Molecules, drawn at random.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of that draw.")
+@click.option(
+    "--descriptors", default="wide", show_default=True, help="Descriptors or sets of them (basic, wide), with commas."
+)
+@click.option("-o", "--output", metavar="FILE", help=".json; - is standard output.  [default: a table]")
+@click.option("--map", "map_path", metavar="FILE", help="Draw a map of the latents, as .png, .svg or .pdf.")
+@click.option("--page", metavar="FILE", help="The same as .html, with structures under the pointer.")
+@click.option("--method", type=click.Choice(["pca", "umap"]), default="pca", show_default=True, help="Of the map.")
+@click.option("--colour", default="logp", show_default=True, help="Descriptor that colours the map.")
+@click.option("--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes; -1: one a core.")
+@device_option
+@quiet_option
+def diagnose(
+    model_path: str,
+    path: str,
+    smiles_column: str | None,
+    split: str,
+    n: int,
+    seed: int,
+    descriptors: str,
+    output: str | None,
+    map_path: str | None,
+    page: str | None,
+    method: str,
+    colour: str,
+    n_jobs: int,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Geometry of a model's latent space on molecules (a file, - or a prepared folder).
+
+    How well latent distances follow Tanimoto distances, how much of each descriptor a linear probe reads from z, how
+    separately the dimensions carry descriptors (MIG, SAP), how many are active, and a map.
+    """
+    import json
+
+    import numpy as np
+    from rich.console import Console
+
+    import molvae
+    from molvae.chem.descriptors import descriptor_names
+    from molvae.cli.tables import read_input
+    from molvae.errors import InputFileError
+    from molvae.files import write_json
+    from molvae.report.geometry import latent_geometry, measure_molecules
+    from molvae.report.latent_map import check_map, draw_map, project, write_page
+
+    if output not in (None, "-") and not output.lower().endswith(".json"):
+        raise InputFileError(f"cannot write {output}; expected an ending of .json")
+    for file, endings in ((map_path, (".png", ".svg", ".pdf")), (page, (".html",))):
+        if file and not file.lower().endswith(endings):
+            raise InputFileError(f"cannot draw {file}; expected an ending of {', '.join(endings)}")
+        if file:
+            check_map(file, method=method)
+    names = descriptor_names(tuple(descriptors.split(",")))
+    wanted = names if colour in names or not (map_path or page) else (*names, *descriptor_names((colour,)))
+    vae = molvae.load(model_path, device=device)
+    smiles = read_input(path, split=split, smiles_column=smiles_column)
+    drawn = [smiles[i] for i in np.sort(np.random.default_rng(seed).permutation(len(smiles))[:n])]
+    molecules = measure_molecules(vae, drawn, descriptor_set=wanted, n_jobs=n_jobs, progress=progress_for(quiet))
+    geometry = latent_geometry(vae, molecules)
+    if map_path or page:
+        points, axes = project(molecules.z, method=method, seed=seed)
+        values = molecules.descriptors[:, molecules.names.index(colour)]
+        if map_path:
+            draw_map(points, values, map_path, axes=axes, colour_name=colour)
+        if page:
+            write_page(
+                points[:ON_PAGE],
+                values[:ON_PAGE],
+                molecules.smiles[:ON_PAGE],
+                page,
+                axes=axes,
+                colour_name=colour,
+                title=f"Latent space of {model_path}",
+                summary=_rows(geometry),
+            )
+    screen = Console(highlight=False) if output is None else console(quiet)
+    screen.print(_table(geometry))
+    if output == "-":
+        click.echo(json.dumps(geometry.to_json(), indent=2))
+    elif output is not None:
+        write_json(output, geometry.to_json())
+
+
+def _rows(geometry: "LatentGeometry") -> list[tuple[str, str]]:
+    from molvae.report.geometry import mean_of
+
+    rows = [
+        ("molecules", f"{geometry.n_molecules:,}"),
+        ("left out", f"{geometry.n_unusable:,}"),
+        ("active units", f"{geometry.active_units} of {geometry.latent_units}"),
+        ("mutual information, nats", f"{geometry.mutual_information:.2f}"),
+        ("Spearman, latent with Tanimoto distance", f"{geometry.tanimoto_correlation:.3f}"),
+    ]
+    for name, values in (("linear probe R²", geometry.probe_r2), ("MIG", geometry.mig), ("SAP", geometry.sap)):
+        mean = mean_of(values)
+        rows.append((f"{name}, mean", "–" if mean is None else f"{mean:.3f}"))
+    return rows
+
+
+def _table(geometry: "LatentGeometry") -> "Table":
+    from rich.table import Table
+
+    table = Table("latent space", "", "", "", title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, value in _rows(geometry):
+        table.add_row(name, value)
+    table.add_section()
+    table.add_row("descriptor", "probe R²", "MIG", "SAP", style="bold")
+    for name in geometry.probe_r2:
+        numbers = (geometry.probe_r2[name], geometry.mig[name], geometry.sap[name])
+        table.add_row(name, *("–" if v != v else f"{v:.3f}" for v in numbers))
+    return table

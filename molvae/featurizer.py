@@ -1,0 +1,213 @@
+"""A trained encoder as a scikit-learn transformer: SMILES or RDKit molecules in, rows of features out."""
+
+import warnings
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from rdkit import Chem
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from molvae.checkpoint import checkpoint_path
+from molvae.chem.parse import silence_rdkit
+from molvae.errors import ConfigError, InputError
+from molvae.features import FeatureEncoder, check_features, count_reasons
+from molvae.generator import MoleculeGenerator
+
+INVALID = ("error", "nan", "drop")
+MODELS_KEPT = 4  # opened models that a process keeps
+
+
+class InvalidMoleculeWarning(UserWarning):
+    """Molecules that could not be featurised, with counts by reason."""
+
+
+class LatentFeaturizer(TransformerMixin, BaseEstimator):
+    """Molecules → what a trained encoder knows of them, `(n_samples, F)` float32.
+
+    Nothing is fitted, so `transform` needs no `fit`. Input is a list, an array, a pandas Series or a table's only
+    column; SMILES and RDKit molecules may be mixed. Each molecule is standardised as the training data were (salts,
+    charges, isotopes). The object holds the model's path and not its weights: it pickles small, and every process opens
+    the model once.
+
+    Args:
+        model: a checkpoint's or a training run's directory; `None` is the shipped model.
+        features: kinds joined by a plus sign: "mean" (the latent z), "logvar" (of a Gaussian posterior), "hidden" (the
+            encoder's output before the latent), "heads" (predicted properties), "codes" (indices of a VQ latent).
+        n_variants: average over so many randomised SMILES of each molecule (Bjerrum 2017), which makes the features
+            those of the molecule and not of its spelling; 0 encodes the canonical SMILES.
+        seed: of the randomisation. A molecule's features do not depend on what stands beside it.
+        invalid: molecules that do not parse, or are outside the vocabulary or the size limits: "error" raises, "nan"
+            gives a row of nan, "drop" leaves the row out (of pandas input comes a table with the kept rows' index).
+            The last two warn with counts by reason; `report` lists the rows. Rows that are dropped have to be dropped
+            from `y` too, so in a pipeline with one "nan" and an imputer go together.
+        batch_size: molecules encoded side by side.
+        device: "cpu", "cuda", "auto" …
+        n_jobs: processes that parse; -1 is one a core.
+
+    >>> from molvae import LatentFeaturizer
+    >>> LatentFeaturizer("runs/quickstart").transform(["CCO", "c1ccccc1"]).shape  # doctest: +SKIP
+    (2, 128)
+    """
+
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        *,
+        features: str = "mean",
+        n_variants: int = 0,
+        seed: int = 0,
+        invalid: Literal["error", "nan", "drop"] = "error",
+        batch_size: int = 512,
+        device: str = "cpu",
+        n_jobs: int = 1,
+    ) -> None:
+        self.model = model
+        self.features = features
+        self.n_variants = n_variants
+        self.seed = seed
+        self.invalid = invalid
+        self.batch_size = batch_size
+        self.device = device
+        self.n_jobs = n_jobs
+
+    def fit(self, X: Any, y: Any = None) -> "LatentFeaturizer":  # noqa: N803
+        """Check the parameters and that the model is there; nothing is learned from `X`.
+
+        Raises:
+            ConfigError: for parameters that the model cannot serve.
+            CheckpointError: when there is no such model.
+        """
+        self._encoder()
+        return self
+
+    def transform(self, X: Any) -> np.ndarray | pd.DataFrame:  # noqa: N803
+        """Features of molecules, `(n_samples, F)`, in their order.
+
+        Raises:
+            InputError: for molecules that cannot be used, if `invalid="error"`, and for what is no list of molecules.
+        """
+        encoder = self._encoder()
+        smiles = as_smiles(X)
+        parts = list(encoder.stream(smiles, n_jobs=self.n_jobs))
+        values = np.concatenate([part.values for part in parts])
+        reasons = [reason for part in parts for reason in part.reasons]
+        if not any(reasons):
+            return values
+        message = _account(reasons, smiles)
+        if self.invalid == "error":
+            raise InputError(f"{message}; choose invalid='nan' or 'drop' to go on without them")
+        warnings.warn(message, InvalidMoleculeWarning, stacklevel=3)  # past scikit-learn's wrapper
+        if self.invalid == "nan":
+            return values
+        kept = np.array([reason is None for reason in reasons])
+        if isinstance(X, pd.Series | pd.DataFrame):
+            return pd.DataFrame(values[kept], index=X.index[kept], columns=encoder.names)
+        return values[kept]
+
+    def report(self, X: Any) -> pd.DataFrame:  # noqa: N803
+        """What becomes of every row, without encoding it.
+
+        Returns:
+            `smiles` as given, `standardised` (what is encoded), `reason` why a row cannot be used; "" for none.
+        """
+        smiles = as_smiles(X)
+        spelled = self._encoder().speller.spell_many(smiles)
+        return pd.DataFrame(
+            {
+                "smiles": [text or "" for text in smiles],
+                "standardised": [s.smiles or "" for s in spelled],
+                "reason": [s.reason or "" for s in spelled],
+            },
+            index=X.index if isinstance(X, pd.Series | pd.DataFrame) else None,
+        )
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the columns: z0 …, logvar0 …, h0 …, predicted_logp …, code0 …; `input_features` is not used."""
+        return np.array(self._encoder().names, dtype=object)
+
+    def _encoder(self) -> FeatureEncoder:
+        if self.invalid not in INVALID:
+            raise ConfigError(f"unknown policy invalid={self.invalid!r}; expected one of: {', '.join(INVALID)}")
+        check_features(self.features)
+        return FeatureEncoder(
+            open_model(self.model, self.device),
+            self.features,
+            n_variants=self.n_variants,
+            seed=self.seed,
+            batch_size=self.batch_size,
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        tags.input_tags.allow_nan = True
+        tags.requires_fit = False
+        return tags
+
+
+def open_model(model: str | Path | None, device: str) -> MoleculeGenerator:
+    """A trained model, opened once a process as long as its files do not change."""
+    if model is None:
+        return _opened(None, device, 0)
+    file = checkpoint_path(model) / "config.json"
+    return _opened(str(model), device, file.stat().st_mtime_ns if file.is_file() else 0)
+
+
+@lru_cache(maxsize=MODELS_KEPT)
+def _opened(model: str | None, device: str, changed: int) -> MoleculeGenerator:
+    import molvae
+
+    return molvae.load(model, device=device)
+
+
+def as_smiles(molecules: Any) -> list[str | None]:
+    """A list of SMILES from whatever holds molecules; missing ones are `None`.
+
+    RDKit molecules are written as SMILES, and so read again like any other: explicit hydrogens and the state of their
+    sanitisation do not matter.
+
+    Raises:
+        InputError: for one string, more than one column, no rows, and entries that are neither.
+    """
+    if isinstance(molecules, str | Chem.Mol):
+        raise InputError(f"got a single {type(molecules).__name__}; expected a list of SMILES or RDKit molecules")
+    if isinstance(molecules, pd.Series | pd.DataFrame):
+        molecules = molecules.to_numpy(dtype=object)
+    if isinstance(molecules, np.ndarray):
+        if molecules.ndim == 2 and molecules.shape[1] == 1:
+            molecules = molecules[:, 0]
+        if molecules.ndim != 1:
+            raise InputError(f"got an array of shape {molecules.shape}; expected one column of molecules")
+    rows = [_as_smiles(row, entry) for row, entry in enumerate(molecules)]
+    if not rows:
+        raise InputError("got no molecules; expected at least 1")
+    return rows
+
+
+def _as_smiles(row: int, entry: Any) -> str | None:
+    if isinstance(entry, str):
+        return entry
+    if isinstance(entry, Chem.Mol):
+        with silence_rdkit():
+            return Chem.MolToSmiles(entry)
+    if isinstance(entry, list | tuple | np.ndarray) and len(entry) == 1:  # a row of a table with one column
+        return _as_smiles(row, entry[0])
+    if entry is None or entry is pd.NA or entry != entry:
+        return None
+    raise InputError(f"row {row}: got {type(entry).__name__} {entry!r}; expected a SMILES or an RDKit molecule")
+
+
+def _account(reasons: Sequence[str | None], smiles: Sequence[str | None]) -> str:
+    counts = count_reasons(reasons)
+    first = next(row for row, reason in enumerate(reasons) if reason)
+    listed = ", ".join(f"{n} {reason}" for reason, n in counts.items())
+    return (
+        f"{sum(counts.values())} of {len(reasons)} molecules cannot be featurised: {listed} "
+        f"(first: row {first}, {smiles[first]!r}: {reasons[first]})"
+    )

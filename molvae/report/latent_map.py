@@ -1,0 +1,175 @@
+"""A map of a latent space: a picture, and a page on which the structures appear under the pointer."""
+
+import json
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rdkit.Chem import rdDepictor
+from rdkit.Chem.Draw import rdMolDraw2D
+
+from molvae.chem.parse import parse_smiles
+from molvae.errors import ConfigError, InputFileError, MissingExtraError
+from molvae.files import atomic_path
+
+METHODS = ("pca", "umap")
+PAGE_SIZE = (900, 640)  # pixels of the map on the page
+PANEL = (220, 170)  # pixels of a structure
+SVG_NOISE = re.compile(  # what the page's style sheet says, or nobody reads: half of a drawing
+    r"class='(?:bond|atom)-[^']*' |fill:none;fill-rule:evenodd;|;stroke-width:2.0px|;?stroke-linecap:butt;"
+    r"stroke-linejoin:miter;(?:stroke-miterlimit:10;)?stroke-opacity:1;?"
+    r"|font-style:normal;font-weight:normal;fill-opacity:1;stroke:none;font-family:sans-serif;|<!--.*?-->\s*"
+)
+
+
+def check_map(path: str | Path, *, method: str = "pca") -> None:
+    """Fail now, and not after the work, when a map cannot be made.
+
+    Raises:
+        InputFileError: for another ending than .png, .svg, .pdf (a picture) or .html (a page).
+        ConfigError: for an unknown method.
+        MissingExtraError: when a package is not installed.
+    """
+    if Path(path).suffix.lower() not in (".png", ".svg", ".pdf", ".html"):
+        raise InputFileError(f"cannot draw {path}; expected an ending of .png, .svg, .pdf or .html")
+    if method not in METHODS:
+        raise ConfigError(f"unknown map {method!r}; expected one of: {', '.join(METHODS)}")
+    try:
+        import jinja2  # noqa: F401
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(f"maps need the package {error.name}: pip install 'molvae[report]'") from error
+    if method == "umap":
+        _require_umap()
+
+
+def project(z: np.ndarray, *, method: str = "pca", seed: int = 0) -> tuple[np.ndarray, tuple[str, str]]:
+    """Two coordinates of latents `(n, Z)`, and what to call them.
+
+    Args:
+        z: the latents.
+        method: "pca", or "umap" (McInnes et al. 2018), which needs the extra `umap`.
+        seed: of UMAP.
+    """
+    if method == "umap":
+        _require_umap()
+        from umap import UMAP
+
+        return UMAP(random_state=seed).fit_transform(z), ("UMAP 1", "UMAP 2")
+    centred = z - z.mean(0)
+    left, singular, _ = np.linalg.svd(centred, full_matrices=False)
+    share = singular**2 / max(float((singular**2).sum()), 1e-12)
+    labels = (f"PC 1 ({100 * share[0]:.1f} % of the variance)", f"PC 2 ({100 * share[1]:.1f} %)")
+    return left[:, :2] * singular[:2], labels
+
+
+def draw_map(
+    points: np.ndarray, colour: np.ndarray, path: str | Path, *, axes: tuple[str, str], colour_name: str
+) -> None:
+    """Draw a map as a picture.
+
+    Args:
+        points: `(n, 2)`.
+        colour: `(n,)` numbers that colour them.
+        path: `.png`, `.svg` or `.pdf`.
+        axes: labels.
+        colour_name: label of the colours.
+    """
+    from matplotlib.figure import Figure  # no pyplot: no global state, no display
+
+    figure = Figure(figsize=(7, 5.6), layout="constrained")
+    panel = figure.subplots()
+    low, high = np.quantile(colour, [0.01, 0.99])  # a few odd molecules do not take all the colours
+    dots = panel.scatter(points[:, 0], points[:, 1], c=colour, s=6, cmap="viridis", vmin=low, vmax=high, linewidths=0)
+    panel.set_xlabel(axes[0])
+    panel.set_ylabel(axes[1])
+    panel.spines[["top", "right"]].set_visible(False)
+    figure.colorbar(dots, label=colour_name)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format=Path(path).suffix[1:].lower(), dpi=150)
+
+
+def write_page(
+    points: np.ndarray,
+    colour: np.ndarray,
+    smiles: Sequence[str],
+    path: str | Path,
+    *,
+    axes: tuple[str, str],
+    colour_name: str,
+    title: str,
+    summary: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Write a map as one HTML file that needs no network; structures appear under the pointer.
+
+    Args:
+        points: `(n, 2)`.
+        colour: `(n,)` numbers that colour them.
+        smiles: the n molecules.
+        path: `.html`.
+        axes: labels.
+        colour_name: label of the colours.
+        title: of the page.
+        summary: names and values shown beside the map.
+    """
+    import jinja2
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    low, high = np.quantile(colour, [0.01, 0.99])
+    scaled = np.clip((colour - low) / max(float(high - low), 1e-12), 0, 1)
+    corner, span = points.min(0), np.maximum(np.ptp(points, axis=0), 1e-12)
+    places = (points - corner) / span * (np.array(PAGE_SIZE) - 40) + 20
+    molecules = [
+        {
+            "x": round(float(x), 1),
+            "y": round(PAGE_SIZE[1] - float(y), 1),
+            "colour": to_hex(colormaps["viridis"](share)),
+            "value": f"{value:.3g}",
+            "smiles": text,
+            "picture": structure_svg(text),
+        }
+        for (x, y), share, value, text in zip(places, scaled, colour, smiles, strict=True)
+    ]
+    template = jinja2.Environment(autoescape=True).from_string(
+        (files("molvae.report") / "latent_map.html.j2").read_text(encoding="utf-8")
+    )
+    text = template.render(
+        title=title,
+        axes=axes,
+        colour_name=colour_name,
+        molecules=molecules,
+        script_data=_for_script([{k: m[k] for k in ("smiles", "value", "picture")} for m in molecules]),
+        size=PAGE_SIZE,
+        summary=summary,
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def structure_svg(smiles: str) -> str:
+    """A molecule's drawing as an SVG element; "" when it does not parse."""
+    mol = parse_smiles(smiles)
+    if mol is None:
+        return ""
+    rdDepictor.Compute2DCoords(mol)
+    canvas = rdMolDraw2D.MolDraw2DSVG(*PANEL, -1, -1, True)  # letters as text, not as paths
+    canvas.DrawMolecule(mol)
+    canvas.FinishDrawing()
+    text = SVG_NOISE.sub("", canvas.GetDrawingText())
+    return text[text.index("<svg") :]
+
+
+def _for_script(value: Any) -> str:
+    """JSON that may stand inside a script element, without the length of escaping every quote."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/").replace("<!", "<\\u0021")
+
+
+def _require_umap() -> None:
+    try:
+        import umap  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("a UMAP needs the package umap-learn: pip install 'molvae[umap]'") from error

@@ -1,0 +1,133 @@
+"""What the geometry of a latent space has to do with chemistry: numbers about an array of latents. Knows no model."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from rdkit import Chem, DataStructs
+from rdkit.Chem import rdFingerprintGenerator
+from scipy.stats import spearmanr
+from sklearn.linear_model import RidgeCV
+from sklearn.metrics import r2_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+N_BINS = 20
+BLOCK = 2000  # molecules whose bins are counted at once
+RIDGE_ALPHAS = tuple(np.logspace(-2, 4, 13))
+
+
+def distance_correlation(z: np.ndarray, mols: Sequence[Chem.Mol], *, n_pairs: int = 50_000, seed: int = 0) -> float:
+    """Spearman correlation of latent (Euclidean) and Tanimoto (ECFP4, 2,048 bits) distance over random pairs.
+
+    Args:
+        z: `(n, Z)`.
+        mols: the n molecules.
+        n_pairs: pairs drawn, with replacement.
+        seed: of the draw.
+    """
+    rng = np.random.default_rng(seed)
+    first = rng.integers(len(z), size=n_pairs)
+    second = (first + rng.integers(1, len(z), size=n_pairs)) % len(z)  # never a molecule with itself
+    generator = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
+    bits = [generator.GetFingerprint(mol) for mol in mols]
+    tanimoto = [1 - DataStructs.TanimotoSimilarity(bits[a], bits[b]) for a, b in zip(first, second, strict=True)]
+    latent = np.linalg.norm(z[first] - z[second], axis=1)
+    return float(spearmanr(latent, tanimoto).statistic)
+
+
+def linear_probe(z: np.ndarray, factors: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """R² of each factor, predicted from z by ridge regression, on test molecules; `(K,)`.
+
+    Args:
+        z: `(n, Z)`.
+        factors: `(n, K)`.
+        test: `(n,)` bool; the others are fitted on, where the penalty is chosen too.
+
+    Returns:
+        nan for a factor that does not vary on either side.
+    """
+    scores = np.full(factors.shape[1], np.nan)
+    for k, values in enumerate(factors.T):
+        if np.ptp(values[test]) and np.ptp(values[~test]):
+            probe = make_pipeline(StandardScaler(), RidgeCV(RIDGE_ALPHAS)).fit(z[~test], values[~test])
+            scores[k] = r2_score(values[test], probe.predict(z[test]))
+    return scores
+
+
+def mutual_information_gap(z: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """MIG of each factor (Chen et al. 2018), `(K,)`; the published number is their mean.
+
+    The mutual information of a factor with the dimension that knows most of it, minus that with the second, over the
+    factor's entropy. Dimensions are cut into 20 bins of equal width; a factor of more than 20 values into bins
+    of equal frequency. Descriptors of molecules depend on each other, so 1 cannot be reached.
+
+    Args:
+        z: `(n, Z)`.
+        factors: `(n, K)`.
+
+    Returns:
+        nan for a factor that does not vary.
+    """
+    joint = _counts(_equal_width(z), _classes(factors)) / len(z)
+    joint = joint.reshape(z.shape[1], N_BINS, factors.shape[1], N_BINS).transpose(0, 2, 1, 3)  # (Z, K, bins, bins)
+    of_z, of_factor = joint.sum(3, keepdims=True), joint.sum(2, keepdims=True)
+    ratio = np.divide(joint, of_z * of_factor, out=np.ones_like(joint), where=joint > 0)
+    information = (joint * np.log(ratio)).sum((2, 3))  # (Z, K)
+    share = of_factor[0, :, 0]
+    entropy = -(share * np.log(share, out=np.zeros_like(share), where=share > 0)).sum(1)
+    top = np.sort(information, axis=0)[::-1]
+    second = top[1] if len(top) > 1 else 0.0
+    return np.divide(top[0] - second, entropy, out=np.full(len(entropy), np.nan), where=entropy > 1e-12)
+
+
+def separated_attribute_predictability(z: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """SAP of each factor (Kumar et al. 2018), `(K,)`; the published number is their mean.
+
+    R² of a factor from the dimension that predicts it best by linear regression, minus that of the second.
+
+    Args:
+        z: `(n, Z)`.
+        factors: `(n, K)`.
+
+    Returns:
+        nan for a factor that does not vary.
+    """
+    centred, varying = z - z.mean(0), factors - factors.mean(0)
+    scale = np.outer(np.linalg.norm(centred, axis=0), np.linalg.norm(varying, axis=0))
+    r2 = np.divide(centred.T @ varying, scale, out=np.zeros_like(scale), where=scale > 1e-12) ** 2
+    top = np.sort(r2, axis=0)[::-1]
+    gap = top[0] - (top[1] if len(top) > 1 else 0.0)
+    return np.where(np.ptp(factors, axis=0) > 0, gap, np.nan)
+
+
+def _equal_width(values: np.ndarray) -> np.ndarray:
+    low, high = values.min(0), values.max(0)
+    scaled = (values - low) / np.where(high > low, high - low, 1.0)
+    return np.minimum((scaled * N_BINS).astype(np.int64), N_BINS - 1)
+
+
+def _classes(values: np.ndarray) -> np.ndarray:
+    """Codes of each column: its own values where they are at most 20, else bins of equal frequency."""
+    return np.stack([_classes_of(column) for column in values.T], axis=1)
+
+
+def _classes_of(column: np.ndarray) -> np.ndarray:
+    distinct, codes = np.unique(column, return_inverse=True)
+    if len(distinct) <= N_BINS:
+        return codes
+    edges = np.unique(np.quantile(column, np.linspace(0, 1, N_BINS + 1)[1:-1]))
+    return np.searchsorted(edges, column, side="right")
+
+
+def _counts(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """How often every bin of every column of `a` meets every bin of every column of `b`, `(A · 20, B · 20)`."""
+    total = np.zeros((a.shape[1] * N_BINS, b.shape[1] * N_BINS))
+    for first in range(0, len(a), BLOCK):
+        rows = slice(first, first + BLOCK)
+        total += _one_hot(a[rows]).T @ _one_hot(b[rows])
+    return total
+
+
+def _one_hot(bins: np.ndarray) -> np.ndarray:
+    """`(n, columns)` bins → `(n, columns · 20)` float32."""
+    return (bins[:, :, None] == np.arange(N_BINS)).reshape(len(bins), -1).astype(np.float32)
