@@ -1,7 +1,7 @@
 """molvae: generate molecules with variational autoencoders.
 
 >>> import molvae
->>> vae = molvae.load("runs/quickstart")  # doctest: +SKIP
+>>> vae = molvae.load()  # doctest: +SKIP
 >>> vae.sample(3, seed=0)  # doctest: +SKIP
 """
 
@@ -19,20 +19,16 @@ def load(path: str | Path | None = None, *, device: str = "auto") -> "MoleculeGe
     """Open a trained model.
 
     Args:
-        path: a checkpoint directory, or the directory of a training run; `None` is the shipped model.
+        path: a checkpoint directory, the directory of a training run, or the name of a shipped model (`molvae models`);
+            `None` is the default one.
         device: "auto" (a GPU when there is one), "cpu", "cuda", …
 
     Raises:
         CheckpointError: when there is no complete checkpoint.
         ConfigError: for a device that is not there.
     """
-    from molvae.errors import CheckpointError
     from molvae.generator import MoleculeGenerator
 
-    if path is None:
-        raise CheckpointError(
-            "this molvae ships no model yet; name one by its path, a checkpoint's or a training run's directory"
-        )
     return MoleculeGenerator.load(path, device=device)
 
 

@@ -21,6 +21,7 @@ from molvae.data.vocabulary import Vocabulary
 from molvae.errors import CheckpointError, ConfigError, PreparedDataError
 from molvae.files import atomic_folder, write_json
 from molvae.model import MolVAE, build_model, build_prior
+from molvae.pretrained import DEFAULT, model_folder, model_names
 from molvae.priors.base import LearnedPrior
 
 FORMAT_VERSION = 1
@@ -50,8 +51,13 @@ class Checkpoint:
     prior: LearnedPrior | None = None
 
 
-def checkpoint_path(path: str | Path) -> Path:
-    """The checkpoint directory that a path means: itself, or `model/` inside a training run's directory."""
+def checkpoint_path(path: str | Path | None) -> Path:
+    """The checkpoint directory that is meant: by a path itself, or `model/` inside a training run's directory.
+
+    The name of a shipped model means that model, unless there is such a path, and `None` the default one.
+    """
+    if path is None or (str(path) in model_names() and not Path(path).exists()):
+        return model_folder(DEFAULT if path is None else str(path))
     path = Path(path)
     inside = path / "model"
     return inside if not (path / "config.json").is_file() and (inside / "config.json").is_file() else path
@@ -85,9 +91,7 @@ def save_checkpoint(
         diagnostics: written to `diagnostics.json`.
         half: store weights in half precision; loading gives single precision again.
     """
-    tensors = _plain(model)
-    if half:
-        tensors = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
+    tensors = _plain(model, half=half)
     with atomic_folder(path, overwrite=True) as folder:
         (folder / "model.safetensors").write_bytes(to_safetensors(tensors, metadata={"format": "pt"}))
         vocabulary.save(folder / "vocabulary.json")
@@ -105,8 +109,8 @@ def save_checkpoint(
         write_json(folder / "config.json", description)
 
 
-def load_checkpoint(path: str | Path, *, device: torch.device | str = "cpu") -> Checkpoint:
-    """Open a checkpoint directory, or the one inside a training run's directory.
+def load_checkpoint(path: str | Path | None = None, *, device: torch.device | str = "cpu") -> Checkpoint:
+    """Open a checkpoint directory, the one inside a training run's directory, or a shipped model by its name.
 
     Raises:
         CheckpointError: when it is missing, incomplete, damaged or of a newer format.
@@ -147,7 +151,22 @@ def load_checkpoint(path: str | Path, *, device: torch.device | str = "cpu") -> 
     )
 
 
-def add_prior(path: str | Path, prior: LearnedPrior, *, config: PriorConfig, report: dict[str, Any]) -> None:
+def prior_config(path: str | Path | None) -> PriorConfig:
+    """What the learned prior of a checkpoint is made of.
+
+    Raises:
+        CheckpointError: when it has none.
+    """
+    path = checkpoint_path(path)
+    values = json.loads((path / "config.json").read_text(encoding="utf-8")).get("prior")
+    if values is None:
+        raise CheckpointError(f"{path} has no learned prior")
+    return _parse_prior(path, values)
+
+
+def add_prior(
+    path: str | Path, prior: LearnedPrior, *, config: PriorConfig, report: dict[str, Any], half: bool = False
+) -> None:
     """Put a learned prior into a checkpoint directory, in place of any earlier one; all or nothing.
 
     Args:
@@ -155,12 +174,13 @@ def add_prior(path: str | Path, prior: LearnedPrior, *, config: PriorConfig, rep
         prior: fitted to its model.
         config: of the prior.
         report: goes to `diagnostics.json` under `prior`.
+        half: as in `save_checkpoint`.
     """
     path = Path(path)
     with atomic_folder(path, overwrite=True) as folder:
         for file in path.iterdir():
             shutil.copyfile(file, folder / file.name)
-        (folder / "prior.safetensors").write_bytes(to_safetensors(_plain(prior), metadata={"format": "pt"}))
+        (folder / "prior.safetensors").write_bytes(to_safetensors(_plain(prior, half=half), metadata={"format": "pt"}))
         description = json.loads((path / "config.json").read_text(encoding="utf-8"))
         write_json(folder / "config.json", description | {"prior": config.model_dump(mode="json")})
         write_json(folder / "diagnostics.json", _read_diagnostics(path) | {"prior": report})
@@ -174,14 +194,18 @@ def _read_diagnostics(path: Path) -> dict[str, Any]:
 def _load_prior(path: Path, model: MolVAE, values: Any, device: torch.device | str) -> LearnedPrior | None:
     if values is None:
         return None
-    try:
-        config = TypeAdapter(PriorConfig).validate_python(values)
-    except ValidationError as error:
-        raise CheckpointError(f"{path / 'config.json'}: the prior is not one this molvae knows") from error
+    config = _parse_prior(path, values)
     prior = build_prior(config, model.latent, condition_dim=0 if model.condition is None else model.condition.dim)
     load_weights(prior, path / "prior.safetensors")
     prior.to(device).eval()
     return prior
+
+
+def _parse_prior(path: Path, values: Any) -> PriorConfig:
+    try:
+        return TypeAdapter(PriorConfig).validate_python(values)
+    except ValidationError as error:
+        raise CheckpointError(f"{path / 'config.json'}: the prior is not one this molvae knows") from error
 
 
 def start_from(model: MolVAE, vocabulary: Vocabulary, path: str | Path) -> None:
@@ -214,8 +238,9 @@ def start_from(model: MolVAE, vocabulary: Vocabulary, path: str | Path) -> None:
         target[: len(tensor)] = tensor
 
 
-def _plain(module: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: t.detach().cpu().contiguous() for name, t in module.state_dict().items()}
+def _plain(module: nn.Module, *, half: bool = False) -> dict[str, torch.Tensor]:
+    state = {name: t.detach().cpu().contiguous() for name, t in module.state_dict().items()}
+    return {name: t.half() if half and t.is_floating_point() else t for name, t in state.items()}
 
 
 def load_weights(model: nn.Module, path: str | Path) -> None:

@@ -70,7 +70,7 @@ class FeatureEncoder:
     Args:
         vae: a trained model.
         features: kinds joined by a plus sign: "mean" (the latent z), "logvar" (of a Gaussian posterior), "hidden" (the
-            encoder's output h, averaged over its slots), "heads" (predicted properties), "codes" (indices of a VQ latent).
+            encoder's output h, averaged over its slots), "heads" (predicted properties), "codes" (of a VQ latent).
         n_variants: average over so many randomised SMILES of each molecule; 0 encodes the canonical one.
         seed: of the randomisation.
         batch_size: spellings encoded side by side; does not change the numbers beyond rounding.

@@ -89,8 +89,8 @@ class MoleculeGenerator:
             self.priors["learned"] = checkpoint.prior
 
     @classmethod
-    def load(cls, path: str | Path, *, device: str = "auto") -> "MoleculeGenerator":
-        """Open a checkpoint directory, or a run's directory that holds one as `model/`."""
+    def load(cls, path: str | Path | None = None, *, device: str = "auto") -> "MoleculeGenerator":
+        """Open a checkpoint directory, a run's directory, or a shipped model by its name; `None` is the default one."""
         return cls(load_checkpoint(path), device=device)
 
     @cached_property

@@ -20,6 +20,7 @@ COMMANDS = {
     "interpolate": "molvae.cli.interpolate",
     "evaluate": "molvae.cli.evaluate",
     "diagnose": "molvae.cli.diagnose",
+    "models": "molvae.cli.models",
 }
 SUMMARIES = {
     "data": "Download, prepare and look at molecules.",
@@ -32,6 +33,7 @@ SUMMARIES = {
     "interpolate": "The path between two molecules.",
     "evaluate": "Published metrics of generated molecules.",
     "diagnose": "Geometry of a model's latent space.",
+    "models": "The models that ship with molvae.",
 }
 
 

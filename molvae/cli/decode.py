@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @quiet_option
 def decode(
     path: str,
-    model_path: str,
+    model_path: str | None,
     output: str,
     temperature: float,
     top_p: float,

@@ -43,7 +43,7 @@ def encode(
     path: str,
     smiles_column: str | None,
     name_column: str | None,
-    model_path: str,
+    model_path: str | None,
     output: str,
     features: str,
     n_variants: int,

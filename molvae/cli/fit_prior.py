@@ -15,7 +15,14 @@ from molvae.cli.options import console, device_option, model_option, progress_fo
 @device_option
 @quiet_option
 def fit_prior(
-    model_path: str, data_path: str, kind: str, max_time: str, molecules: int, seed: int, device: str, quiet: bool
+    model_path: str | None,
+    data_path: str,
+    kind: str,
+    max_time: str,
+    molecules: int,
+    seed: int,
+    device: str,
+    quiet: bool,
 ) -> None:
     """Fit a prior to the latents of the training set; `sample` then draws from it."""
     from molvae.checkpoint import checkpoint_path

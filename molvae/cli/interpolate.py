@@ -20,7 +20,7 @@ from molvae.cli.options import device_option, model_option, quiet_option, table_
 def interpolate(
     start: str,
     end: str,
-    model_path: str,
+    model_path: str | None,
     output: str,
     steps: int,
     method: str,

@@ -14,7 +14,11 @@ from molvae.progress import Progress, Stage
 F = TypeVar("F", bound=Callable[..., Any])
 
 model_option: Callable[[F], F] = click.option(
-    "-m", "--model", "model_path", required=True, metavar="PATH", help="A checkpoint or a training run's directory."
+    "-m",
+    "--model",
+    "model_path",
+    metavar="NAME_OR_PATH",
+    help="A checkpoint, a training run's directory, or a shipped model (see `molvae models`).  [default: moses]",
 )
 device_option: Callable[[F], F] = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."

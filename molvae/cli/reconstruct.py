@@ -29,7 +29,7 @@ def reconstruct(
     path: str,
     smiles_column: str | None,
     name_column: str | None,
-    model_path: str,
+    model_path: str | None,
     output: str,
     split: str,
     limit: int | None,

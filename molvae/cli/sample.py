@@ -39,7 +39,7 @@ GRID_MOLECULES = 25
 @device_option
 @quiet_option
 def sample(
-    model_path: str,
+    model_path: str | None,
     n: int,
     output: str,
     temperature: float,

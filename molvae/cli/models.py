@@ -1,0 +1,37 @@
+"""`molvae models`."""
+
+import click
+
+
+@click.command()
+@click.argument("name", required=False)
+def models(name: str | None) -> None:
+    """The models that ship with molvae; with a NAME, its model card."""
+    import json
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from molvae.pretrained import DEFAULT, model_card, model_folder, model_names
+
+    if name is not None:
+        click.echo(model_card(name))
+        return
+    table = Table("model", "encoder", "latent", "prior", "vocabulary", "heads", "MB")
+    for column in table.columns[4:]:
+        column.justify = "right"
+    for shipped in model_names():
+        folder = model_folder(shipped)
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
+        parts = config["model"]
+        table.add_row(
+            f"{shipped} (default)" if shipped == DEFAULT else shipped,
+            parts["encoder"]["kind"],
+            parts["latent"]["kind"],
+            (config.get("prior") or {"kind": "standard"})["kind"],
+            f"{config['vocabulary_size']:,}",
+            str(len(config["properties"])),
+            f"{size:.1f}",
+        )
+    Console().print(table)
