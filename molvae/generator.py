@@ -86,7 +86,7 @@ class MoleculeGenerator:
         self.priors: dict[str, Prior] = {"standard": standard_prior(self.model.latent, self.latent_dim)}
         if checkpoint.prior is not None:
             self.priors["learned"] = checkpoint.prior
-        self._reads_graphs = reads_graphs(checkpoint.config)
+        self.reads_graphs = reads_graphs(checkpoint.config)
 
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto") -> "MoleculeGenerator":
@@ -214,7 +214,7 @@ class MoleculeGenerator:
                     usable.append((i, ids, str(standard[i])))
                 if len(usable) == batch_size or (usable and i == n - 1):
                     rows, molecules, texts = zip(*usable, strict=True)
-                    z[list(rows)] = self._encode_ids(molecules, texts)
+                    z[list(rows)] = self.encode_token_ids(molecules, texts)
                     stage.advance(len(usable))
                     usable.clear()
         return EncodedMolecules(z, ~np.isnan(z[:, 0]), standard, reasons)
@@ -355,9 +355,10 @@ class MoleculeGenerator:
         return self.vocabulary.encode(symbols), standard.smiles, None
 
     @torch.no_grad()
-    def _encode_ids(self, molecules: Sequence[list[int]], smiles: Sequence[str]) -> np.ndarray:
+    def encode_token_ids(self, molecules: Sequence[list[int]], smiles: Sequence[str]) -> np.ndarray:
+        """Posterior means `(n, Z)` float32 of molecules that are tokens already; their SMILES are read for graphs."""
         graph = None
-        if self._reads_graphs:
+        if self.reads_graphs:
             store = GraphStore.of_graphs([mol_to_graph(Chem.MolFromSmiles(s)) for s in smiles])
             graph = store.batch(np.arange(len(smiles)))
         batch = MolBatch.of_token_ids(molecules, graph=graph).to(self.device)

@@ -88,7 +88,7 @@ class Objective:
         return cls(tuple(components), config.mean, config.constraints, config.model_dump(mode="json"))
 
     @classmethod
-    def of_callable(cls, function: Callable[[list[str]], Sequence[float]], *, name: str = "score") -> "Objective":
+    def of_callable(cls, function: Callable[[list[str]], Sequence[float]], *, name: str = "value") -> "Objective":
         """An objective of one Python function from SMILES to numbers, the larger the better."""
         return cls((Component(name, _CallableScorer(function)),), "arithmetic", description={"callable": name})
 
