@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -334,6 +334,49 @@ class MoleculeGenerator:
         with torch.no_grad():
             values = self.model.heads.predict(torch.from_numpy(z).to(self.device))
         return pd.DataFrame(values.cpu().numpy(), columns=list(self.model.heads.names))
+
+    def neighbors(
+        self, smiles: str, *, walks: int = 5, steps: int = 7, reach: float = 1.0, seed: int | None = None
+    ) -> pd.DataFrame:
+        """Straight walks through the latent from one molecule in random directions, decoded greedily.
+
+        Args:
+            smiles: where the walks start.
+            walks: how many directions.
+            steps: latents on a walk, the molecule's own counted.
+            reach: length of a walk; 1 is as far as a draw of the prior is from 0.
+            seed: of the directions.
+
+        Returns:
+            Walk by walk: `walk`, `distance`, `smiles`, `tanimoto_to_start`.
+
+        Raises:
+            InputError: when the molecule cannot be encoded.
+        """
+        if steps < 2 or walks < 1:
+            raise ConfigError(f"got {walks} walks of {steps} steps; expected at least 1 of at least 2")
+        start = self.encode_rows([smiles])
+        if start.reasons[0]:
+            raise InputError(f"cannot encode {smiles!r}: {start.reasons[0]}")
+        directions = self.priors["standard"].sample(walks, generator=self._generator(seed)).cpu().numpy()
+        distances = np.linspace(0.0, reach, steps)
+        z = start.z + distances[None, :, None] * directions[:, None, :]
+        frame = pd.DataFrame({"walk": np.repeat(np.arange(1, walks + 1), steps), "distance": np.tile(distances, walks)})
+        frame["smiles"] = self.decode(z.reshape(walks * steps, -1))
+        frame["tanimoto_to_start"] = [tanimoto(s, str(start.smiles[0])) for s in frame["smiles"]]
+        return frame
+
+    def optimize(self, objective: Any, **how: Any) -> pd.DataFrame:
+        """Find molecules that score high; every molecule that was scored, best first.
+
+        Args:
+            objective: a task's name, the path of an objective's YAML, a function from SMILES to numbers, or a
+                `molvae.optimize.objective.Objective`.
+            how: `method`, `n_calls`, `start`, … as in `molvae.optimize.run.optimize`.
+        """
+        from molvae.optimize.run import optimize
+
+        return optimize(self, objective, **how).frame
 
     def __repr__(self) -> str:
         return f"MoleculeGenerator({self.vocabulary!r}, latent_dim={self.latent_dim}, device={str(self.device)!r})"

@@ -1,8 +1,9 @@
-"""python scripts/record_guacamol_scores.py GUACAMOL_FOLDER: what GuacaMol itself gives the molecules of tests/golden/guacamol.
+"""Run: python scripts/record_guacamol_scores.py GUACAMOL_FOLDER .
 
-GUACAMOL_FOLDER is the unpacked source of guacamol 0.5.5 (`pip download --no-deps --no-binary :all: guacamol`). It no longer
-imports as it is: scipy has lost `histogram`, and FCD pulls in a network that the goal-directed tasks do not need. Both are
-replaced below before the import; nothing that computes a score is.
+Records what GuacaMol itself gives for the molecules in tests/golden/guacamol. GUACAMOL_FOLDER is the unpacked source of
+guacamol 0.5.5 (`pip download --no-deps --no-binary :all: guacamol==0.5.5`). It no longer imports as it is: scipy has
+lost `histogram`, and FCD pulls in a network that the goal-directed tasks do not need. Both are replaced below before
+the import; nothing that computes a score is.
 """
 
 import json
@@ -34,6 +35,7 @@ OTHERS = (
 
 
 def main() -> None:
+    """Score every molecule with every task and write the table."""
     scipy.histogram = np.histogram
     for name in ("fcd", "tensorflow", "keras"):
         stand_in = types.ModuleType(name)

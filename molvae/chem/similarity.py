@@ -7,6 +7,7 @@ from rdkit import Chem, DataStructs
 from rdkit.Chem import rdFingerprintGenerator
 
 from molvae.chem.parse import parse_smiles
+from molvae.errors import InputError
 
 _ECFP4 = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
 _FEATURES = rdFingerprintGenerator.GetMorganFeatureAtomInvGen()
@@ -42,16 +43,22 @@ class SimilarityTo:
     """Tanimoto similarity to one molecule, whose fingerprint is computed once.
 
     Args:
-        target: the molecule.
+        target: SMILES.
         fingerprint: a name in `FINGERPRINTS`, or "bits" for the 2,048 ECFP4 bits of `tanimoto`.
 
-    >>> SimilarityTo(parse_smiles("CCO"), "ecfp4")(parse_smiles("OCC"))
+    Raises:
+        InputError: when the target does not parse.
+
+    >>> SimilarityTo("CCO", "ecfp4")(Chem.MolFromSmiles("OCC"))
     1.0
     """
 
-    def __init__(self, target: Chem.Mol, fingerprint: str = "bits") -> None:
+    def __init__(self, target: str, fingerprint: str = "bits") -> None:
         self.fingerprint = _ECFP4.GetFingerprint if fingerprint == "bits" else FINGERPRINTS[fingerprint]
-        self.target = self.fingerprint(target)
+        mol = parse_smiles(target)
+        if mol is None:
+            raise InputError(f"{target!r} does not parse as a molecule")
+        self.target = self.fingerprint(mol)
 
     def __call__(self, mol: Chem.Mol) -> float:
         """Similarity in [0, 1]."""

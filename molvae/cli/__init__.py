@@ -18,6 +18,8 @@ COMMANDS = {
     "decode": "molvae.cli.decode",
     "reconstruct": "molvae.cli.reconstruct",
     "interpolate": "molvae.cli.interpolate",
+    "neighbors": "molvae.cli.neighbors",
+    "optimize": "molvae.cli.optimize",
     "evaluate": "molvae.cli.evaluate",
 }
 SUMMARIES = {
@@ -29,6 +31,8 @@ SUMMARIES = {
     "decode": "Latents to molecules.",
     "reconstruct": "Molecules to latents and back, and how well that went.",
     "interpolate": "The path between two molecules.",
+    "neighbors": "Walks through the latent around one molecule.",
+    "optimize": "Molecules that score high, for few scored molecules.",
     "evaluate": "Published metrics of generated molecules.",
 }
 

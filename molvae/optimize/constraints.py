@@ -1,4 +1,4 @@
-"""What a molecule must be before it is worth an oracle call: similar to a start, a substructure kept, within windows."""
+"""What a molecule must be to be worth an oracle call: similar to a start, a substructure kept, within windows."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from rdkit import Chem
 
-from molvae.chem.parse import parse_smiles, silence_rdkit
+from molvae.chem.parse import silence_rdkit
 from molvae.chem.similarity import SimilarityTo
 from molvae.config import Fraction, Section
 from molvae.optimize.scores import SINGLE_VALUES, check_molecule, check_smarts
@@ -27,7 +27,7 @@ class SimilarityConstraint(Section):
 
     @cached_property
     def _similarity(self) -> SimilarityTo:
-        return SimilarityTo(parse_smiles(self.to))
+        return SimilarityTo(self.to)
 
 
 class Constraints(Section):

@@ -1,4 +1,4 @@
-"""`evolution`: children of the best molecules, made in the latent; each is encoded again before it has children itself."""
+"""`evolution`: children of the best molecules, made in the latent; each is encoded again before it has children."""
 
 import numpy as np
 

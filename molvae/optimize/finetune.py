@@ -59,9 +59,11 @@ class Finetuning:
             return False
         weights = 1.0 / (np.arange(len(ids)) + 0.1 * len(ids))  # by rank
         self.vae.model.train()
-        for _ in range(self.steps):
-            rows = rng.choice(len(ids), size=self.batch_size, p=weights / weights.sum())
-            self._step(MolBatch.of_token_ids([ids[r] for r in rows]).to(self.vae.device))
+        with torch.random.fork_rng():  # dropout and posterior draws have no generator of their own
+            torch.manual_seed(int(rng.integers(2**62)))
+            for _ in range(self.steps):
+                rows = rng.choice(len(ids), size=self.batch_size, p=weights / weights.sum())
+                self._step(MolBatch.of_token_ids([ids[r] for r in rows]).to(self.vae.device))
         self.vae.model.eval()
         return True
 

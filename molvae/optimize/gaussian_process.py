@@ -23,7 +23,7 @@ def count_bits(mols: Iterable[Chem.Mol]) -> np.ndarray:
         counts = _ECFP4.GetSparseCountFingerprint(mol).GetNonzeroElements()
         fragments = np.fromiter(counts.keys(), dtype=np.uint64, count=len(counts))
         times = np.minimum(np.fromiter(counts.values(), dtype=np.int64, count=len(counts)), MAX_COUNT)
-        occurrence = np.concatenate([np.arange(t, dtype=np.uint64) for t in times]) if len(times) else times
+        occurrence = (np.arange(times.sum()) - np.repeat(times.cumsum() - times, times)).astype(np.uint64)
         mixed = (np.repeat(fragments, times) + occurrence * np.uint64(0x9E3779B9)) * np.uint64(0xFF51AFD7ED558CCD)
         row = np.zeros(BITS, dtype=np.float32)
         row[(mixed >> np.uint64(40)) % np.uint64(BITS)] = 1.0

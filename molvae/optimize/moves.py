@@ -14,7 +14,14 @@ from molvae.errors import InputError, VocabularyError
 from molvae.generator import MoleculeGenerator
 from molvae.optimize.oracle import Candidate
 
-WEIGHTS: Mapping[str, float] = {"edit": 0.5, "cross": 0.25, "noise": 0.08, "between": 0.08, "redraw": 0.05, "prior": 0.04}
+WEIGHTS: Mapping[str, float] = {
+    "edit": 0.5,
+    "cross": 0.25,
+    "noise": 0.08,
+    "between": 0.08,
+    "redraw": 0.05,
+    "prior": 0.04,
+}
 """How often each move is made; chosen by measurement."""
 
 NOISE = (0.3, 1.0)  # of the latents' spread
@@ -40,11 +47,11 @@ class _Plan:
 class Moves:
     """Children of parents, decoded in one batch.
 
-    - `edit`: the parent's tokens up to a random place, another token there, drawn as the decoder would, and the rest as the
-      decoder goes on from there given the parent's z. As z still describes the whole parent, the change stays local.
+    - `edit`: the parent's tokens up to a random place, another token there, drawn as the decoder would, and the rest
+      as the decoder goes on given the parent's z. As z still describes the whole parent, the change stays local.
     - `cross`: the tokens of one parent up to a random place, and the rest given a z between it and another parent.
-    - `noise`: the parent's z and Gaussian noise. `between`: a z between two parents. `redraw`: other draws of the decoder
-      at the parent's z. `prior`: a draw from the prior.
+    - `noise`: the parent's z and Gaussian noise. `between`: a z between two parents. `redraw`: other draws of the
+      decoder at the parent's z. `prior`: a draw from the prior.
 
     Args:
         vae: the model.
@@ -191,8 +198,8 @@ class Moves:
     def _decode(self, plans: Sequence[_Plan], free: np.ndarray, rng: np.random.Generator) -> list[str]:
         decoded = [""] * len(plans)
         for greedy in (True, False):
-            rows = np.flatnonzero(free != greedy)
-            if not len(rows):
+            rows = np.flatnonzero(free != greedy).tolist()
+            if not rows:
                 continue
             z = torch.from_numpy(np.stack([plans[i].z for i in rows]).astype(np.float32)).to(self.vae.device)
             width = max(len(plans[i].prefix) for i in rows)

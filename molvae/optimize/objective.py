@@ -4,7 +4,7 @@ import difflib
 import logging
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
@@ -91,6 +91,13 @@ class Objective:
     def of_callable(cls, function: Callable[[list[str]], Sequence[float]], *, name: str = "value") -> "Objective":
         """An objective of one Python function from SMILES to numbers, the larger the better."""
         return cls((Component(name, _CallableScorer(function)),), "arithmetic", description={"callable": name})
+
+    def with_constraints(self, constraints: Constraints) -> "Objective":
+        """The same objective, with these constraints in place of its own of the same kind."""
+        given = constraints.model_dump(exclude_unset=True)
+        joined = Constraints.model_validate(self.constraints.model_dump() | given)
+        description = {"objective": self.description, "constraints": joined.model_dump(mode="json")}
+        return replace(self, constraints=joined, description=description)
 
     @property
     def names(self) -> tuple[str, ...]:

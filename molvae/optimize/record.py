@@ -134,7 +134,7 @@ class History:
         self.calls, self._number = [], {}
 
     def _read(self, path: Path, header: dict[str, Any]) -> None:
-        *lines, last = path.read_text(encoding="utf-8").split("\n")  # `last` is "" unless it was cut off
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # what follows the last newline was cut off
         if not lines:
             return
         found = _line(path, 1, lines[0])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field, field_validator
 from rdkit import Chem
 from rdkit.Chem import GraphDescriptors
@@ -111,7 +112,7 @@ class _TargetScore(RdkitScore):
 
     @cached_property
     def _similarity(self) -> SimilarityTo:
-        return SimilarityTo(parse_smiles(self.to), self.fingerprint)
+        return SimilarityTo(self.to, self.fingerprint)
 
 
 class SimilarityScore(_TargetScore):
@@ -151,7 +152,7 @@ class MedianScore(RdkitScore):
 
     @cached_property
     def _similarities(self) -> tuple[SimilarityTo, SimilarityTo]:
-        first, second = (SimilarityTo(parse_smiles(smiles), self.fingerprint) for smiles in self.between)
+        first, second = (SimilarityTo(smiles, self.fingerprint) for smiles in self.between)
         return first, second
 
 
@@ -174,7 +175,7 @@ class SmartsScore(RdkitScore):
 
 
 class IsomerScore(RdkitScore):
-    """Nearness to a molecular formula, as in GuacaMol: a mean of Gaussians of every element's count and of the atoms in all.
+    """Nearness to a molecular formula as in GuacaMol: Gaussians of every element's count and of all atoms, averaged.
 
     >>> IsomerScore(formula="C2H6O").of(parse_smiles("CCO"))
     1.0
@@ -199,8 +200,8 @@ class IsomerScore(RdkitScore):
         """Geometric mean, 1 for an isomer."""
         n_hydrogens = sum(atom.GetTotalNumHs() for atom in mol.GetAtoms())
         symbols = [atom.GetSymbol() for atom in mol.GetAtoms()] + ["H"] * n_hydrogens
-        parts = [gaussian(symbols.count(element)) for element, gaussian in self._counts.items()]
-        parts.append(self._total(len(symbols)))
+        parts = [gaussian(np.array(symbols.count(element))) for element, gaussian in self._counts.items()]
+        parts.append(self._total(np.array(len(symbols))))
         return math.prod(float(p) for p in parts) ** (1.0 / len(parts))
 
     @cached_property
@@ -266,7 +267,8 @@ class ProgramScore(Score):
         lines = done.stdout.split("\n")[:-1] if done.stdout.endswith("\n") else done.stdout.splitlines()
         if len(lines) != len(molecules):
             raise ScoreError(
-                f"the program {self.command!r} wrote {len(lines)} lines for {len(molecules)} molecules; expected one each"
+                f"the program {self.command!r} wrote {len(lines)} lines for {len(molecules)} molecules; "
+                "expected one each"
             )
         try:
             return [float(line) for line in lines]

@@ -31,9 +31,7 @@ def fitness(oracle: Oracle, rng: np.random.Generator) -> np.ndarray:
     return np.where(np.isfinite(values), values, -np.inf)
 
 
-def draw_by_rank(
-    values: np.ndarray, n: int, rng: np.random.Generator, *, smallest: float = 1e-3
-) -> np.ndarray:
+def draw_by_rank(values: np.ndarray, n: int, rng: np.random.Generator, *, smallest: float = 1e-3) -> np.ndarray:
     """Indices `(n,)` of good values: each is drawn alike from the best share, whose size is log-uniform.
 
     So the best few and the whole population are drawn from equally often (Tripp and Hernández-Lobato 2023).

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+from rdkit import Chem
 
-from molvae.chem.parse import parse_smiles
 from molvae.optimize.finetune import Finetuning
 from molvae.optimize.gaussian_process import TanimotoGP, count_bits
 from molvae.optimize.moves import Moves
@@ -77,7 +77,7 @@ class TanimotoBO:
             chosen = np.concatenate([best, rest[-(self.points - len(best)) :]])
         smiles = [oracle.history.calls[i].smiles for i in chosen]
         missing = [m for m in smiles if m not in self._bits]
-        mols = [parse_smiles(m) for m in missing]
+        mols = [Chem.MolFromSmiles(m) for m in missing]
         self._bits.update(zip(missing, count_bits(mols), strict=True))
         return TanimotoGP(np.stack([self._bits[m] for m in smiles]), values[chosen])
 

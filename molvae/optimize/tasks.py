@@ -1,16 +1,17 @@
 """The 20 tasks of the PMO benchmark that RDKit alone can score (Gao et al. 2022), by name.
 
-They are GuacaMol's (Brown et al. 2019) as the Therapeutics Data Commons computes them for PMO, and QED. The two agree on all
-twenty since TDC counts hydrogens in the isomer tasks as GuacaMol does; older releases of TDC read the number of atoms from the
-text of the SMILES there (kept by it as `…_prev`), so that isomer, sitagliptin and zaleplon scores published before differ.
+They are GuacaMol's (Brown et al. 2019) as the Therapeutics Data Commons computes them for PMO, and QED. The two agree
+on all twenty since TDC counts hydrogens in the isomer tasks as GuacaMol does; older releases of TDC took the number of
+atoms from the text of the SMILES there (it keeps that as `…_prev`), so isomer, sitagliptin and zaleplon scores differ.
 """
 
 import difflib
 from typing import Any
 
-from rdkit.Chem import Crippen, GraphDescriptors, rdMolDescriptors
+from rdkit import Chem
+from rdkit.Chem import GraphDescriptors, rdMolDescriptors
 
-from molvae.chem.parse import parse_smiles
+from molvae.chem.descriptors import logp
 from molvae.errors import ConfigError
 from molvae.optimize.objective import Objective, parse_objective
 
@@ -55,15 +56,15 @@ def _up_to(upper: float) -> dict[str, Any]:
 
 
 def _like_sitagliptin() -> tuple[dict[str, Any], ...]:
-    mol = parse_smiles(SITAGLIPTIN)
+    mol = Chem.MolFromSmiles(SITAGLIPTIN)
     return (
-        _score("logp", _gaussian(Crippen.MolLogP(mol), 0.2)),
+        _score("logp", _gaussian(logp(mol), 0.2)),
         _score("tpsa", _gaussian(rdMolDescriptors.CalcTPSA(mol), 5)),
     )
 
 
 def _valsartan_smarts() -> list[dict[str, Any]]:
-    complexity = GraphDescriptors.BertzCT(parse_smiles(SITAGLIPTIN))
+    complexity = GraphDescriptors.BertzCT(Chem.MolFromSmiles(SITAGLIPTIN))
     pattern = "CN(C=O)Cc1ccc(c2ccccc2)cc1"
     return [_score("smarts", pattern=pattern), *_like_sitagliptin(), _score("bertz", _gaussian(complexity, 30))]
 
