@@ -1,4 +1,8 @@
-"""The searches by name."""
+"""The searches by name.
+
+`screen` and `random` are there to be beaten: a Gaussian process on fingerprints that chooses among draws of the prior,
+and those draws as they come.
+"""
 
 import copy
 import difflib
@@ -21,6 +25,9 @@ METHODS: dict[str, Builder] = {
     "evolution": lambda vae, objective, finetuning: Evolution(Moves(vae), finetuning=finetuning),
     "cmaes": lambda vae, objective, finetuning: _cmaes(vae),
     "gradient": lambda vae, objective, finetuning: _gradient(vae, objective),
+    "screen": lambda vae, objective, finetuning: TanimotoBO(
+        Moves(vae, weights={"prior": 1.0}), generations=1, children=600
+    ),
     "random": lambda vae, objective, finetuning: RandomDraws(Moves(vae)),
 }
 DEFAULT = "tanimoto-bo"

@@ -9,23 +9,25 @@ from rdkit import Chem
 
 from molvae.chem.parse import parse_smiles
 from molvae.data.batches import MolBatch
-from molvae.data.vocabulary import BOS, MASK, PAD
+from molvae.data.vocabulary import BOS, EOS, MASK, PAD
 from molvae.errors import InputError, VocabularyError
 from molvae.generator import MoleculeGenerator
 from molvae.optimize.oracle import Candidate
 
 WEIGHTS: Mapping[str, float] = {
-    "edit": 0.5,
-    "cross": 0.25,
-    "noise": 0.08,
-    "between": 0.08,
-    "redraw": 0.05,
-    "prior": 0.04,
+    "edit": 0.35,
+    "swap": 0.25,
+    "cross": 0.2,
+    "noise": 0.07,
+    "between": 0.06,
+    "redraw": 0.04,
+    "prior": 0.03,
 }
 """How often each move is made; chosen by measurement."""
 
 NOISE = (0.3, 1.0)  # of the latents' spread
 MIN_FOR_SPREAD = 20
+RESPELT = 0.5  # of the edited parents are written from another atom first
 KEPT = 20_000  # latents remembered
 
 
@@ -49,6 +51,7 @@ class Moves:
 
     - `edit`: the parent's tokens up to a random place, another token there, drawn as the decoder would, and the rest
       as the decoder goes on given the parent's z. As z still describes the whole parent, the change stays local.
+    - `swap`: the parent's tokens, one of them replaced, added as the decoder would, or left out.
     - `cross`: the tokens of one parent up to a random place, and the rest given a z between it and another parent.
     - `noise`: the parent's z and Gaussian noise. `between`: a z between two parents. `redraw`: other draws of the
       decoder at the parent's z. `prior`: a draw from the prior.
@@ -98,7 +101,7 @@ class Moves:
         texts, encoded = zip(*usable, strict=True)
         moves = self._draw_moves(len(usable), rng)
         mates = rng.integers(len(usable), size=len(usable))
-        edits = self._edits([p if move == "edit" else None for p, move in zip(encoded, moves, strict=True)], texts, rng)
+        edits = self._edits(moves, encoded, texts, rng)
         spread = self._spread(encoded)
         drawn = self.from_prior(int((moves == "prior").sum()), rng)
         plans: list[_Plan] = []
@@ -106,8 +109,8 @@ class Moves:
             mate_text, mate = texts[mates[i]], encoded[mates[i]]
             one, two = names.get(text, text), names.get(mate_text, mate_text)
             match move:
-                case "edit":
-                    plans.append(_Plan(parent.z, edits[i], f"edit of {one}"))
+                case "edit" | "swap":
+                    plans.append(_Plan(parent.z, edits[i], f"{move} of {one}"))
                 case "cross":
                     share = rng.uniform(0.3, 1.0)
                     cut = rng.integers(1, len(parent.token_ids) + 1)
@@ -169,31 +172,33 @@ class Moves:
 
     @torch.no_grad()
     def _edits(
-        self, parents: Sequence[Encoded | None], texts: Sequence[str], rng: np.random.Generator
-    ) -> list[list[int]]:
-        """Tokens to start with: the parent's up to a random place, and another one than the parent's there."""
-        rows = [i for i, p in enumerate(parents) if p is not None]
-        prefixes: list[list[int]] = [[] for _ in parents]
+        self, moves: np.ndarray, parents: Sequence[Encoded], texts: Sequence[str], rng: np.random.Generator
+    ) -> dict[int, list[int]]:
+        """Tokens to start with, of the rows that are edited or swapped: another token than the parent's somewhere."""
+        rows = np.flatnonzero((moves == "edit") | (moves == "swap")).tolist()
         if not rows:
-            return prefixes
-        spelt = []
-        for i in rows:
-            parent = parents[i]
-            assert parent is not None
-            other = self._respelt(texts[i], rng) if rng.random() < 0.5 else None
-            spelt.append((other or parent.token_ids, parent.z))
-        batch = MolBatch.of_token_ids([ids for ids, _ in spelt]).to(self.vae.device)
-        z = torch.from_numpy(np.stack([z for _, z in spelt])).to(self.vae.device)
-        logits = self.vae.model.decoder(z, batch.token_ids).float()
-        places = torch.from_numpy(np.array([rng.integers(len(ids) + 1) for ids, _ in spelt])).to(self.vae.device)
-        row = torch.arange(len(rows), device=self.vae.device)
-        here = logits[row, places]
+            return {}
+        device = self.vae.device
+        spelt = [(rng.random() < RESPELT and self._respelt(texts[i], rng)) or parents[i].token_ids for i in rows]
+        batch = MolBatch.of_token_ids(spelt).to(device)
+        logits = self.vae.model.decoder(
+            torch.from_numpy(np.stack([parents[i].z for i in rows])).to(device), batch.token_ids
+        )
+        places = torch.tensor([int(rng.integers(len(ids) + 1)) for ids in spelt], device=device)
+        row = torch.arange(len(rows), device=device)
+        here = logits[row, places].float()
         here[:, [PAD, BOS, MASK]] = -torch.inf
         here[row, batch.token_ids[row, places + 1]] = -torch.inf
         drawn = torch.multinomial(here.softmax(-1), 1, generator=self._generator(rng)).squeeze(1)
-        for i, (ids, _), place, token in zip(rows, spelt, places.tolist(), drawn.tolist(), strict=True):
-            prefixes[i] = [*ids[:place], token]
-        return prefixes
+        edits = {}
+        for i, ids, place, token in zip(rows, spelt, places.tolist(), drawn.tolist(), strict=True):
+            if moves[i] == "edit":
+                edits[i] = [*ids[:place], token]
+            else:
+                added = [token] if rng.random() < 2 / 3 else []
+                rest = ids[place:] if added and rng.random() < 1 / 2 else ids[place + 1 :]
+                edits[i] = [*ids[:place], *added, *rest, EOS]
+        return edits
 
     def _decode(self, plans: Sequence[_Plan], free: np.ndarray, rng: np.random.Generator) -> list[str]:
         decoded = [""] * len(plans)
