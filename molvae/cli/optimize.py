@@ -31,6 +31,7 @@ GRID_MOLECULES = 25
 )
 @click.option("--calls", type=click.IntRange(1), default=1000, show_default=True, help="Molecules that may be scored.")
 @click.option("--batch", type=click.IntRange(1), default=50, show_default=True, help="Molecules scored at once.")
+@click.option("--target", type=float, help="End as soon as a molecule scores this much.")
 @click.option("--finetune", is_flag=True, help="Let a copy of the model learn from the best molecules found.")
 @click.option("--start", multiple=True, metavar="SMILES", help="Begin with this molecule (repeatable).")
 @click.option("--start-file", metavar="FILE", help="Begin with the molecules of this file.")
@@ -55,6 +56,7 @@ def optimize(
     method: str,
     calls: int,
     batch: int,
+    target: float | None,
     finetune: bool,
     start: tuple[str, ...],
     start_file: str | None,
@@ -105,6 +107,7 @@ def optimize(
         objective,
         method=method,
         n_calls=calls,
+        target=target,
         start=first,
         finetune=finetune,
         batch_size=batch,

@@ -1,5 +1,7 @@
 """`evolution`: children of the best molecules, made in the latent; each is encoded again before it has children."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from molvae.optimize.finetune import Finetuning
@@ -33,12 +35,28 @@ class Evolution:
         if not len(alive):
             return self.moves.random(n, rng)
         smiles = [oracle.history.calls[i].smiles for i in alive]
-        found: dict[str, Candidate] = {}
-        for _ in range(MAX_ROUNDS):
-            parents = [smiles[i] for i in draw_by_rank(values[alive], n, rng)]
-            for child in self.moves.children(parents, rng, labels=labels(oracle, parents)):
-                if child.smiles not in found and oracle.admits(child.smiles) is not None:
-                    found[child.smiles] = child
-            if len(found) >= n:
-                break
-        return list(found.values())[:n]
+        return new_children(self.moves, oracle, smiles, values[alive], n, rng)
+
+
+def new_children(
+    moves: Moves, oracle: Oracle, smiles: Sequence[str], values: np.ndarray, n: int, rng: np.random.Generator
+) -> list[Candidate]:
+    """Children of parents drawn by rank, at most `n`, that would each cost a call.
+
+    Args:
+        moves: makes children.
+        oracle: says which are new and admitted.
+        smiles: molecules that may have children.
+        values: `(len(smiles),)`, larger is better.
+        n: how many children are wanted.
+        rng: draws.
+    """
+    found: dict[str, Candidate] = {}
+    for _ in range(MAX_ROUNDS):
+        parents = [smiles[i] for i in draw_by_rank(values, n, rng)]
+        for child in moves.children(parents, rng, labels=labels(oracle, parents)):
+            if child.smiles not in found and oracle.admits(child.smiles) is not None:
+                found[child.smiles] = child
+        if len(found) >= n:
+            break
+    return list(found.values())[:n]

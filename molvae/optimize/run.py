@@ -61,6 +61,7 @@ def optimize(
     *,
     method: str = DEFAULT,
     n_calls: int = 10_000,
+    target: float | None = None,
     start: Sequence[str] = (),
     finetune: bool = False,
     batch_size: int = 50,
@@ -76,6 +77,7 @@ def optimize(
         objective: an `Objective`, a function from SMILES to numbers, a task's name, or the path of an objective's YAML.
         method: one of `molvae.optimize.methods.METHODS`.
         n_calls: unique molecules to score, those of `start` counted.
+        target: the search ends as soon as a molecule scores this much.
         start: molecules to begin with; by default draws from the prior.
         finetune: tune a copy of the model on the best molecules found, see `Finetuning`.
         batch_size: molecules scored at once.
@@ -112,7 +114,7 @@ def optimize(
     try:
         with progress.stage("Optimising", total=n_calls, unit="calls") as stage:
             stage.advance(min(len(history), n_calls))
-            while oracle.remaining and idle < MAX_IDLE:
+            while oracle.remaining and idle < MAX_IDLE and not _reached(oracle, target):
                 rng = np.random.default_rng((seed, len(history), idle))
                 size = min(batch_size, oracle.remaining)
                 waiting = [c for c in first if c.smiles not in history][:size]
@@ -123,7 +125,7 @@ def optimize(
                 stage.advance(len(made))
     finally:
         history.close()
-    if oracle.remaining:
+    if idle == MAX_IDLE:
         log.warning(
             "ended after %d of %d calls: in %d rounds no molecule was proposed that is new and keeps the constraints "
             "(%d were refused by them); start from other molecules or loosen the constraints",
@@ -153,6 +155,10 @@ def _first(oracle: Oracle, start: Sequence[str]) -> list[Candidate]:
         kept = " and keeps the constraints" if oracle.objective.constraints else ""
         raise InputError(f"none of the {len(start)} start molecules parses{kept}, such as {start[0]!r}")
     return [Candidate(smiles, "start") for smiles in admitted]
+
+
+def _reached(oracle: Oracle, target: float | None) -> bool:
+    return target is not None and bool((np.nan_to_num(oracle.history.scores, nan=-np.inf) >= target).any())
 
 
 def _outcome(oracle: Oracle, seconds: float) -> Optimized:

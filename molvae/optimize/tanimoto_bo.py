@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from rdkit import Chem
 
+from molvae.optimize.evolution import new_children
 from molvae.optimize.finetune import Finetuning
 from molvae.optimize.gaussian_process import TanimotoGP, count_bits
 from molvae.optimize.moves import Moves
@@ -61,11 +62,14 @@ class TanimotoBO:
             self.moves.forget()
         values = fitness(oracle, rng)
         alive = best_first(values, len(values))
-        if len(alive) < MIN_FOR_MODEL:
+        if not len(alive):
             return self.moves.random(n, rng)
+        parents = alive[: self.population]
+        known = [oracle.history.calls[i].smiles for i in parents]
+        if len(alive) < MIN_FOR_MODEL:
+            return new_children(self.moves, oracle, known, values[parents], n, rng)
         process = self._process(oracle, values, alive)
-        known = [oracle.history.calls[i].smiles for i in alive[: self.population]]
-        proposals = self._climb(oracle, process, known, values[alive[: self.population]], rng)
+        proposals = self._climb(oracle, process, known, values[parents], rng)
         return _choose(proposals, n, rng)
 
     def _process(self, oracle: Oracle, values: np.ndarray, alive: np.ndarray) -> TanimotoGP:

@@ -181,3 +181,9 @@ def test_several_objectives_report_their_front(tiny: MoleculeGenerator, molecule
     oracle = Oracle(both, 30)
     oracle([Candidate(s, "start") for s in molecules])
     assert not math.isclose(fitness(oracle, RNG(0))[0], fitness(oracle, RNG(1))[0])
+
+
+def test_a_target_ends_the_search(tiny: MoleculeGenerator, molecules: tuple[str, ...]) -> None:
+    found = optimize(tiny, "qed", n_calls=30, start=molecules, batch_size=5, target=0.5)
+    assert len(found.scores) < 30
+    assert found.scores[-5:].max() >= 0.5 > found.scores[:-5].max(initial=0.0)
