@@ -27,7 +27,7 @@ WEIGHTS: Mapping[str, float] = {
 
 NOISE = (0.3, 1.0)  # of the latents' spread
 MIN_FOR_SPREAD = 20
-RESPELT = 0.5  # of the edited parents are written from another atom first
+RESPELT = 0.3  # of the edited parents are written from another atom first
 KEPT = 20_000  # latents remembered
 
 
@@ -195,22 +195,23 @@ class Moves:
             if moves[i] == "edit":
                 edits[i] = [*ids[:place], token]
             else:
-                added = [token] if rng.random() < 2 / 3 else []
-                rest = ids[place:] if added and rng.random() < 1 / 2 else ids[place + 1 :]
-                edits[i] = [*ids[:place], *added, *rest, EOS]
+                kind = rng.choice(["replaced", "added", "left out"])
+                after = place if kind == "added" and len(ids) + 1 < self.vae.max_length else place + 1
+                edits[i] = [*ids[:place], *([] if kind == "left out" else [token]), *ids[after:], EOS]
         return edits
 
     def _decode(self, plans: Sequence[_Plan], free: np.ndarray, rng: np.random.Generator) -> list[str]:
-        decoded = [""] * len(plans)
+        ends = np.array([plan.prefix[-1:] == [EOS] for plan in plans], dtype=bool)  # nothing is left to decode
+        tokens = [plan.prefix if end else [] for plan, end in zip(plans, ends, strict=True)]
         for greedy in (True, False):
-            rows = np.flatnonzero(free != greedy).tolist()
+            rows = np.flatnonzero((free != greedy) & ~ends).tolist()
             if not rows:
                 continue
             z = torch.from_numpy(np.stack([plans[i].z for i in rows]).astype(np.float32)).to(self.vae.device)
             width = max(len(plans[i].prefix) for i in rows)
             prefix = torch.full((len(rows), width), PAD, dtype=torch.int64)
-            for row, i in enumerate(rows):
-                prefix[row, : len(plans[i].prefix)] = torch.tensor(plans[i].prefix, dtype=torch.int64)
+            for k, i in enumerate(rows):
+                prefix[k, : len(plans[i].prefix)] = torch.tensor(plans[i].prefix, dtype=torch.int64)
             ids = self.vae.model.decode(
                 z,
                 max_length=self.vae.max_length,
@@ -218,9 +219,9 @@ class Moves:
                 prefix=prefix.to(self.vae.device) if width else None,
                 generator=self._generator(rng),
             )
-            for i, tokens in zip(rows, ids.tolist(), strict=True):
-                decoded[i] = self.vae.notation.to_smiles(self.vae.vocabulary.decode(tokens))
-        return decoded
+            for i, row in zip(rows, ids.tolist(), strict=True):
+                tokens[i] = row
+        return [self.vae.notation.to_smiles(self.vae.vocabulary.decode(row)) for row in tokens]
 
     def _generator(self, rng: np.random.Generator) -> torch.Generator:
         return torch.Generator(device=self.vae.device).manual_seed(int(rng.integers(2**62)))

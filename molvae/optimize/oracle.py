@@ -52,6 +52,8 @@ class Oracle:
 
     def admits(self, smiles: str) -> Molecule | None:
         """The molecule, if it would cost a call: it parses, is new, and keeps the constraints."""
+        if smiles in self.history or smiles in self._refused:
+            return None
         mol = parse_smiles(smiles) if smiles else None
         if mol is None:
             return None

@@ -42,7 +42,7 @@ class TanimotoBO:
         self,
         moves: Moves,
         *,
-        generations: int = 4,
+        generations: int = 6,
         children: int = 150,
         points: int = 2000,
         population: int = 1000,
