@@ -88,7 +88,7 @@ def optimize(
 
     Raises:
         ConfigError: for an unknown method or task, or a bad objective.
-        InputError: when none of `start` can be used.
+        InputError: when none of `start` parses, keeps the constraints and can be encoded.
         RecordError: when `record` exists and `resume` is not set, or belongs to another run.
         ScoreError: when a score fails altogether; the calls made before are in `record`.
     """
@@ -100,7 +100,7 @@ def optimize(
     beginning = build_search("random", vae, wanted)
     history = History(wanted.names)
     oracle = Oracle(wanted, n_calls, history=history)
-    first = _first(oracle, start)
+    first = _first(vae, oracle, start)
     if record is not None:
         description = {
             "objective": wanted.description,
@@ -148,12 +148,21 @@ def as_objective(objective: Objective | Callable[[list[str]], Sequence[float]] |
     return load_task(task_name(text))
 
 
-def _first(oracle: Oracle, start: Sequence[str]) -> list[Candidate]:
-    """The molecules to begin with, canonical, each once."""
-    admitted = {m.smiles: None for m in map(oracle.admits, start) if m is not None}
+def _first(vae: MoleculeGenerator, oracle: Oracle, start: Sequence[str]) -> list[Candidate]:
+    """The molecules to begin with, canonical, each once; those that the model cannot encode have no children."""
+    admitted = list({m.smiles: None for m in map(oracle.admits, start) if m is not None})
     if start and not admitted:
         kept = " and keeps the constraints" if oracle.objective.constraints else ""
         raise InputError(f"none of the {len(start)} start molecules parses{kept}, such as {start[0]!r}")
+    unusable = [
+        f"{smiles!r} ({reason})"
+        for smiles, reason in zip(admitted, vae.encode_rows(admitted).reasons, strict=True)
+        if reason
+    ]
+    if unusable and len(unusable) == len(admitted):
+        raise InputError(f"the model can encode none of the start molecules: {', '.join(unusable[:3])}")
+    if unusable:
+        log.warning("%d start molecules cannot be encoded: %s", len(unusable), ", ".join(unusable[:3]))
     return [Candidate(smiles, "start") for smiles in admitted]
 
 

@@ -136,6 +136,8 @@ def test_constraints_hold_for_everything_that_is_scored(tiny: MoleculeGenerator,
 def test_start_molecules_that_cannot_be_used_are_one_sentence(tiny: MoleculeGenerator) -> None:
     with pytest.raises(InputError, match="none of the 1 start molecules parses, such as 'xx'"):
         optimize(tiny, "qed", n_calls=5, start=["xx"])
+    with pytest.raises(InputError, match=r"can encode none of the start molecules: '\[Fe\]' \(element\)"):
+        optimize(tiny, "qed", n_calls=5, start=["[Fe]"])
 
 
 def test_a_search_that_finds_nothing_new_ends(tiny: MoleculeGenerator, caplog: pytest.LogCaptureFixture) -> None:
