@@ -1,6 +1,6 @@
 """An exact Gaussian process on molecules, with the Tanimoto kernel of their fingerprints (Ralaivola et al. 2005)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from rdkit import Chem
@@ -38,17 +38,41 @@ def tanimoto_kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where(either > 0, both / np.maximum(either, 1.0), 1.0)
 
 
+class KernelCache:
+    """Fingerprints and mutual similarities of a set of molecules that changes little from one time to the next."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, int] = {}
+        self._bits = np.zeros((0, BITS), dtype=np.float32)
+        self._kernel = np.zeros((0, 0), dtype=np.float32)
+
+    def of(self, smiles: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Bits `(n, BITS)` and kernel `(n, n)` of distinct molecules; only what is new is computed."""
+        old = np.array([i for i, s in enumerate(smiles) if s in self._rows], dtype=int)
+        new = np.array([i for i, s in enumerate(smiles) if s not in self._rows], dtype=int)
+        rows = [self._rows[smiles[i]] for i in old]
+        bits = np.empty((len(smiles), BITS), dtype=np.float32)
+        bits[old], bits[new] = self._bits[rows], count_bits(Chem.MolFromSmiles(smiles[i]) for i in new)
+        kernel = np.empty((len(smiles), len(smiles)), dtype=np.float32)
+        kernel[np.ix_(old, old)] = self._kernel[np.ix_(rows, rows)]
+        kernel[new] = tanimoto_kernel(bits[new], bits)
+        kernel[:, new] = kernel[new].T
+        self._rows, self._bits, self._kernel = {s: i for i, s in enumerate(smiles)}, bits, kernel
+        return bits, kernel
+
+
 class TanimotoGP:
     """Constant mean, Tanimoto kernel, noise; amplitude and mean in closed form, the noise by likelihood on a grid.
 
     Args:
         bits: `(n, BITS)` of the molecules scored.
         values: `(n,)` their scores.
+        kernel: `(n, n)` their similarities, if they are known already.
     """
 
-    def __init__(self, bits: np.ndarray, values: np.ndarray) -> None:
+    def __init__(self, bits: np.ndarray, values: np.ndarray, *, kernel: np.ndarray | None = None) -> None:
         self.bits = bits
-        kernel = tanimoto_kernel(bits, bits).astype(np.float64)
+        kernel = (tanimoto_kernel(bits, bits) if kernel is None else kernel).astype(np.float64)
         some = np.linspace(0, len(values) - 1, min(len(values), 400)).astype(int)
         noise = max(NOISES, key=lambda noise: _likelihood(kernel[np.ix_(some, some)], values[some], noise))
         self._factor = cholesky(kernel + noise * np.eye(len(kernel)), lower=True)

@@ -26,7 +26,7 @@ METHODS: dict[str, Builder] = {
     "cmaes": lambda vae, objective, finetuning: _cmaes(vae),
     "gradient": lambda vae, objective, finetuning: _gradient(vae, objective),
     "screen": lambda vae, objective, finetuning: TanimotoBO(
-        Moves(vae, weights={"prior": 1.0}), generations=1, children=600
+        Moves(vae, weights={"prior": 1.0}), generations=1, children=12
     ),
     "random": lambda vae, objective, finetuning: RandomDraws(Moves(vae)),
 }

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from rdkit import Chem
 
 from molvae.optimize.evolution import new_children
 from molvae.optimize.finetune import Finetuning
-from molvae.optimize.gaussian_process import TanimotoGP, count_bits
+from molvae.optimize.gaussian_process import KernelCache, TanimotoGP, count_bits
 from molvae.optimize.moves import Moves
 from molvae.optimize.oracle import Candidate, Oracle
 from molvae.optimize.search import best_first, draw_by_rank, fitness, labels
@@ -32,7 +31,7 @@ class TanimotoBO:
     Args:
         moves: makes children.
         generations: of children before a batch is chosen.
-        children: a generation.
+        children: a generation, for each molecule of the batch.
         points: scored molecules that the process learns from, at most.
         population: scored molecules that may have children.
         finetuning: see `Evolution`.
@@ -43,7 +42,7 @@ class TanimotoBO:
         moves: Moves,
         *,
         generations: int = 6,
-        children: int = 150,
+        children: int = 3,
         points: int = 2000,
         population: int = 1000,
         finetuning: Finetuning | None = None,
@@ -54,7 +53,7 @@ class TanimotoBO:
         self.points = points
         self.population = population
         self.finetuning = finetuning
-        self._bits: dict[str, np.ndarray] = {}
+        self._cache = KernelCache()
 
     def propose(self, oracle: Oracle, n: int, rng: np.random.Generator) -> list[Candidate]:
         """See `Search`."""
@@ -69,7 +68,7 @@ class TanimotoBO:
         if len(alive) < MIN_FOR_MODEL:
             return new_children(self.moves, oracle, known, values[parents], n, rng)
         process = self._process(oracle, values, alive)
-        proposals = self._climb(oracle, process, known, values[parents], rng)
+        proposals = self._climb(oracle, process, known, values[parents], self.children * n, rng)
         return _choose(proposals, n, rng)
 
     def _process(self, oracle: Oracle, values: np.ndarray, alive: np.ndarray) -> TanimotoGP:
@@ -80,20 +79,24 @@ class TanimotoBO:
             rest = np.setdiff1d(alive, best)
             chosen = np.concatenate([best, rest[-(self.points - len(best)) :]])
         smiles = [oracle.history.calls[i].smiles for i in chosen]
-        missing = [m for m in smiles if m not in self._bits]
-        mols = [Chem.MolFromSmiles(m) for m in missing]
-        self._bits.update(zip(missing, count_bits(mols), strict=True))
-        return TanimotoGP(np.stack([self._bits[m] for m in smiles]), values[chosen])
+        bits, kernel = self._cache.of(smiles)
+        return TanimotoGP(bits, values[chosen], kernel=kernel)
 
     def _climb(
-        self, oracle: Oracle, process: TanimotoGP, known: list[str], known_values: np.ndarray, rng: np.random.Generator
+        self,
+        oracle: Oracle,
+        process: TanimotoGP,
+        known: list[str],
+        known_values: np.ndarray,
+        n: int,
+        rng: np.random.Generator,
     ) -> dict[str, _Proposal]:
         proposals: dict[str, _Proposal] = {}
         for _ in range(self.generations):
             boldness = _boldness(1, rng)[0]
             smiles = known + list(proposals)
             bounds = np.array([p.mean + boldness * p.std for p in proposals.values()])
-            drawn = draw_by_rank(np.concatenate([known_values, bounds]), self.children, rng)
+            drawn = draw_by_rank(np.concatenate([known_values, bounds]), n, rng)
             parents = [smiles[i] for i in drawn]
             children: dict[str, Candidate] = {}
             mols = []

@@ -13,7 +13,7 @@ from molvae.chem.similarity import tanimoto
 from molvae.errors import ConfigError, InputError
 from molvae.generator import MoleculeGenerator
 from molvae.optimize.finetune import Finetuning
-from molvae.optimize.gaussian_process import TanimotoGP, count_bits, tanimoto_kernel
+from molvae.optimize.gaussian_process import KernelCache, TanimotoGP, count_bits, tanimoto_kernel
 from molvae.optimize.gradient import GradientAscent
 from molvae.optimize.methods import build_search
 from molvae.optimize.moves import WEIGHTS, Moves
@@ -37,6 +37,14 @@ def test_bits_have_the_tanimoto_similarity_of_rdkits_counts(molecules: tuple[str
     expected = [DataStructs.BulkTanimotoSimilarity(c, counts) for c in counts]
     np.testing.assert_allclose(tanimoto_kernel(bits, bits), expected, atol=0.08)  # 2,048 bits collide now and then
     assert np.median(np.abs(tanimoto_kernel(bits, bits) - expected)) < 0.01
+
+
+def test_a_cached_kernel_is_the_kernel(molecules: tuple[str, ...]) -> None:
+    cache = KernelCache()
+    for chosen in (molecules[:8], molecules[4:12], molecules[::-1], molecules[:1]):
+        bits, kernel = cache.of(chosen)
+        np.testing.assert_array_equal(bits, count_bits([Chem.MolFromSmiles(s) for s in chosen]))
+        np.testing.assert_allclose(kernel, tanimoto_kernel(bits, bits), rtol=1e-6)
 
 
 def test_the_process_predicts_what_the_formula_says(molecules: tuple[str, ...]) -> None:
