@@ -25,6 +25,7 @@ from rich.table import Table
 import molvae
 from molvae.cli.options import progress_for
 from molvae.data.readers import read_molecules
+from molvae.optimize.methods import WITH_FINETUNING
 from molvae.optimize.run import optimize
 from molvae.optimize.tasks import TASKS, load_task, task_name
 
@@ -88,7 +89,7 @@ def print_table(results: pd.DataFrame) -> None:
 @click.option("--calls", default=10_000, show_default=True)
 @click.option("--batch", default=50, show_default=True)
 @click.option("--start", default=200, show_default=True, help="Molecules of the training sample to begin with.")
-@click.option("--finetune", is_flag=True)
+@click.option("--finetune/--no-finetune", default=True, show_default=True, help="Of the methods that can.")
 @click.option("--table", "only_table", is_flag=True, help="Only print the table of what is done.")
 def main(
     model: str,
@@ -112,10 +113,11 @@ def main(
     vae = molvae.load(model)
     for method, task, seed in [] if only_table else wanted:
         done = pd.read_csv(results)
+        tuned = finetune and method in WITH_FINETUNING
         same = (done["method"] == method) & (done["task"] == task) & (done["seed"] == seed)
-        if (same & (done["finetune"] == finetune) & (done["calls"] == calls)).any():
+        if (same & (done["finetune"] == tuned) & (done["calls"] == calls)).any():
             continue
-        name = f"{method}{'-finetune' if finetune else ''}_{task}_{seed}_{calls}.jsonl"
+        name = f"{method}{'-finetune' if tuned else ''}_{task}_{seed}_{calls}.jsonl"
         click.echo(f"{method}, {task}, seed {seed}", err=True)
         found = optimize(
             vae,
@@ -124,13 +126,13 @@ def main(
             n_calls=calls,
             batch_size=batch,
             start=np.random.default_rng(seed).choice(pool, start, replace=False).tolist() if start else (),
-            finetune=finetune,
+            finetune=tuned,
             seed=seed,
             record=output / "calls" / name,
             resume=True,
             progress=progress_for(False),
         )
-        row = {"method": method, "finetune": finetune, "task": task, "seed": seed, "calls": calls, **found.summary()}
+        row = {"method": method, "finetune": tuned, "task": task, "seed": seed, "calls": calls, **found.summary()}
         row |= {"seconds": found.seconds, "oracle": found.oracle_seconds}
         with results.open("a", newline="") as file:
             csv.DictWriter(file, COLUMNS).writerow(

@@ -32,7 +32,11 @@ GRID_MOLECULES = 25
 @click.option("--calls", type=click.IntRange(1), default=1000, show_default=True, help="Molecules that may be scored.")
 @click.option("--batch", type=click.IntRange(1), default=50, show_default=True, help="Molecules scored at once.")
 @click.option("--target", type=float, help="End as soon as a molecule scores this much.")
-@click.option("--finetune", is_flag=True, help="Let a copy of the model learn from the best molecules found.")
+@click.option(
+    "--finetune/--no-finetune",
+    default=None,
+    help="Let a copy of the model learn from the best molecules found. [default: where method and model allow it]",
+)
 @click.option("--start", multiple=True, metavar="SMILES", help="Begin with this molecule (repeatable).")
 @click.option("--start-file", metavar="FILE", help="Begin with the molecules of this file.")
 @click.option("--similar-to", metavar="SMILES", help="Only molecules similar to this one (ECFP4 Tanimoto).")
@@ -57,7 +61,7 @@ def optimize(
     calls: int,
     batch: int,
     target: float | None,
-    finetune: bool,
+    finetune: bool | None,
     start: tuple[str, ...],
     start_file: str | None,
     similar_to: str | None,

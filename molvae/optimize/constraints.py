@@ -33,7 +33,7 @@ class SimilarityConstraint(Section):
 class Constraints(Section):
     """All must hold; without any, every molecule passes.
 
-    >>> Constraints(windows={"logp": (1, 3)}).hold(parse_smiles("CCCCCC"))
+    >>> Constraints(windows={"logp": (1, 3)}).hold(Chem.MolFromSmiles("CCCCCC"))
     True
     """
 
