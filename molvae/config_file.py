@@ -20,6 +20,22 @@ def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experime
     Raises:
         ConfigError: for an unreadable file, an unknown key or a bad value, naming it.
     """
+    values = read_yaml(path, expected="the sections data, model and training")
+    for override in overrides:
+        _override(values, override)
+    return parse_config(ExperimentConfig, values, where=str(path))
+
+
+def read_yaml(path: str | Path, *, expected: str) -> dict[str, Any]:
+    """The keys and plain values of a YAML file.
+
+    Args:
+        path: the file.
+        expected: what should be in it, for the message when it holds no keys at all.
+
+    Raises:
+        ConfigError: when it cannot be read as such.
+    """
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -30,10 +46,8 @@ def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experime
         line = f", line {where.line + 1}" if where else ""
         raise ConfigError(f"{path}{line} is not valid YAML: {getattr(error, 'problem', error)}") from error
     if not isinstance(values, dict):
-        raise ConfigError(f"{path} holds no settings; expected the sections data, model and training")
-    for override in overrides:
-        _override(values, override)
-    return parse_config(ExperimentConfig, values, where=str(path))
+        raise ConfigError(f"{path} holds no settings; expected {expected}")
+    return values
 
 
 def parse_config(kind: type[T], values: dict[str, Any], *, where: str) -> T:

@@ -38,3 +38,11 @@ class CheckpointError(MolvaeError, ValueError):
 
 class MissingExtraError(MolvaeError, ImportError):
     """An optional dependency that is not installed."""
+
+
+class ScoreError(MolvaeError, RuntimeError):
+    """A score that cannot be computed for any molecule, such as an external program that died."""
+
+
+class RecordError(MolvaeError, ValueError):
+    """A record of oracle calls that is damaged or belongs to another run."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from molvae.checkpoint import Checkpoint, load_checkpoint
+from molvae.chem.graphs import smiles_to_graph
 from molvae.chem.notation import notation
 from molvae.chem.similarity import tanimoto
 from molvae.chem.standardise import Standardiser
@@ -406,6 +407,49 @@ class MoleculeGenerator:
         graph = GraphStore.of_graphs(graphs).batch(np.arange(len(graphs))) if graphs else None
         return MolBatch.of_token_ids([ids for m in molecules for ids in m.spellings], graph=graph).to(self.device)
 
+    def neighbors(
+        self, smiles: str, *, walks: int = 5, steps: int = 7, reach: float = 1.0, seed: int | None = None
+    ) -> pd.DataFrame:
+        """Straight walks through the latent from one molecule in random directions, decoded greedily.
+
+        Args:
+            smiles: where the walks start.
+            walks: how many directions.
+            steps: latents on a walk, the molecule's own counted.
+            reach: length of a walk; 1 is as far as a draw of the prior is from 0.
+            seed: of the directions.
+
+        Returns:
+            Walk by walk: `walk`, `distance`, `smiles`, `tanimoto_to_start`.
+
+        Raises:
+            InputError: when the molecule cannot be encoded.
+        """
+        if steps < 2 or walks < 1:
+            raise ConfigError(f"got {walks} walks of {steps} steps; expected at least 1 of at least 2")
+        start = self.encode_rows([smiles])
+        if start.reasons[0]:
+            raise InputError(f"cannot encode {smiles!r}: {start.reasons[0]}")
+        directions = self.priors["standard"].sample(walks, generator=self._generator(seed)).cpu().numpy()
+        distances = np.linspace(0.0, reach, steps)
+        z = start.z + distances[None, :, None] * directions[:, None, :]
+        frame = pd.DataFrame({"walk": np.repeat(np.arange(1, walks + 1), steps), "distance": np.tile(distances, walks)})
+        frame["smiles"] = self.decode(z.reshape(walks * steps, -1))
+        frame["tanimoto_to_start"] = [tanimoto(s, str(start.smiles[0])) for s in frame["smiles"]]
+        return frame
+
+    def optimize(self, objective: Any, **how: Any) -> pd.DataFrame:
+        """Find molecules that score high; every molecule that was scored, best first.
+
+        Args:
+            objective: a task's name, the path of an objective's YAML, a function from SMILES to numbers, or a
+                `molvae.optimize.objective.Objective`.
+            how: `method`, `n_calls`, `start`, … as in `molvae.optimize.run.optimize`.
+        """
+        from molvae.optimize.run import optimize
+
+        return optimize(self, objective, **how).frame
+
     def __repr__(self) -> str:
         return f"MoleculeGenerator({self.vocabulary!r}, latent_dim={self.latent_dim}, device={str(self.device)!r})"
 
@@ -420,6 +464,20 @@ class MoleculeGenerator:
                 )
         values = torch.tensor([[asked.get(name, torch.nan) for name in self.model.heads.names]], device=self.device)
         return self.model.given(1, values)
+
+    @property
+    def reads_graphs(self) -> bool:
+        """Whether the encoder reads graphs."""
+        return self.speller.graphs
+
+    @torch.no_grad()
+    def encode_token_ids(self, molecules: Sequence[list[int]], smiles: Sequence[str]) -> np.ndarray:
+        """Posterior means `(n, Z)` float32 of molecules that are tokens already; their SMILES are read for graphs."""
+        graphs = [smiles_to_graph(s) if self.reads_graphs else None for s in smiles]
+        spelled = [
+            Spelled(text, None, [ids], graph) for text, ids, graph in zip(smiles, molecules, graphs, strict=True)
+        ]
+        return self.model.encode(self.batch(spelled)).mean.float().cpu().numpy()
 
     def _decode(
         self,

@@ -1,11 +1,34 @@
-"""Fingerprint similarity."""
+"""Fingerprints and their similarity."""
 
-from rdkit import DataStructs
+from collections.abc import Callable
+from typing import Any
+
+from rdkit import Chem, DataStructs
 from rdkit.Chem import rdFingerprintGenerator
 
 from molvae.chem.parse import parse_smiles
+from molvae.errors import InputError
 
 _ECFP4 = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
+_FEATURES = rdFingerprintGenerator.GetMorganFeatureAtomInvGen()
+
+
+def _pharmacophore(mol: Chem.Mol) -> Any:
+    from rdkit.Chem.Pharm2D import Generate, Gobbi_Pharm2D  # slow to import, and seldom wanted
+
+    return Generate.Gen2DFingerprint(mol, Gobbi_Pharm2D.factory)
+
+
+FINGERPRINTS: dict[str, Callable[[Chem.Mol], Any]] = {
+    "ecfp4": rdFingerprintGenerator.GetMorganGenerator(radius=2).GetSparseCountFingerprint,
+    "ecfp6": rdFingerprintGenerator.GetMorganGenerator(radius=3).GetSparseCountFingerprint,
+    "fcfp4": rdFingerprintGenerator.GetMorganGenerator(
+        radius=2, atomInvariantsGenerator=_FEATURES
+    ).GetSparseCountFingerprint,
+    "ap": rdFingerprintGenerator.GetAtomPairGenerator(maxDistance=10).GetSparseCountFingerprint,
+    "pharmacophore": _pharmacophore,
+}
+"""The fingerprints GuacaMol compares molecules by: unfolded, with counts; Gobbi's 2D pharmacophores as bits."""
 
 
 def tanimoto(a: str, b: str) -> float:
@@ -14,3 +37,29 @@ def tanimoto(a: str, b: str) -> float:
     if first is None or second is None:
         return float("nan")
     return DataStructs.TanimotoSimilarity(_ECFP4.GetFingerprint(first), _ECFP4.GetFingerprint(second))
+
+
+class SimilarityTo:
+    """Tanimoto similarity to one molecule, whose fingerprint is computed once.
+
+    Args:
+        target: SMILES.
+        fingerprint: a name in `FINGERPRINTS`, or "bits" for the 2,048 ECFP4 bits of `tanimoto`.
+
+    Raises:
+        InputError: when the target does not parse.
+
+    >>> SimilarityTo("CCO", "ecfp4")(Chem.MolFromSmiles("OCC"))
+    1.0
+    """
+
+    def __init__(self, target: str, fingerprint: str = "bits") -> None:
+        self.fingerprint = _ECFP4.GetFingerprint if fingerprint == "bits" else FINGERPRINTS[fingerprint]
+        mol = parse_smiles(target)
+        if mol is None:
+            raise InputError(f"{target!r} does not parse as a molecule")
+        self.target = self.fingerprint(mol)
+
+    def __call__(self, mol: Chem.Mol) -> float:
+        """Similarity in [0, 1]."""
+        return DataStructs.TanimotoSimilarity(self.fingerprint(mol), self.target)

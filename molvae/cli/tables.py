@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from rich.table import Table
 
@@ -14,6 +15,9 @@ from molvae.data.prepared import PreparedData
 from molvae.data.readers import read_molecules
 from molvae.errors import InputError
 from molvae.generator import Sampled
+
+if TYPE_CHECKING:
+    from molvae.optimize.run import Optimized
 
 COLUMNS = ("qed", "logp", "sa")
 
@@ -75,4 +79,28 @@ def sampling_summary(
         table.add_section()
         table.add_row("the model: exact reconstruction, held out", f"{100 * latent['exact']:.1f} %")
         table.add_row("the model: active units", f"{latent['active_units']} of {latent['latent_dim']}")
+    return table
+
+
+def optimization_summary(found: "Optimized") -> Table:
+    """How good the best molecules are, after how many calls, and what the search itself cost."""
+    table = Table("optimisation", "", title_justify="left")
+    table.columns[1].justify = "right"
+    n = len(found.scores)
+    table.add_row("molecules scored", f"{n:,} of {found.budget:,}")
+    unscored = int(np.isnan(found.scores).sum())
+    if unscored:
+        table.add_row("without a score (nan)", f"{unscored:,}")
+    if found.n_refused:
+        table.add_row("refused by the constraints, not scored", f"{found.n_refused:,}")
+    values = found.summary()
+    for k in (1, 10, 100):
+        table.add_row("best" if k == 1 else f"mean of the best {k}", f"{values[f'top{k}']:.4f}")
+    table.add_row("area under the top-10 curve", f"{values['auc_top10']:.4f}")
+    if found.hypervolume is not None:
+        table.add_row("on the Pareto front", f"{int(found.frame['front'].sum()):,}")
+        table.add_row("hypervolume", f"{found.hypervolume:.4f}")
+    table.add_section()
+    table.add_row("search, this run", f"{found.seconds:.1f} s")
+    table.add_row("scoring, this run", f"{found.oracle_seconds:.1f} s")
     return table

@@ -98,6 +98,7 @@ class GRUDecoder(nn.Module):
         greedy: bool = True,
         temperature: float = 1.0,
         top_p: float = 1.0,
+        prefix: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Decode a batch token by token; rows that have ended leave the computation.
@@ -109,6 +110,7 @@ class GRUDecoder(nn.Module):
             greedy: take the likeliest token; otherwise draw one.
             temperature: divides the logits of a draw.
             top_p: draw from the smallest set of tokens with at least this probability (Holtzman et al. 2020).
+            prefix: `(B, P)` tokens to start with, bos left out; a row is free from its first pad on.
             generator: of the draws.
 
         Returns:
@@ -127,6 +129,9 @@ class GRUDecoder(nn.Module):
             logits = self.to_logits(states[:, 0]).float()
             logits[:, [PAD, BOS, MASK]] = -torch.inf
             tokens = logits.argmax(-1) if greedy else draw_tokens(logits / temperature, top_p, generator)
+            if prefix is not None and t < prefix.shape[1]:
+                forced = prefix[rows, t]
+                tokens = torch.where(forced == PAD, tokens, forced)
             out[rows, t] = tokens
             going = tokens != EOS
             if not going.any():

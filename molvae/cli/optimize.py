@@ -1,0 +1,160 @@
+"""`molvae optimize`."""
+
+from typing import Any
+
+import click
+
+from molvae.cli.options import (
+    console,
+    device_option,
+    model_option,
+    progress_for,
+    quiet_option,
+    table_option,
+)
+
+GRID_MOLECULES = 25
+
+
+@click.command()
+@model_option
+@click.option(
+    "--task", metavar="NAME", help="A task of the PMO benchmark, such as perindopril; a wrong name lists all."
+)
+@click.option("--objective", "objective_path", metavar="FILE", help="YAML with named scores, see the README.")
+@table_option("best.csv")
+@click.option(
+    "--method",
+    default="tanimoto-bo",
+    show_default=True,
+    help="tanimoto-bo, evolution, cmaes, gradient, screen or random.",
+)
+@click.option("--calls", type=click.IntRange(1), default=1000, show_default=True, help="Molecules that may be scored.")
+@click.option("--batch", type=click.IntRange(1), default=50, show_default=True, help="Molecules scored at once.")
+@click.option("--target", type=float, help="End as soon as a molecule scores this much.")
+@click.option(
+    "--finetune/--no-finetune",
+    default=None,
+    help="Let a copy of the model learn from the best molecules found. [default: where method and model allow it]",
+)
+@click.option("--start", multiple=True, metavar="SMILES", help="Begin with this molecule (repeatable).")
+@click.option("--start-file", metavar="FILE", help="Begin with the molecules of this file.")
+@click.option("--similar-to", metavar="SMILES", help="Only molecules similar to this one (ECFP4 Tanimoto).")
+@click.option("--min-similarity", type=click.FloatRange(0, 1), default=0.4, show_default=True)
+@click.option("--keep", multiple=True, metavar="SMARTS", help="Only molecules with this substructure (repeatable).")
+@click.option(
+    "--window", multiple=True, metavar="NAME=LOW:HIGH", help="Only molecules within, such as logp=1:3 or mw=:500."
+)
+@click.option("--record", metavar="FILE", help="Every call, as it is made. [default: the output and .calls.jsonl]")
+@click.option("--resume", is_flag=True, help="Go on from the record.")
+@click.option("--plot", metavar="FILE", help="Best and top 10 against calls, .png, .svg or .pdf.")
+@click.option("--grid", metavar="FILE", help=f"Draw the best {GRID_MOLECULES} as .svg or .png.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same result.")
+@device_option
+@quiet_option
+def optimize(
+    model_path: str,
+    task: str | None,
+    objective_path: str | None,
+    output: str,
+    method: str,
+    calls: int,
+    batch: int,
+    target: float | None,
+    finetune: bool | None,
+    start: tuple[str, ...],
+    start_file: str | None,
+    similar_to: str | None,
+    min_similarity: float,
+    keep: tuple[str, ...],
+    window: tuple[str, ...],
+    record: str | None,
+    resume: bool,
+    plot: str | None,
+    grid: str | None,
+    seed: int,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Find molecules that score high, paying for as few scored molecules as possible.
+
+    The table lists every molecule that was scored, best first. The search can be stopped at any time and gone on with
+    by the same command and --resume.
+    """
+    if (task is None) == (objective_path is None):
+        raise click.UsageError("give either --task or --objective")
+    import molvae
+    from molvae.cli.tables import optimization_summary, read_input
+    from molvae.data.writers import check_output, write_table
+    from molvae.optimize.objective import load_objective
+    from molvae.optimize.run import optimize as run
+    from molvae.optimize.tasks import load_task
+    from molvae.report.distributions import check_plot
+    from molvae.report.grid import check_picture, draw_grid
+
+    objective = load_task(task) if task is not None else load_objective(str(objective_path))
+    objective = objective.with_constraints(_constraints(similar_to, min_similarity, keep, window))
+    check_output(output)
+    if plot:
+        check_plot(plot)
+    if grid:
+        check_picture(grid)
+    if record is None and output != "-":
+        record = f"{output}.calls.jsonl"
+    first = list(start)
+    if start_file:
+        first += [s for s in read_input(start_file, split="test", smiles_column=None) if s]
+    if similar_to and similar_to not in first:
+        first.insert(0, similar_to)
+    found = run(
+        molvae.load(model_path, device=device),
+        objective,
+        method=method,
+        n_calls=calls,
+        target=target,
+        start=first,
+        finetune=finetune,
+        batch_size=batch,
+        seed=seed,
+        record=record,
+        resume=resume,
+        progress=progress_for(quiet),
+    )
+    write_table(found.frame, output)
+    if plot:
+        from molvae.optimize.curves import top_curve
+        from molvae.report.search import plot_search
+
+        curves = {"best": top_curve(found.scores, 1), "top 10": top_curve(found.scores, 10)}
+        plot_search(curves, plot, title=task or str(objective_path))
+    if grid:
+        best = found.frame.head(GRID_MOLECULES)
+        draw_grid(best["smiles"].tolist(), grid, legends=[f"{score:.3f}" for score in best["score"]])
+    console(quiet).print(optimization_summary(found))
+
+
+def _constraints(similar_to: str | None, min_similarity: float, keep: tuple[str, ...], window: tuple[str, ...]) -> Any:
+    from molvae.config_file import parse_config
+    from molvae.optimize.constraints import Constraints
+
+    values: dict[str, Any] = {}
+    if similar_to:
+        values["similar_to"] = {"to": similar_to, "at_least": min_similarity}
+    if keep:
+        values["keeps"] = keep
+    if window:
+        values["windows"] = dict(_window(text) for text in window)
+    return parse_config(Constraints, values, where="the constraints")
+
+
+def _window(text: str) -> tuple[str, tuple[float | None, float | None]]:
+    name, equals, ends = text.partition("=")
+    low, colon, high = ends.partition(":")
+    try:
+        if not equals or not colon:
+            raise ValueError
+        return name.strip(), (float(low) if low else None, float(high) if high else None)
+    except ValueError as error:
+        raise click.BadParameter(
+            f"got {text!r}; expected NAME=LOW:HIGH such as logp=1:3", param_hint="--window"
+        ) from error

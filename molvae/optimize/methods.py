@@ -1,0 +1,69 @@
+"""The searches by name.
+
+`screen` and `random` are there to be beaten: a Gaussian process on fingerprints that chooses among draws of the prior,
+and those draws as they come.
+"""
+
+import copy
+import difflib
+from collections.abc import Callable
+
+from molvae.errors import ConfigError
+from molvae.generator import MoleculeGenerator
+from molvae.optimize.evolution import Evolution
+from molvae.optimize.finetune import Finetuning
+from molvae.optimize.moves import Moves
+from molvae.optimize.objective import Objective
+from molvae.optimize.random_draws import RandomDraws
+from molvae.optimize.search import Search
+from molvae.optimize.tanimoto_bo import TanimotoBO
+
+Builder = Callable[[MoleculeGenerator, Objective, Finetuning | None], Search]
+
+METHODS: dict[str, Builder] = {
+    "tanimoto-bo": lambda vae, objective, finetuning: TanimotoBO(Moves(vae), finetuning=finetuning),
+    "evolution": lambda vae, objective, finetuning: Evolution(Moves(vae), finetuning=finetuning),
+    "cmaes": lambda vae, objective, finetuning: _cmaes(vae),
+    "gradient": lambda vae, objective, finetuning: _gradient(vae, objective),
+    "screen": lambda vae, objective, finetuning: TanimotoBO(
+        Moves(vae, weights={"prior": 1.0}), generations=1, children=12
+    ),
+    "random": lambda vae, objective, finetuning: RandomDraws(Moves(vae)),
+}
+DEFAULT = "tanimoto-bo"
+WITH_FINETUNING = ("tanimoto-bo", "evolution")
+
+
+def build_search(method: str, vae: MoleculeGenerator, objective: Objective, *, finetune: bool = False) -> Search:
+    """The search called `method`.
+
+    Args:
+        method: one of `METHODS`.
+        vae: the model; it is never changed.
+        objective: what is wanted; only `gradient` looks into it.
+        finetune: tune a copy of the model on the best molecules as the run goes on.
+
+    Raises:
+        ConfigError: for an unknown method, and for one that cannot be fine-tuned.
+        MissingExtraError: when the method needs a package that is not installed.
+    """
+    if method not in METHODS:
+        near = difflib.get_close_matches(method, METHODS, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ConfigError(f"unknown method {method!r}{hint}; expected one of: {', '.join(METHODS)}")
+    if finetune and method not in WITH_FINETUNING:
+        raise ConfigError(f"method {method!r} does not fine-tune; these do: {', '.join(WITH_FINETUNING)}")
+    own = copy.copy(vae)  # fine-tuning replaces the model of this copy
+    return METHODS[method](own, objective, Finetuning(own) if finetune else None)
+
+
+def _cmaes(vae: MoleculeGenerator) -> Search:
+    from molvae.optimize.cmaes import CMAES
+
+    return CMAES(Moves(vae))
+
+
+def _gradient(vae: MoleculeGenerator, objective: Objective) -> Search:
+    from molvae.optimize.gradient import GradientAscent
+
+    return GradientAscent(Moves(vae), objective)

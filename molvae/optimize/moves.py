@@ -1,0 +1,227 @@
+"""New molecules from old ones by way of the latent: what every search makes its proposals with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from rdkit import Chem
+
+from molvae.chem.parse import parse_smiles
+from molvae.data.batches import MolBatch
+from molvae.data.vocabulary import BOS, EOS, MASK, PAD
+from molvae.errors import InputError, VocabularyError
+from molvae.generator import MoleculeGenerator
+from molvae.optimize.oracle import Candidate
+
+WEIGHTS: Mapping[str, float] = {
+    "edit": 0.35,
+    "swap": 0.25,
+    "cross": 0.2,
+    "noise": 0.07,
+    "between": 0.06,
+    "redraw": 0.04,
+    "prior": 0.03,
+}
+"""How often each move is made; chosen by measurement."""
+
+NOISE = (0.3, 1.0)  # of the latents' spread
+MIN_FOR_SPREAD = 20
+RESPELT = 0.3  # of the edited parents are written from another atom first
+KEPT = 20_000  # latents remembered
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A parent: its tokens (bos and eos left out) and its latent `(Z,)`."""
+
+    token_ids: list[int]
+    z: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Plan:
+    z: np.ndarray
+    prefix: list[int]
+    origin: str
+
+
+class Moves:
+    """Children of parents, decoded in one batch.
+
+    - `edit`: the parent's tokens up to a random place, another token there, drawn as the decoder would, and the rest
+      as the decoder goes on given the parent's z. As z still describes the whole parent, the change stays local.
+    - `swap`: the parent's tokens, one of them replaced, added as the decoder would, or left out.
+    - `cross`: the tokens of one parent up to a random place, and the rest given a z between it and another parent.
+    - `noise`: the parent's z and Gaussian noise. `between`: a z between two parents. `redraw`: other draws of the
+      decoder at the parent's z. `prior`: a draw from the prior.
+
+    Args:
+        vae: the model.
+        weights: how often each move is made.
+    """
+
+    def __init__(self, vae: MoleculeGenerator, *, weights: Mapping[str, float] = WEIGHTS) -> None:
+        self.vae = vae
+        self.weights = dict(weights)
+        self._encoded: dict[str, Encoded | None] = {}
+
+    def forget(self) -> None:
+        """Encode everything anew: the model has changed."""
+        self._encoded.clear()
+
+    def encode(self, smiles: Sequence[str]) -> list[Encoded | None]:
+        """Parents by canonical SMILES; `None` for those that the vocabulary cannot write."""
+        if len(self._encoded) > KEPT:
+            self._encoded.clear()
+        todo = [s for s in dict.fromkeys(smiles) if s not in self._encoded]
+        ids = {s: self._token_ids(s) for s in todo}
+        usable = {s: i for s, i in ids.items() if i}
+        self._encoded.update(dict.fromkeys(todo))
+        if usable:
+            latents = self.vae.encode_token_ids(list(usable.values()), list(usable))
+            for (text, token_ids), z in zip(usable.items(), latents, strict=True):
+                self._encoded[text] = Encoded(token_ids, z)
+        return [self._encoded[s] for s in smiles]
+
+    def children(
+        self, parents: Sequence[str], rng: np.random.Generator, *, labels: Mapping[str, object] | None = None
+    ) -> list[Candidate]:
+        """One child a parent; those that decode to nothing, or to their parent, are left out.
+
+        Args:
+            parents: canonical SMILES, as often as children are wanted of them.
+            rng: draws moves, places, mates and noise.
+            labels: what the origin calls each parent; by default its SMILES.
+        """
+        names = labels or {}
+        usable = [(s, p) for s, p in zip(parents, self.encode(parents), strict=True) if p is not None]
+        if not usable:
+            return []
+        texts, encoded = zip(*usable, strict=True)
+        moves = self._draw_moves(len(usable), rng)
+        mates = rng.integers(len(usable), size=len(usable))
+        edits = self._edits(moves, encoded, texts, rng)
+        spread = self._spread(encoded)
+        drawn = self.from_prior(int((moves == "prior").sum()), rng)
+        plans: list[_Plan] = []
+        for i, (text, parent, move) in enumerate(zip(texts, encoded, moves, strict=True)):
+            mate_text, mate = texts[mates[i]], encoded[mates[i]]
+            one, two = names.get(text, text), names.get(mate_text, mate_text)
+            match move:
+                case "edit" | "swap":
+                    plans.append(_Plan(parent.z, edits[i], f"{move} of {one}"))
+                case "cross":
+                    share = rng.uniform(0.3, 1.0)
+                    cut = rng.integers(1, len(parent.token_ids) + 1)
+                    z = (1 - share) * parent.z + share * mate.z
+                    plans.append(_Plan(z, parent.token_ids[:cut], f"cross of {one} and {two}"))
+                case "between":
+                    share = rng.uniform(0.2, 0.5)
+                    plans.append(_Plan((1 - share) * parent.z + share * mate.z, [], f"between {one} and {two}"))
+                case "noise":
+                    scale = rng.uniform(*NOISE) * spread
+                    noise = rng.standard_normal(len(parent.z))
+                    plans.append(_Plan(parent.z + scale * noise, [], f"noise on {one}"))
+                case "redraw":
+                    plans.append(_Plan(parent.z, [], f"redraw of {one}"))
+                case _:
+                    plans.append(_Plan(drawn.pop(), [], "prior"))
+        free = (moves == "redraw") | (rng.random(len(plans)) < 0.3)  # these are drawn, the others decoded greedily
+        decoded = self._decode(plans, free, rng)
+        children = zip(decoded, plans, texts, strict=True)
+        return [Candidate(smiles, plan.origin) for smiles, plan, text in children if smiles and smiles != text]
+
+    def from_prior(self, n: int, rng: np.random.Generator) -> list[np.ndarray]:
+        """Latents of the model's best prior."""
+        if not n:
+            return []
+        prior = self.vae.priors.get("learned", self.vae.priors["standard"])
+        return list(prior.sample(n, generator=self._generator(rng)).cpu().numpy())
+
+    def random(self, n: int, rng: np.random.Generator) -> list[Candidate]:
+        """Molecules of the prior, fewer than `n` where a draw decodes to nothing."""
+        plans = [_Plan(z, [], "prior") for z in self.from_prior(n, rng)]
+        return [Candidate(s, "prior") for s in self._decode(plans, np.ones(n, dtype=bool), rng) if s]
+
+    def decode(self, z: np.ndarray, rng: np.random.Generator, *, greedy: bool = True) -> list[str]:
+        """Canonical SMILES of latents `(n, Z)`, "" where there is none."""
+        return self._decode([_Plan(row, [], "") for row in z], np.full(len(z), not greedy), rng)
+
+    def _draw_moves(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        names = list(self.weights)
+        weights = np.array([self.weights[name] for name in names])
+        return rng.choice(names, size=n, p=weights / weights.sum())
+
+    def _spread(self, encoded: Sequence[Encoded]) -> np.ndarray | float:
+        distinct = {id(p): p.z for p in encoded}
+        return np.std(list(distinct.values()), axis=0) if len(distinct) >= MIN_FOR_SPREAD else 1.0
+
+    def _token_ids(self, smiles: str) -> list[int] | None:
+        try:
+            return self.vae.vocabulary.encode(self.vae.notation.to_symbols(smiles))
+        except (InputError, VocabularyError):
+            return None
+
+    def _respelt(self, smiles: str, rng: np.random.Generator) -> list[int] | None:
+        """Tokens of the same molecule written from another atom, so that an edit may fall anywhere."""
+        mol = parse_smiles(smiles)
+        if mol is None:
+            return None
+        return self._token_ids(Chem.MolToSmiles(mol, rootedAtAtom=int(rng.integers(mol.GetNumAtoms()))))
+
+    @torch.no_grad()
+    def _edits(
+        self, moves: np.ndarray, parents: Sequence[Encoded], texts: Sequence[str], rng: np.random.Generator
+    ) -> dict[int, list[int]]:
+        """Tokens to start with, of the rows that are edited or swapped: another token than the parent's somewhere."""
+        rows = np.flatnonzero((moves == "edit") | (moves == "swap")).tolist()
+        if not rows:
+            return {}
+        device = self.vae.device
+        spelt = [(rng.random() < RESPELT and self._respelt(texts[i], rng)) or parents[i].token_ids for i in rows]
+        batch = MolBatch.of_token_ids(spelt).to(device)
+        logits = self.vae.model.decoder(
+            torch.from_numpy(np.stack([parents[i].z for i in rows])).to(device), batch.token_ids
+        )
+        places = torch.tensor([int(rng.integers(len(ids) + 1)) for ids in spelt], device=device)
+        row = torch.arange(len(rows), device=device)
+        here = logits[row, places].float()
+        here[:, [PAD, BOS, MASK]] = -torch.inf
+        here[row, batch.token_ids[row, places + 1]] = -torch.inf
+        drawn = torch.multinomial(here.softmax(-1), 1, generator=self._generator(rng)).squeeze(1)
+        edits = {}
+        for i, ids, place, token in zip(rows, spelt, places.tolist(), drawn.tolist(), strict=True):
+            if moves[i] == "edit":
+                edits[i] = [*ids[:place], token]
+            else:
+                kind = rng.choice(["replaced", "added", "left out"])
+                after = place if kind == "added" and len(ids) + 1 < self.vae.max_length else place + 1
+                edits[i] = [*ids[:place], *([] if kind == "left out" else [token]), *ids[after:], EOS]
+        return edits
+
+    def _decode(self, plans: Sequence[_Plan], free: np.ndarray, rng: np.random.Generator) -> list[str]:
+        ends = np.array([plan.prefix[-1:] == [EOS] for plan in plans], dtype=bool)  # nothing is left to decode
+        tokens = [plan.prefix if end else [] for plan, end in zip(plans, ends, strict=True)]
+        for greedy in (True, False):
+            rows = np.flatnonzero((free != greedy) & ~ends).tolist()
+            if not rows:
+                continue
+            z = torch.from_numpy(np.stack([plans[i].z for i in rows]).astype(np.float32)).to(self.vae.device)
+            width = max(len(plans[i].prefix) for i in rows)
+            prefix = torch.full((len(rows), width), PAD, dtype=torch.int64)
+            for k, i in enumerate(rows):
+                prefix[k, : len(plans[i].prefix)] = torch.tensor(plans[i].prefix, dtype=torch.int64)
+            ids = self.vae.model.decode(
+                z,
+                max_length=self.vae.max_length,
+                greedy=greedy,
+                prefix=prefix.to(self.vae.device) if width else None,
+                generator=self._generator(rng),
+            )
+            for i, row in zip(rows, ids.tolist(), strict=True):
+                tokens[i] = row
+        return [self.vae.notation.to_smiles(self.vae.vocabulary.decode(row)) for row in tokens]
+
+    def _generator(self, rng: np.random.Generator) -> torch.Generator:
+        return torch.Generator(device=self.vae.device).manual_seed(int(rng.integers(2**62)))

@@ -1,0 +1,93 @@
+"""The objective behind a counter: unique molecules cost a call each, known ones nothing."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from rdkit import Chem
+
+from molvae.chem.parse import parse_smiles
+from molvae.errors import ConfigError
+from molvae.optimize.objective import Objective
+from molvae.optimize.record import Call, History
+from molvae.optimize.scores import Molecule
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A molecule that a search proposes, and how it came by it."""
+
+    smiles: str
+    origin: str
+
+
+class Oracle:
+    """Scores candidates until the budget is used up.
+
+    Args:
+        objective: what is wanted.
+        budget: calls allowed, those already in the history counted.
+        history: where calls go; a new, empty one if none is given.
+
+    Attributes:
+        seconds: spent in the objective.
+        n_refused: candidates that a constraint kept from being scored.
+    """
+
+    def __init__(self, objective: Objective, budget: int, *, history: History | None = None) -> None:
+        if budget < 1:
+            raise ConfigError(f"got a budget of {budget} calls; expected at least 1")
+        self.objective = objective
+        self.budget = budget
+        self.history = History(objective.names) if history is None else history
+        self.seconds = 0.0
+        self.n_refused = 0
+        self._refused: set[str] = set()
+
+    @property
+    def remaining(self) -> int:
+        """Calls left."""
+        return max(self.budget - len(self.history), 0)
+
+    def admits(self, smiles: str) -> Molecule | None:
+        """The molecule, if it would cost a call: it parses, is new, and keeps the constraints."""
+        if smiles in self.history or smiles in self._refused:
+            return None
+        mol = parse_smiles(smiles) if smiles else None
+        if mol is None:
+            return None
+        canonical = Chem.MolToSmiles(mol)
+        if canonical in self.history or canonical in self._refused:
+            return None
+        if not self.objective.constraints.hold(mol):
+            self._refused.add(canonical)
+            self.n_refused += 1
+            return None
+        return Molecule(canonical, mol)
+
+    def __call__(self, candidates: Iterable[Candidate]) -> list[Call]:
+        """Score what is new among the candidates, as many as the budget allows; the calls that this made.
+
+        Candidates that do not parse, that were scored before or that a constraint refuses cost nothing.
+        """
+        new: dict[str, tuple[Molecule, str]] = {}
+        for candidate in candidates:
+            if len(new) == self.remaining:
+                break
+            molecule = self.admits(candidate.smiles)
+            if molecule is not None:
+                new.setdefault(molecule.smiles, (molecule, candidate.origin))
+        if not new:
+            return []
+        molecules = [molecule for molecule, _ in new.values()]
+        start = time.perf_counter()
+        raw = self.objective.raw_values(molecules)
+        self.seconds += time.perf_counter() - start
+        scores = np.asarray(self.objective.scores(raw))
+        made = []
+        for (molecule, origin), score, values in zip(new.values(), scores, raw, strict=True):
+            call = Call(len(self.history) + 1, molecule.smiles, float(score), tuple(map(float, values)), origin)
+            self.history.add(call)
+            made.append(call)
+        return made

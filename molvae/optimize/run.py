@@ -1,0 +1,190 @@
+"""A whole optimisation: objective, search and budget in, every call out."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from molvae.errors import ConfigError, InputError
+from molvae.generator import MoleculeGenerator
+from molvae.optimize.curves import top_auc, top_mean
+from molvae.optimize.methods import DEFAULT, WITH_FINETUNING, build_search
+from molvae.optimize.objective import Objective, load_objective
+from molvae.optimize.oracle import Candidate, Oracle
+from molvae.optimize.pareto import front_of
+from molvae.optimize.record import History
+from molvae.optimize.tasks import TASKS, load_task, task_name
+from molvae.progress import SILENT, Progress
+
+log = logging.getLogger(__name__)
+
+MAX_IDLE = 20  # rounds without a new molecule before a search is given up
+FIRST = 100  # molecules of the prior that every search starts with when it is given no others
+
+
+@dataclass(frozen=True)
+class Optimized:
+    """What a run found.
+
+    Attributes:
+        frame: one row a call, best first: `smiles`, `score`, every component's raw value, `call`, `origin`; with
+            several objectives at once `front`, whether the row is on the Pareto front.
+        scores: in the order of the calls, `(n,)`.
+        budget: calls that were allowed.
+        seconds: the run took, the oracle not counted; of this process only.
+        oracle_seconds: spent in the objective, of this process only.
+        n_refused: molecules that a constraint kept from being scored.
+        hypervolume: of the components in [0, 1], with several objectives at once.
+    """
+
+    frame: pd.DataFrame
+    scores: np.ndarray
+    budget: int
+    seconds: float
+    oracle_seconds: float
+    n_refused: int
+    hypervolume: float | None = None
+
+    def summary(self) -> dict[str, float]:
+        """PMO's numbers: AUC of the top 10, and the means of the best 1, 10 and 100."""
+        values = {"auc_top10": top_auc(self.scores, 10, budget=self.budget)}
+        return values | {f"top{k}": top_mean(self.scores, k) for k in (1, 10, 100)}
+
+
+def optimize(
+    vae: MoleculeGenerator,
+    objective: Objective | Callable[[list[str]], Sequence[float]] | str | Path,
+    *,
+    method: str = DEFAULT,
+    n_calls: int = 10_000,
+    target: float | None = None,
+    start: Sequence[str] = (),
+    finetune: bool | None = None,
+    batch_size: int = 50,
+    seed: int = 0,
+    record: str | Path | None = None,
+    resume: bool = False,
+    progress: Progress = SILENT,
+) -> Optimized:
+    """Find molecules that score high, paying for `n_calls` unique molecules.
+
+    Args:
+        vae: the model; it is not changed.
+        objective: an `Objective`, a function from SMILES to numbers, a task's name, or the path of an objective's YAML.
+        method: one of `molvae.optimize.methods.METHODS`.
+        n_calls: unique molecules to score, those of `start` counted.
+        target: the search ends as soon as a molecule scores this much.
+        start: molecules to begin with; by default draws from the prior.
+        finetune: tune a copy of the model on the best molecules found, see `Finetuning`; by default when method and
+            model allow it.
+        batch_size: molecules scored at once.
+        seed: the same seed gives the same run.
+        record: file to which every call is written as it is made.
+        resume: go on from the calls in `record` if it is there.
+        progress: reports calls.
+
+    Raises:
+        ConfigError: for an unknown method or task, or a bad objective.
+        InputError: when none of `start` parses, keeps the constraints and can be encoded.
+        RecordError: when `record` exists and `resume` is not set, or belongs to another run.
+        ScoreError: when a score fails altogether; the calls made before are in `record`.
+    """
+    began = time.perf_counter()
+    if batch_size < 1:
+        raise ConfigError(f"got a batch size of {batch_size}; expected at least 1")
+    wanted = as_objective(objective)
+    if finetune is None:
+        finetune = method in WITH_FINETUNING and not vae.reads_graphs
+    search = build_search(method, vae, wanted, finetune=finetune)
+    beginning = build_search("random", vae, wanted)
+    history = History(wanted.names)
+    oracle = Oracle(wanted, n_calls, history=history)
+    first = _first(vae, oracle, start)
+    if record is not None:
+        description = {
+            "objective": wanted.description,
+            "method": method,
+            "finetune": finetune,
+            "seed": seed,
+            "start": [c.smiles for c in first],
+        }
+        history.keep_in(record, description, resume=resume)
+    idle = 0
+    try:
+        with progress.stage("Optimising", total=n_calls, unit="calls") as stage:
+            stage.advance(min(len(history), n_calls))
+            while oracle.remaining and idle < MAX_IDLE and not _reached(oracle, target):
+                rng = np.random.default_rng((seed, len(history), idle))
+                size = min(batch_size, oracle.remaining)
+                waiting = [c for c in first if c.smiles not in history][:size]
+                if not waiting and not first and len(history) < min(FIRST, n_calls):
+                    waiting = beginning.propose(oracle, size, rng)
+                made = oracle(waiting or search.propose(oracle, size, rng))
+                idle = 0 if made else idle + 1
+                stage.advance(len(made))
+    finally:
+        history.close()
+    if idle == MAX_IDLE:
+        log.warning(
+            "ended after %d of %d calls: in %d rounds no molecule was proposed that is new and keeps the constraints "
+            "(%d were refused by them); start from other molecules or loosen the constraints",
+            *(len(history), n_calls, MAX_IDLE, oracle.n_refused),
+        )
+    return _outcome(oracle, time.perf_counter() - began)
+
+
+def as_objective(objective: Objective | Callable[[list[str]], Sequence[float]] | str | Path) -> Objective:
+    """The objective that a task's name, a YAML file or a function means."""
+    if isinstance(objective, Objective):
+        return objective
+    if callable(objective):
+        return Objective.of_callable(objective)
+    text = str(objective)
+    if isinstance(objective, Path) or text.endswith((".yaml", ".yml")):
+        return load_objective(objective)
+    if not text.replace("_", "").isalnum():
+        raise ConfigError(f"got the objective {text!r}; expected a task ({', '.join(TASKS)}) or a .yaml file")
+    return load_task(task_name(text))
+
+
+def _first(vae: MoleculeGenerator, oracle: Oracle, start: Sequence[str]) -> list[Candidate]:
+    """The molecules to begin with, canonical, each once; those that the model cannot encode have no children."""
+    admitted = list({m.smiles: None for m in map(oracle.admits, start) if m is not None})
+    if start and not admitted:
+        kept = " and keeps the constraints" if oracle.objective.constraints else ""
+        raise InputError(f"none of the {len(start)} start molecules parses{kept}, such as {start[0]!r}")
+    unusable = [
+        f"{smiles!r} ({reason})"
+        for smiles, reason in zip(admitted, vae.encode_rows(admitted).reasons, strict=True)
+        if reason
+    ]
+    if unusable and len(unusable) == len(admitted):
+        raise InputError(f"the model can encode none of the start molecules: {', '.join(unusable[:3])}")
+    if unusable:
+        log.warning("%d start molecules cannot be encoded: %s", len(unusable), ", ".join(unusable[:3]))
+    return [Candidate(smiles, "start") for smiles in admitted]
+
+
+def _reached(oracle: Oracle, target: float | None) -> bool:
+    return target is not None and bool((np.nan_to_num(oracle.history.scores, nan=-np.inf) >= target).any())
+
+
+def _outcome(oracle: Oracle, seconds: float) -> Optimized:
+    frame, hypervolume = oracle.history.frame(), None
+    if oracle.objective.mean == "pareto":
+        front, hypervolume = front_of(oracle.objective.transformed(oracle.history.raw))
+        numbers = {i + 1 for i in front}
+        frame["front"] = [call in numbers for call in frame["call"]]
+    return Optimized(
+        frame=frame,
+        scores=oracle.history.scores,
+        budget=oracle.budget,
+        seconds=seconds - oracle.seconds,
+        oracle_seconds=oracle.seconds,
+        n_refused=oracle.n_refused,
+        hypervolume=hypervolume,
+    )

@@ -1,0 +1,59 @@
+"""What every search is, and what they share: parents drawn by rank, and the first molecules."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from molvae.optimize.oracle import Candidate, Oracle
+
+
+class Search(Protocol):
+    """A way to propose molecules. All it has to know is the history, so that a killed run can go on."""
+
+    def propose(self, oracle: Oracle, n: int, rng: np.random.Generator) -> list[Candidate]:
+        """About `n` candidates; the oracle is asked which are new and admitted, and is not called."""
+        ...
+
+
+def fitness(oracle: Oracle, rng: np.random.Generator) -> np.ndarray:
+    """What a search climbs, one number a call so far, `(n,)`, -inf where there is no score.
+
+    With several objectives at once it is another weighting of them each time (augmented Chebyshev with random weights,
+    Knowles 2006), so that over the rounds the whole Pareto front is climbed.
+    """
+    if oracle.objective.mean != "pareto":
+        values = oracle.history.scores
+    else:
+        components = oracle.objective.transformed(oracle.history.raw)
+        weights = rng.dirichlet(np.ones(components.shape[1]))
+        values = (weights * components).min(axis=1) + 0.05 * components @ weights
+    return np.where(np.isfinite(values), values, -np.inf)
+
+
+def draw_by_rank(values: np.ndarray, n: int, rng: np.random.Generator, *, smallest: float = 1e-3) -> np.ndarray:
+    """Indices `(n,)` of good values: each is drawn alike from the best share, whose size is log-uniform.
+
+    So the best few and the whole population are drawn from equally often (Tripp and Hernández-Lobato 2023).
+
+    Args:
+        values: `(m,)`, larger is better.
+        n: how many to draw.
+        rng: the draws.
+        smallest: share of the population that the best are drawn from at the least.
+    """
+    order = np.argsort(-values, kind="stable")
+    share = np.exp(rng.uniform(np.log(smallest), 0.0, size=n))
+    size = np.ceil(share * len(order)).astype(int)
+    return order[np.floor(rng.random(n) * size).astype(int)]
+
+
+def best_first(values: np.ndarray, keep: int) -> np.ndarray:
+    """Indices of the `keep` largest values that are not -inf, best first."""
+    order = np.argsort(-values, kind="stable")[:keep]
+    return order[np.isfinite(values[order])]
+
+
+def labels(oracle: Oracle, smiles: Sequence[str]) -> dict[str, object]:
+    """What origins call molecules: their call's number, or "a proposal" when they were not scored."""
+    return {s: f"#{oracle.history[s].number}" if s in oracle.history else "a proposal" for s in smiles}

@@ -1,0 +1,128 @@
+"""`tanimoto-bo`: a Gaussian process on fingerprints chooses among the VAE's proposals near good molecules."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from molvae.optimize.evolution import new_children
+from molvae.optimize.finetune import Finetuning
+from molvae.optimize.gaussian_process import KernelCache, TanimotoGP, count_bits
+from molvae.optimize.moves import Moves
+from molvae.optimize.oracle import Candidate, Oracle
+from molvae.optimize.search import best_first, draw_by_rank, fitness, labels
+
+MIN_FOR_MODEL = 10  # scored molecules before there is anything to learn from
+CAUTIOUS, BOLD = 0.03, 1.0  # standard deviations added to the mean: each choice draws its own between them
+
+
+@dataclass(frozen=True)
+class _Proposal:
+    candidate: Candidate
+    mean: float
+    std: float
+
+
+class TanimotoBO:
+    """Bayesian optimisation whose acquisition is climbed by an evolution in the latent.
+
+    The upper confidence bound decides which children are worth a call, and which have children themselves before any of
+    them is scored. Screening costs time and no calls.
+
+    Args:
+        moves: makes children.
+        generations: of children before a batch is chosen.
+        children: a generation, for each molecule of the batch.
+        points: scored molecules that the process learns from, at most.
+        population: scored molecules that may have children.
+        finetuning: see `Evolution`.
+    """
+
+    def __init__(
+        self,
+        moves: Moves,
+        *,
+        generations: int = 6,
+        children: int = 3,
+        points: int = 2000,
+        population: int = 1000,
+        finetuning: Finetuning | None = None,
+    ) -> None:
+        self.moves = moves
+        self.generations = generations
+        self.children = children
+        self.points = points
+        self.population = population
+        self.finetuning = finetuning
+        self._cache = KernelCache()
+
+    def propose(self, oracle: Oracle, n: int, rng: np.random.Generator) -> list[Candidate]:
+        """See `Search`."""
+        if self.finetuning is not None and self.finetuning.tune(oracle, rng):
+            self.moves.forget()
+        values = fitness(oracle, rng)
+        alive = best_first(values, len(values))
+        if not len(alive):
+            return self.moves.random(n, rng)
+        parents = alive[: self.population]
+        known = [oracle.history.calls[i].smiles for i in parents]
+        if len(alive) < MIN_FOR_MODEL:
+            return new_children(self.moves, oracle, known, values[parents], n, rng)
+        process = self._process(oracle, values, alive)
+        proposals = self._climb(oracle, process, known, values[parents], self.children * n, rng)
+        return _choose(proposals, n, rng)
+
+    def _process(self, oracle: Oracle, values: np.ndarray, alive: np.ndarray) -> TanimotoGP:
+        """Learn from the best half and the latest half of as many points as are allowed."""
+        chosen = alive
+        if len(alive) > self.points:
+            best = alive[: self.points // 2]
+            rest = np.setdiff1d(alive, best)
+            chosen = np.concatenate([best, rest[-(self.points - len(best)) :]])
+        smiles = [oracle.history.calls[i].smiles for i in chosen]
+        bits, kernel = self._cache.of(smiles)
+        return TanimotoGP(bits, values[chosen], kernel=kernel)
+
+    def _climb(
+        self,
+        oracle: Oracle,
+        process: TanimotoGP,
+        known: list[str],
+        known_values: np.ndarray,
+        n: int,
+        rng: np.random.Generator,
+    ) -> dict[str, _Proposal]:
+        proposals: dict[str, _Proposal] = {}
+        for _ in range(self.generations):
+            boldness = _boldness(1, rng)[0]
+            smiles = known + list(proposals)
+            bounds = np.array([p.mean + boldness * p.std for p in proposals.values()])
+            drawn = draw_by_rank(np.concatenate([known_values, bounds]), n, rng)
+            parents = [smiles[i] for i in drawn]
+            children: dict[str, Candidate] = {}
+            mols = []
+            for child in self.moves.children(parents, rng, labels=labels(oracle, parents)):
+                if child.smiles in children or child.smiles in proposals:
+                    continue
+                molecule = oracle.admits(child.smiles)
+                if molecule is not None:
+                    children[child.smiles] = child
+                    mols.append(molecule.mol)
+            if children:
+                means, stds = process.predict(count_bits(mols))
+                for child, mean, std in zip(children.values(), means, stds, strict=True):
+                    proposals[child.smiles] = _Proposal(child, float(mean), float(std))
+        return proposals
+
+
+def _boldness(n: int, rng: np.random.Generator) -> np.ndarray:
+    return np.exp(rng.uniform(np.log(CAUTIOUS), np.log(BOLD), size=n))
+
+
+def _choose(proposals: dict[str, _Proposal], n: int, rng: np.random.Generator) -> list[Candidate]:
+    """The best `n`, each by an upper confidence bound of its own boldness."""
+    left = list(proposals.values())
+    chosen = []
+    for boldness in _boldness(min(n, len(left)), rng):
+        best = max(range(len(left)), key=lambda i: left[i].mean + boldness * left[i].std)
+        chosen.append(left.pop(best).candidate)
+    return chosen

@@ -1,0 +1,74 @@
+"""Every search: proposes molecules that are worth a call, the same for the same seed, and uses up a budget."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from molvae.chem.parse import canonical_smiles
+from molvae.generator import MoleculeGenerator
+from molvae.optimize.methods import METHODS, build_search
+from molvae.optimize.objective import Objective, parse_objective
+from molvae.optimize.oracle import Candidate, Oracle
+from molvae.optimize.run import optimize
+
+TINY = Path(__file__).parents[1] / "golden" / "tiny"
+START = json.loads((TINY / "recorded.json").read_text())["smiles"]
+OBJECTIVE = {
+    "scores": [
+        {"kind": "logp", "transform": {"kind": "gaussian", "mu": 2, "sigma": 1}},
+        {"kind": "mw", "weight": 2, "transform": {"kind": "clipped", "upper": 400}},
+    ]
+}
+
+
+@pytest.fixture(scope="module")
+def tiny() -> MoleculeGenerator:
+    return MoleculeGenerator.load(TINY, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def objective() -> Objective:
+    return Objective.of_config(parse_objective(OBJECTIVE, where="contract"))
+
+
+@pytest.fixture(params=list(METHODS))
+def method(request: pytest.FixtureRequest) -> str:
+    if request.param == "cmaes":
+        pytest.importorskip("cma")
+    return request.param
+
+
+def test_proposals_are_canonical_molecules(method: str, tiny: MoleculeGenerator, objective: Objective) -> None:
+    oracle = Oracle(objective, 100)
+    oracle([Candidate(s, "start") for s in START])
+    proposed = build_search(method, tiny, objective).propose(oracle, 10, np.random.default_rng(0))
+    assert proposed
+    assert all(canonical_smiles(c.smiles) == c.smiles and c.origin for c in proposed)
+
+
+def test_a_search_begins_without_any_scored_molecule(
+    method: str, tiny: MoleculeGenerator, objective: Objective
+) -> None:
+    proposed = build_search(method, tiny, objective).propose(Oracle(objective, 100), 10, np.random.default_rng(0))
+    assert proposed
+
+
+def test_the_same_seed_gives_the_same_run(method: str, tiny: MoleculeGenerator, objective: Objective) -> None:
+    runs = [
+        optimize(tiny, objective, method=method, n_calls=40, start=START[:15], batch_size=10, seed=3) for _ in range(2)
+    ]
+    assert runs[0].frame.equals(runs[1].frame)
+    assert len(runs[0].scores) > 15
+    assert set(runs[0].frame["origin"][runs[0].frame["call"] <= 15]) == {"start"}
+
+
+def test_a_run_goes_on_where_it_was_stopped(
+    method: str, tiny: MoleculeGenerator, objective: Objective, tmp_path: Path
+) -> None:
+    how = {"method": method, "start": START[:15], "batch_size": 10, "seed": 3, "record": tmp_path / "r.jsonl"}
+    first = optimize(tiny, objective, n_calls=25, **how)
+    both = optimize(tiny, objective, n_calls=35, resume=True, **how)
+    assert len(both.scores) >= len(first.scores)
+    np.testing.assert_array_equal(both.scores[: len(first.scores)], first.scores)
