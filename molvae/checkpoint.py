@@ -20,6 +20,7 @@ from molvae.config_file import parse_config
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import CheckpointError, ConfigError, PreparedDataError
 from molvae.files import atomic_folder, write_json
+from molvae.heads import PropertyHeads
 from molvae.model import MolVAE, build_model, build_prior
 from molvae.pretrained import DEFAULT, model_folder, model_names
 from molvae.priors.base import LearnedPrior
@@ -184,6 +185,33 @@ def add_prior(
         description = json.loads((path / "config.json").read_text(encoding="utf-8"))
         write_json(folder / "config.json", description | {"prior": config.model_dump(mode="json")})
         write_json(folder / "diagnostics.json", _read_diagnostics(path) | {"prior": report})
+
+
+def replace_heads(path: str | Path, checkpoint: Checkpoint, heads: PropertyHeads, *, report: dict[str, Any]) -> None:
+    """Write a checkpoint directory again with other property heads; all or nothing.
+
+    Args:
+        path: the checkpoint directory.
+        checkpoint: what was loaded from it.
+        heads: fitted to its latent.
+        report: goes to `diagnostics.json` under `heads`.
+
+    Raises:
+        CheckpointError: when the model is conditioned on a property that the new heads lack.
+    """
+    path, model = Path(path), checkpoint.model
+    if model.condition is not None and not set(model.condition.names) <= set(heads.names):
+        raise CheckpointError(
+            f"the model is conditioned on {', '.join(model.condition.names)}; its heads must keep them"
+        )
+    model.heads = heads
+    with atomic_folder(path, overwrite=True) as folder:
+        for file in path.iterdir():
+            shutil.copyfile(file, folder / file.name)
+        (folder / "model.safetensors").write_bytes(to_safetensors(_plain(model), metadata={"format": "pt"}))
+        description = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        write_json(folder / "config.json", description | {"properties": list(heads.names)})
+        write_json(folder / "diagnostics.json", _read_diagnostics(path) | {"heads": report})
 
 
 def _read_diagnostics(path: Path) -> dict[str, Any]:

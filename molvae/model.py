@@ -123,14 +123,7 @@ def build_model(
     n = len(property_names)
     mean = [0.0] * n if property_mean is None else property_mean
     std = [1.0] * n if property_std is None else property_std
-    heads = PropertyHeads(
-        latent.latent_dim,
-        property_names,
-        mean=mean,
-        std=std,
-        hidden_dim=config.heads.hidden_dim,
-        n_slots=config.decoder.n_slots,
-    )
+    heads = build_heads(config, latent.latent_dim, property_names, mean, std)
     return MolVAE(encoder, latent, decoder, heads, _build_condition(config.condition, property_names, mean, std))
 
 
@@ -220,6 +213,20 @@ def _build_condition(
         std=[std[i] for i in columns],
         dim=config.dim,
         dropout=config.dropout,
+    )
+
+
+def build_heads(
+    config: ModelConfig, latent_dim: int, names: Sequence[str], mean: Sequence[float], std: Sequence[float]
+) -> PropertyHeads:
+    """Heads from z to the named properties, which add up its slots where it has several."""
+    return PropertyHeads(
+        latent_dim,
+        names,
+        mean=mean,
+        std=std,
+        hidden_dim=config.heads.hidden_dim,
+        n_slots=config.decoder.n_slots,
     )
 
 

@@ -1,7 +1,6 @@
 """Slots: equal parts of h and of z, each standing for its own stretch of the molecule."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 MAX_PARTS = 128  # positions the learned bias tells apart; those beyond share the last one
@@ -73,18 +72,12 @@ class SlotLinear(nn.Linear):
         h_dim: size of h.
         out_dim: size of the result.
         n_slots: equal parts that both consist of.
-        normalised: give every slot of several mean 0 and spread 1. Nothing else holds their scale, and one that grows
-            all the time is hard to follow for codebooks, priors and heads.
     """
 
-    def __init__(self, h_dim: int, out_dim: int, *, n_slots: int = 1, normalised: bool = False) -> None:
+    def __init__(self, h_dim: int, out_dim: int, *, n_slots: int = 1) -> None:
         super().__init__(h_dim // n_slots, out_dim // n_slots)
         self.n_slots = n_slots
-        self.normalised = normalised and n_slots > 1
 
     def forward(self, h: Tensor) -> Tensor:
         """Map a batch."""
-        slots = super().forward(h.unflatten(1, (self.n_slots, -1)))
-        if self.normalised:
-            slots = F.layer_norm(slots.float(), slots.shape[-1:])
-        return slots.flatten(1)
+        return super().forward(h.unflatten(1, (self.n_slots, -1))).flatten(1)

@@ -30,7 +30,7 @@ class GaussianLatent(Latent):
         self.latent_dim = latent_dim
         self.free_bits = free_bits
         self.min_rate = min_rate
-        self.to_mean = SlotLinear(h_dim, latent_dim, n_slots=n_slots, normalised=True)
+        self.to_mean = SlotLinear(h_dim, latent_dim, n_slots=n_slots)
         self.to_logvar = SlotLinear(h_dim, latent_dim, n_slots=n_slots)
 
     def posterior(self, h: Tensor) -> tuple[Tensor, Tensor]:

@@ -45,7 +45,7 @@ class VQLatent(Latent):
         self.shared = shared
         self.dead_below = dead_below
         self.latent_dim = n_slots * code_dim
-        self.to_slots = SlotLinear(h_dim, self.latent_dim, n_slots=h_slots, normalised=True)
+        self.to_slots = SlotLinear(h_dim, self.latent_dim, n_slots=h_slots)
         self.quantize = VectorQuantize(
             dim=self.latent_dim,
             heads=n_slots,

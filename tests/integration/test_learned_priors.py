@@ -1,6 +1,7 @@
 """Priors trained with the model, and models that can be asked for properties."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import molvae
 from molvae.config import ExperimentConfig, PriorFitConfig
 from molvae.config_file import dump_config
 from molvae.data.prepared import PreparedData
-from molvae.errors import ConfigError
+from molvae.errors import ConfigError, PreparedDataError
 from molvae.training.fit import train
+from molvae.training.heads import fit_heads_of
 from molvae.training.prior import fit_prior_of
 
 GAUSSIAN = {"kind": "gaussian", "latent_dim": 8}
@@ -111,3 +113,20 @@ def test_parts_that_do_not_fit_are_one_sentence_before_training(
     with pytest.raises(ValueError, match=message):  # a ConfigError is one
         train(with_slots(experiment, **sections), prepared, tmp_path / "out", device="cpu")
     assert not (tmp_path / "out").exists()
+
+
+def test_heads_can_be_fitted_to_other_properties_of_a_finished_model(
+    experiment: ExperimentConfig, prepared: PreparedData, tmp_path: Path
+) -> None:
+    train(with_slots(experiment, model__heads={"properties": ["logp"]}), prepared, tmp_path, device="cpu")
+    before = molvae.load(str(tmp_path), device="cpu")
+    how = {"max_time": timedelta(seconds=4), "batch_size": 8, "device": "cpu"}
+    report = fit_heads_of(tmp_path / "model", prepared, properties=("mw", "rings"), **how)
+    assert list(report.property_r2) == ["mw", "rings"]
+    after = molvae.load(str(tmp_path), device="cpu")
+    known = prepared.smiles(prepared.indices("train"))
+    np.testing.assert_array_equal(before.encode(known), after.encode(known))
+    predicted, true = after.properties(known)["mw"], prepared.property_frame(prepared.indices("train"))["mw"]
+    assert np.corrcoef(predicted, true)[0, 1] > 0.5  # of a latent after six steps
+    with pytest.raises(PreparedDataError, match="no property 'colour'"):
+        fit_heads_of(tmp_path / "model", prepared, properties=("colour",), **how)

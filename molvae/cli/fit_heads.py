@@ -1,0 +1,54 @@
+"""`molvae fit-heads`."""
+
+import click
+
+from molvae.cli.options import console, device_option, progress_for, quiet_option
+
+
+@click.command("fit-heads")
+@click.option("-m", "--model", "model_path", required=True, metavar="PATH", help="A checkpoint or a run's directory.")
+@click.option("--data", "data_path", required=True, metavar="PREPARED", help="A folder in the model's vocabulary.")
+@click.option("--property", "properties", multiple=True, metavar="NAME", help="Of the folder; all by default.")
+@click.option("--max-time", default="00:05:00", show_default=True, metavar="HH:MM:SS")
+@click.option("--molecules", type=click.IntRange(1), default=200_000, show_default=True, help="Encoded at most.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@device_option
+@quiet_option
+def fit_heads(
+    model_path: str,
+    data_path: str,
+    properties: tuple[str, ...],
+    max_time: str,
+    molecules: int,
+    seed: int,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Fit property heads to a trained latent: those it had to its last state, or heads for other properties."""
+    from rich.table import Table
+
+    from molvae.checkpoint import checkpoint_path
+    from molvae.config import parse_duration
+    from molvae.data.prepared import PreparedData
+    from molvae.errors import ConfigError
+    from molvae.training.heads import fit_heads_of
+
+    try:
+        duration = parse_duration(max_time)
+    except ValueError as error:
+        raise ConfigError(f"--max-time: {error}") from error
+    report = fit_heads_of(
+        checkpoint_path(model_path),
+        PreparedData.open(data_path),
+        properties=properties or None,
+        max_time=duration,
+        molecules=molecules,
+        seed=seed,
+        device=device,
+        progress=progress_for(quiet),
+    )
+    table = Table("property", "R² on held-out molecules")
+    table.columns[1].justify = "right"
+    for name, r2 in report.property_r2.items():
+        table.add_row(name, f"{r2:.3f}")
+    console(quiet).print(table)

@@ -1,0 +1,175 @@
+"""Property heads fitted to a finished latent, which is left as it is: to its last state, or to other properties."""
+
+import tempfile
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Timer
+from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
+
+from molvae.checkpoint import load_checkpoint, replace_heads
+from molvae.data.batches import ordered_batches
+from molvae.data.prepared import PreparedData
+from molvae.errors import PreparedDataError
+from molvae.heads import PropertyHeads
+from molvae.model import MolVAE, build_heads, reads_graphs
+from molvae.progress import SILENT, Progress
+from molvae.training.diagnostics import r_squared
+from molvae.training.fit import held_out_molecules, quiet_lightning, resolve_accelerator
+from molvae.training.losses import property_loss
+
+ENCODE_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class HeadsReport:
+    """What fitted heads are worth on held-out molecules.
+
+    Attributes:
+        property_r2: of each property, nan without labels.
+        molecules: they were fitted on.
+        epochs: passes made.
+        seconds: spent.
+    """
+
+    property_r2: dict[str, float]
+    molecules: int
+    epochs: int
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """For `diagnostics.json`."""
+        return asdict(self)
+
+
+def fit_heads(
+    model: MolVAE,
+    heads: PropertyHeads,
+    data: PreparedData,
+    *,
+    max_time: timedelta = timedelta(minutes=5),
+    molecules: int = 200_000,
+    batch_size: int = 256,
+    learning_rate: float = 3e-3,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress = SILENT,
+) -> HeadsReport:
+    """Fit heads to the codes that a trained model gives to molecules.
+
+    Args:
+        model: in eval mode; not changed.
+        heads: for properties of the folder; fitted in place.
+        data: a prepared folder in the model's vocabulary.
+        max_time: of fitting; the learning rate falls to 0 in that time.
+        molecules: training molecules encoded, at most.
+        batch_size: of fitting.
+        learning_rate: at its highest.
+        seed: of molecules and their order.
+        device: "auto", "cpu" or "cuda".
+        progress: reports molecules encoded and the share of time used.
+    """
+    pl.seed_everything(seed, verbose=False)
+    train = np.sort(np.random.default_rng(seed).permutation(data.indices("train"))[:molecules])
+    train_set = _encode(model, heads, data, train, progress)
+    valid_set = _encode(model, heads, data, held_out_molecules(data, 5000, seed), progress)
+    module = _HeadsModule(heads, learning_rate, max_time.total_seconds())
+    with progress.stage("Fitting the heads", total=100, unit="%") as stage, quiet_lightning():
+        timer = Timer(duration=max_time, interval="step")
+        module.clock = timer
+        trainer = pl.Trainer(
+            accelerator=resolve_accelerator(device),
+            devices=1,
+            max_epochs=-1,
+            callbacks=[timer],
+            gradient_clip_val=1.0,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=tempfile.gettempdir(),
+        )
+        trainer.fit(module, DataLoader(train_set, batch_size=batch_size, shuffle=True))
+        stage.advance(100)
+    heads.cpu().eval()
+    with torch.no_grad():
+        r2 = r_squared(heads.predict(valid_set.tensors[0]), valid_set.tensors[1])
+    return HeadsReport(
+        property_r2=dict(zip(heads.names, (round(v, 5) for v in r2.tolist()), strict=True)),
+        molecules=len(train),
+        epochs=trainer.current_epoch,
+        seconds=round(timer.time_elapsed(), 1),
+    )
+
+
+class _HeadsModule(pl.LightningModule):
+    """Mean squared error of standardised properties; the learning rate falls with the time that is left."""
+
+    clock: Timer
+
+    def __init__(self, heads: PropertyHeads, learning_rate: float, seconds: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.learning_rate = learning_rate
+        self.seconds = seconds
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.heads.parameters(), lr=self.learning_rate, weight_decay=1e-4)
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        left = max(0.0, 1.0 - self.clock.time_elapsed() / self.seconds)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = self.learning_rate * left
+        return property_loss(self.heads(batch[0]), self.heads.standardise(batch[1]))
+
+
+@torch.no_grad()
+def _encode(
+    model: MolVAE, heads: PropertyHeads, data: PreparedData, indices: np.ndarray, progress: Progress
+) -> TensorDataset:
+    """Codes `(n, Z)` and properties `(n, P)`, on the CPU."""
+    device = next(model.parameters()).device
+    columns = np.array([data.statistics.names.index(name) for name in heads.names], dtype=np.int64)
+    means, properties = [], []
+    with progress.stage("Encoding", total=len(indices)) as stage:
+        for batch in ordered_batches(data, indices, batch_size=ENCODE_BATCH, property_index=columns):
+            means.append(model.encode(batch.to(device)).mean.cpu())
+            properties.append(batch.properties if batch.properties is not None else torch.empty(len(batch), 0))
+            stage.advance(len(batch))
+    return TensorDataset(torch.cat(means), torch.cat(properties))
+
+
+def fit_heads_of(
+    path: str | Path, data: PreparedData, *, properties: tuple[str, ...] | None = None, **how: Any
+) -> HeadsReport:
+    """Fit heads to the model of a checkpoint directory, and put them there in place of those it had.
+
+    Args:
+        path: the checkpoint directory.
+        data: a prepared folder in its vocabulary.
+        properties: of the folder; `None` takes all of them.
+        how: as in `fit_heads`.
+
+    Raises:
+        PreparedDataError: when the folder has another vocabulary, or lacks a property.
+    """
+    checkpoint = load_checkpoint(path)
+    if checkpoint.vocabulary != data.vocabulary:
+        raise PreparedDataError(f"{data.path} has another vocabulary than {path}; prepare it with the model's")
+    if reads_graphs(checkpoint.config):
+        data = data.with_graphs()
+    statistics = data.statistics.select(data.statistics.names if properties is None else properties)
+    if not statistics.names:
+        raise PreparedDataError(f"{data.path} has no properties to fit heads to")
+    heads = build_heads(
+        checkpoint.config, checkpoint.model.latent.latent_dim, statistics.names, statistics.mean, statistics.std
+    )
+    report = fit_heads(checkpoint.model, heads, data, **how)
+    replace_heads(path, checkpoint, heads, report=report.to_json())
+    return report
