@@ -104,7 +104,9 @@ class GNNEncoderConfig(Section):
     h_dim: Positive = 512
     """Size of h, of each slot where there are several."""
     n_slots: Positive = 1
-    """Parts that h consists of; above 1 each attends to the atoms by a score of its own, whatever `readout`."""
+    """Parts that h consists of; above 1 each attends to its own stretch of the atoms, whatever `readout`."""
+    stretch: Positive = 3
+    """Atoms that a slot stands for, in the order of the canonical SMILES."""
 
 
 class FusedEncoderConfig(Section):

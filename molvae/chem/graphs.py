@@ -22,6 +22,7 @@ of the atoms: stereocentres are described by their CIP label, not by the order o
 | stereo | none, E, Z |
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +49,7 @@ class MolGraph:
     """One molecule's graph.
 
     Attributes:
-        atoms: `(N, 8)` uint8 codes, columns as in the module's table.
+        atoms: `(N, 8)` uint8 codes, columns as in the module's table, in the order of the canonical SMILES.
         bonds: `(E, 2)` uint16 atom numbers; every bond stands twice, once in each direction.
         bond_codes: `(E, 4)` uint8.
     """
@@ -59,12 +60,18 @@ class MolGraph:
 
 
 def mol_to_graph(mol: Chem.Mol) -> MolGraph:
-    """The graph of a molecule's heavy atoms (hydrogens are counted, not drawn)."""
+    """The graph of a molecule's heavy atoms (hydrogens are counted, not drawn).
+
+    Atoms stand in the order of the canonical SMILES, whatever their order in `mol`: an atom's place is then a fact about
+    the molecule.
+    """
     rings = mol.GetRingInfo()
-    atoms = np.array([_atom_codes(atom, rings) for atom in mol.GetAtoms()], dtype=np.uint8)
+    order = canonical_order(mol)
+    place = {atom: number for number, atom in enumerate(order)}
+    atoms = np.array([_atom_codes(mol.GetAtomWithIdx(atom), rings) for atom in order], dtype=np.uint8)
     ends, codes = [], []
     for bond in mol.GetBonds():
-        a, b = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
+        a, b = place[bond.GetBeginAtomIdx()], place[bond.GetEndAtomIdx()]
         code = _bond_codes(bond)
         ends += [(a, b), (b, a)]
         codes += [code, code]
@@ -73,6 +80,12 @@ def mol_to_graph(mol: Chem.Mol) -> MolGraph:
         np.array(ends, dtype=np.uint16).reshape(-1, 2),
         np.array(codes, dtype=np.uint8).reshape(-1, 4),
     )
+
+
+def canonical_order(mol: Chem.Mol) -> list[int]:
+    """Atom indices of a molecule in the order of its canonical SMILES."""
+    Chem.MolToSmiles(mol)
+    return json.loads(mol.GetProp("_smilesAtomOutputOrder").replace(",]", "]"))
 
 
 def smiles_to_graph(smiles: str) -> MolGraph | None:

@@ -10,6 +10,7 @@ from torch_geometric.nn.aggr import MultiAggregation
 from molvae.data.batches import MolBatch
 from molvae.data.graphs import ATOM_CLASSES, BOND_CLASSES
 from molvae.errors import InputError
+from molvae.slots import MAX_PARTS, stretch_bias
 
 
 class GNNEncoder(nn.Module):
@@ -23,7 +24,9 @@ class GNNEncoder(nn.Module):
             2020); "attention" weighs atoms by a learned score, in four heads (Li et al. 2016).
         dropout: after every round.
         h_dim: size of h, of each slot where there are several.
-        n_slots: parts that h consists of; above 1 each attends to the atoms by a score of its own, whatever `readout`.
+        n_slots: parts that h consists of; above 1 each attends to the atoms, at first to its own stretch of them in the
+            order of the canonical SMILES, whatever `readout`.
+        stretch: atoms that a slot stands for.
     """
 
     def __init__(
@@ -36,17 +39,20 @@ class GNNEncoder(nn.Module):
         dropout: float = 0.0,
         h_dim: int = 512,
         n_slots: int = 1,
+        stretch: int = 3,
     ) -> None:
         super().__init__()
         self.n_slots = n_slots
         self.h_dim = n_slots * h_dim
         self.atom_embedding = CodeEmbedding(ATOM_CLASSES, hidden_dim)
         self.bond_embedding = CodeEmbedding(BOND_CLASSES, hidden_dim)
+        if n_slots > 1:
+            self.place_embedding = nn.Embedding(MAX_PARTS, hidden_dim)
         self.convs = nn.ModuleList(_conv(conv, hidden_dim) for _ in range(n_layers))
         self.norms = nn.ModuleList(nn.LayerNorm(hidden_dim) for _ in range(n_layers))
         self.dropout = nn.Dropout(dropout)
         if n_slots > 1:
-            self.readout: nn.Module = _SlotReadout(hidden_dim, n_slots)
+            self.readout: nn.Module = _SlotReadout(hidden_dim, n_slots, stretch=stretch)
         else:
             self.readout = _MultiReadout() if readout == "multi" else _AttentionReadout(hidden_dim)
         self.to_h = nn.Sequential(nn.Linear(4 * hidden_dim, h_dim), nn.SiLU(), nn.Linear(h_dim, h_dim))
@@ -64,10 +70,22 @@ class GNNEncoder(nn.Module):
         if graph is None:
             raise InputError("the batch has no graphs; a gnn encoder needs data prepared with graphs")
         states = self.atom_embedding(graph.atoms)
+        if self.n_slots > 1:
+            states = states + self.place_embedding(places(graph.graph_index).clamp(max=MAX_PARTS - 1))
         bonds = self.bond_embedding(graph.bond_codes)
         for conv, norm in zip(self.convs, self.norms, strict=True):
             states = states + self.dropout(torch.relu(conv(norm(states), graph.edge_index, bonds)))
         return self.to_h(self.readout(states, graph.graph_index, graph.n_graphs)).flatten(1)
+
+
+def places(graph_index: Tensor) -> Tensor:
+    """Each atom's place in its own molecule, `(N,)`.
+
+    >>> places(torch.tensor([0, 0, 0, 1, 1]))
+    tensor([0, 1, 2, 0, 1])
+    """
+    first = torch.searchsorted(graph_index, graph_index)
+    return torch.arange(len(graph_index), device=graph_index.device) - first
 
 
 class CodeEmbedding(nn.Module):
@@ -103,10 +121,11 @@ class _MultiReadout(nn.Module):
 
 
 class _SlotReadout(nn.Module):
-    """Every slot its own attention-weighted sum of atom states; they differ by what they look for."""
+    """Every slot its own attention-weighted sum of atom states; they differ by where they look and what for."""
 
-    def __init__(self, dim: int, n_slots: int) -> None:
+    def __init__(self, dim: int, n_slots: int, *, stretch: int) -> None:
         super().__init__()
+        self.bias = nn.Parameter(stretch_bias(MAX_PARTS, n_slots, stretch=stretch))
         self.whole = _MultiReadout()
         self.score = nn.Linear(dim, n_slots)
         self.value = nn.Linear(dim, 2 * dim)
@@ -116,7 +135,8 @@ class _SlotReadout(nn.Module):
     def forward(self, states: Tensor, graph_index: Tensor, n_graphs: int) -> Tensor:
         from torch_geometric.utils import scatter, softmax
 
-        weights = softmax(self.score(states).float(), graph_index, num_nodes=n_graphs)
+        scores = self.score(states).float() + self.bias[places(graph_index).clamp(max=MAX_PARTS - 1)]
+        weights = softmax(scores, graph_index, num_nodes=n_graphs)
         weighed = weights.unsqueeze(2) * self.value(states).float().unsqueeze(1)  # (N, M, 2 · dim)
         own = scatter(weighed.flatten(1), graph_index, dim_size=n_graphs, reduce="sum").unflatten(
             1, self.position.shape
