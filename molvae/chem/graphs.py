@@ -62,8 +62,8 @@ class MolGraph:
 def mol_to_graph(mol: Chem.Mol) -> MolGraph:
     """The graph of a molecule's heavy atoms (hydrogens are counted, not drawn).
 
-    Atoms stand in the order of the canonical SMILES, whatever their order in `mol`: an atom's place is then a fact about
-    the molecule.
+    Atoms stand in the order of the canonical SMILES, whatever their order in `mol`: the place of an atom is then a
+    fact about the molecule.
     """
     rings = mol.GetRingInfo()
     order = canonical_order(mol)
