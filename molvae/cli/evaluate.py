@@ -60,11 +60,15 @@ def evaluate(
 ) -> None:
     """Published metrics (MOSES, GuacaMol) of generated molecules, from any generator.
 
-    INPUT is a trained model's directory, which draws its molecules itself, or a file of SMILES as they were
-    generated, invalid ones and duplicates included. Several lists, for example one a seed, stand side by side with
-    their mean. Statistics of the references are computed once and cached.
+    INPUT is a trained model's directory or the name of a shipped one, which draws its molecules itself and is also
+    judged by its reconstruction, bounds on the likelihood, active units and heads on the reference; or a file of SMILES
+    as they were generated, invalid ones and duplicates included. Several lists, for example one a seed, stand side by
+    side with their mean. Statistics of the references are computed once and cached.
     """
+    from dataclasses import replace
+
     from molvae.errors import InputFileError
+    from molvae.pretrained import model_names
     from molvae.report.distributions import check_plot, plot_distributions
     from molvae.scoring.fcd import fcd_available, require_fcd
     from molvae.scoring.molecules import PROPERTIES, describe_molecules
@@ -86,9 +90,13 @@ def evaluate(
     chosen = None if device == "auto" else device
 
     lists: dict[str, list[str | None]] = {}
+    of_models: dict[str, dict[str, float]] = {}
     for label, path in _labels(inputs).items():
-        if Path(path).is_dir():
-            lists |= _drawn(label, path, n, _seeds(seeds), device, progress)
+        if Path(path).is_dir() or path in model_names():
+            drawn = _drawn(label, path, n, _seeds(seeds), device, progress)
+            lists |= drawn
+            if "test" in paths:
+                of_models |= dict.fromkeys(drawn, _of_model(path, paths["test"], device, progress))
         else:
             lists[label] = _read(path, smiles_column)
 
@@ -114,6 +122,8 @@ def evaluate(
         label: evaluate_described(molecules, **statistics, known=known, n_jobs=n_jobs, device=chosen, progress=progress)
         for label, molecules in described.items()
     }
+    for label, figures in of_models.items():
+        tables[label] = replace(tables[label], metrics={**tables[label].metrics, **figures})
     if plot:
         values = {label: dict(zip(PROPERTIES, m.properties.T, strict=True)) for label, m in described.items()}
         reference = dict(zip(PROPERTIES, statistics["test"].properties.T, strict=True))
@@ -140,6 +150,14 @@ def _drawn(
         drawn = vae.draw(n, seed=seed, progress=progress)
         lists[f"{label} seed {seed}"] = [*drawn.smiles, *[None] * drawn.n_invalid]
     return lists
+
+
+def _of_model(path: str, test: str, device: str, progress: "Progress") -> dict[str, float]:
+    """Reconstruction, bounds, latent use and heads of a model, on the reference molecules."""
+    import molvae
+    from molvae.model_metrics import model_metrics
+
+    return model_metrics(molvae.load(path, device=device), [s for s in _read(test, None) if s], progress=progress)
 
 
 def _read(path: str, smiles_column: str | None) -> list[str | None]:

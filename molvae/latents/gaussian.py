@@ -48,7 +48,8 @@ class GaussianLatent(Latent):
         the minimum rate belong to N(0, I) and do not apply.
         """
         mean, logvar = self.posterior(h)
-        drawn = sample_posterior(mean, logvar, generator=generator)
+        sampled = self.training or log_prior is not None
+        drawn = sample_posterior(mean, logvar, generator=generator) if sampled else mean
         if log_prior is None:
             kl = gaussian_kl(mean, logvar).mean(0)
             regularizer = kl.clamp(min=self.free_bits).sum().clamp(min=self.min_rate)
