@@ -41,6 +41,7 @@ class Checkpoint:
         standardise: the options of `Standardiser` used in training, applied again before encoding.
         diagnostics: what `diagnostics.json` says, if it is there.
         prior: the learned prior, if one was fitted.
+        latent_temperature: of draws from it, unless another is asked for.
     """
 
     model: MolVAE
@@ -50,6 +51,7 @@ class Checkpoint:
     standardise: dict[str, Any] = field(default_factory=dict)
     diagnostics: dict[str, Any] = field(default_factory=dict)
     prior: LearnedPrior | None = None
+    latent_temperature: float = 1.0
 
 
 def checkpoint_path(path: str | Path | None) -> Path:
@@ -149,6 +151,7 @@ def load_checkpoint(path: str | Path | None = None, *, device: torch.device | st
         standardise=standardise,
         diagnostics=_read_diagnostics(path),
         prior=_load_prior(path, model, description.get("prior"), device),
+        latent_temperature=float(description.get("latent_temperature", 1.0)),
     )
 
 
@@ -166,7 +169,13 @@ def prior_config(path: str | Path | None) -> PriorConfig:
 
 
 def add_prior(
-    path: str | Path, prior: LearnedPrior, *, config: PriorConfig, report: dict[str, Any], half: bool = False
+    path: str | Path,
+    prior: LearnedPrior,
+    *,
+    config: PriorConfig,
+    report: dict[str, Any],
+    latent_temperature: float = 1.0,
+    half: bool = False,
 ) -> None:
     """Put a learned prior into a checkpoint directory, in place of any earlier one; all or nothing.
 
@@ -175,6 +184,7 @@ def add_prior(
         prior: fitted to its model.
         config: of the prior.
         report: goes to `diagnostics.json` under `prior`.
+        latent_temperature: see `Checkpoint`.
         half: as in `save_checkpoint`.
     """
     path = Path(path)
@@ -183,7 +193,8 @@ def add_prior(
             shutil.copyfile(file, folder / file.name)
         (folder / "prior.safetensors").write_bytes(to_safetensors(_plain(prior, half=half), metadata={"format": "pt"}))
         description = json.loads((path / "config.json").read_text(encoding="utf-8"))
-        write_json(folder / "config.json", description | {"prior": config.model_dump(mode="json")})
+        added = {"prior": config.model_dump(mode="json"), "latent_temperature": latent_temperature}
+        write_json(folder / "config.json", description | added)
         write_json(folder / "diagnostics.json", _read_diagnostics(path) | {"prior": report})
 
 

@@ -82,6 +82,7 @@ class MoleculeGenerator:
         self.vocabulary = checkpoint.vocabulary
         self.max_length = checkpoint.max_length
         self.diagnostics = checkpoint.diagnostics
+        self.latent_temperature = checkpoint.latent_temperature
         self.notation = notation(checkpoint.vocabulary.notation)
         self.standardiser = Standardiser(**checkpoint.standardise)
         self.speller = Speller(self.standardiser, self.vocabulary, graphs=reads_graphs(checkpoint.config))
@@ -108,6 +109,7 @@ class MoleculeGenerator:
         greedy: bool = False,
         unique: bool = False,
         condition: Mapping[str, float] | None = None,
+        latent_temperature: float | None = None,
         prior: str | None = None,
         seed: int | None = None,
         batch_size: int = 512,
@@ -120,6 +122,7 @@ class MoleculeGenerator:
             greedy=greedy,
             unique=unique,
             condition=condition,
+            latent_temperature=latent_temperature,
             prior=prior,
             seed=seed,
             batch_size=batch_size,
@@ -135,6 +138,7 @@ class MoleculeGenerator:
         unique: bool = False,
         novel_against: frozenset[str] | set[str] = frozenset(),
         condition: Mapping[str, float] | None = None,
+        latent_temperature: float | None = None,
         prior: str | None = None,
         seed: int | None = None,
         batch_size: int = 512,
@@ -150,6 +154,8 @@ class MoleculeGenerator:
             unique: leave out molecules drawn before.
             novel_against: canonical SMILES to leave out.
             condition: values of properties to ask for, in their own units; of those the model was trained to be asked.
+            latent_temperature: of the latents' draws: below 1 they are likelier and vary less; by default the
+                checkpoint's own with a learned prior, and 1 with the standard one.
             prior: "learned" or "standard"; by default the learned one if the checkpoint has it.
             seed: the same seed gives the same molecules; `None` differs every time.
             batch_size: latents decoded side by side; does not change the result's size.
@@ -162,6 +168,10 @@ class MoleculeGenerator:
         if n < 1:
             raise ConfigError(f"got n = {n}; expected at least 1 molecule")
         source = self._prior(prior)
+        if latent_temperature is None:
+            latent_temperature = self.latent_temperature if source is self.priors.get("learned") else 1.0
+        if latent_temperature <= 0:
+            raise ConfigError(f"got latent_temperature {latent_temperature}; expected a number above 0")
         asked = self._condition(condition or {})
         generator = self._generator(seed)
         decode = partial(self._decode, greedy=greedy, temperature=temperature, top_p=top_p, generator=generator)
@@ -171,7 +181,7 @@ class MoleculeGenerator:
         with progress.stage("Sampling", total=n) as stage:
             while len(found) < n:
                 given = None if asked is None else asked.expand(batch_size, -1)
-                z = source.sample(batch_size, condition=given, generator=generator)
+                z = source.sample(batch_size, condition=given, temperature=latent_temperature, generator=generator)
                 before = len(found)
                 for smiles in decode(z, condition=given):
                     if len(found) == n:

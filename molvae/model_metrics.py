@@ -37,8 +37,8 @@ def model_metrics(
 
     Returns:
         `encodable`: share that the vocabulary can write; `exact`, `Tanimoto`: greedy reconstruction from the mean, of
-        those; `active units`; `nelbo` and `IWAE 10`, `IWAE 100`: negative bounds with the prior that `sample` uses, nats
-        a molecule (of VQ codes `nelbo` alone, which is exact for the one code); `R² NAME` of every head whose property
+        those; `active units`; `nelbo`, `IWAE 10` and `IWAE 100`: negative bounds with the prior that `sample` uses, in
+        nats a molecule (of VQ codes `nelbo` alone, exact for the one code); `R² NAME` of every head whose property
         RDKit can compute.
     """
     chosen = np.sort(np.random.default_rng(seed).permutation(len(smiles))[:n_reconstructed])

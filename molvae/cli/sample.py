@@ -32,6 +32,9 @@ GRID_MOLECULES = 25
     multiple=True,
     help="Property to ask for, e.g. logp=2.5 (repeatable).",
 )
+@click.option(
+    "--latent-temperature", type=float, help="Below 1: likelier latents, less variety.  [default: the model's own]"
+)
 @click.option("--prior", type=click.Choice(["learned", "standard"]), help="Default: learned, if the model has one.")
 @click.option("--grid", metavar="FILE", help=f"Draw the first {GRID_MOLECULES} as .svg or .png.")
 @seed_option
@@ -48,6 +51,7 @@ def sample(
     unique: bool,
     novel_against: tuple[str, ...],
     conditions: tuple[str, ...],
+    latent_temperature: float | None,
     prior: str | None,
     grid: str | None,
     seed: int | None,
@@ -75,6 +79,7 @@ def sample(
         unique=unique,
         novel_against=known,
         condition=condition,
+        latent_temperature=latent_temperature,
         prior=prior,
         seed=seed,
         batch_size=batch_size,

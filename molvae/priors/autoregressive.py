@@ -56,13 +56,20 @@ class AutoregressivePrior(ContinuousPrior):
         return self.mixture(self.network(before, condition), slots, seen).sum(-1) - self.std.log().sum()
 
     @torch.no_grad()
-    def sample(self, n: int, *, condition: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+    def sample(
+        self,
+        n: int,
+        *,
+        condition: Tensor | None = None,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """Draw `(n, Z)`."""
         device = self.mean.device
         before, state, drawn = torch.zeros(n, SLOT_EMBEDDING, device=device), self.network.start(n, condition), []
         for number in range(self.n_slots):
             output, state = self.network.step(before, state, number)
-            slot = self.mixture.sample(output, generator=generator)
+            slot = self.mixture.sample(output, temperature=temperature, generator=generator)
             before = self.mixture.embed(slot, self.mixture.look(slot))
             drawn.append(slot)
         return torch.cat(drawn, dim=1) * self.std + self.mean
@@ -135,7 +142,7 @@ class Mixture(nn.Module):
         """Log density of slots `(…, S)`, of which `seen` is known, given states `(…, D)`: `(…)`."""
         raise NotImplementedError
 
-    def sample(self, states: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, states: Tensor, *, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
         """One slot for each state: `(n, D)` → `(n, S)`."""
         raise NotImplementedError
 
@@ -169,13 +176,13 @@ class PredictedMixture(Mixture):
         log_components = (-0.5 * scaled.square() - log_scales).sum(-1) - self.slot_dim * HALF_LOG_2PI
         return torch.logsumexp(log_weights + log_components, dim=-1)
 
-    def sample(self, states: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, states: Tensor, *, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
         """One slot for each state: `(n, D)` → `(n, S)`."""
         log_weights, means, log_scales = self._parts(states)
-        pick = torch.multinomial(log_weights.exp(), 1, generator=generator).squeeze(1)
+        pick = torch.multinomial((log_weights / temperature).softmax(-1), 1, generator=generator).squeeze(1)
         rows = torch.arange(len(states), device=states.device)
         noise = torch.randn((len(states), self.slot_dim), generator=generator, device=states.device)
-        return means[rows, pick] + noise * log_scales[rows, pick].exp()
+        return means[rows, pick] + temperature * noise * log_scales[rows, pick].exp()
 
     def _parts(self, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         parts = self.to_mixture(states).float().unflatten(-1, (self.n_components, 1 + 2 * self.slot_dim))
@@ -230,11 +237,12 @@ class SharedMixture(Mixture):
             self._follow(slots.detach().flatten(0, -2).float(), joint.detach().flatten(0, -2), log_density.detach())
         return log_density
 
-    def sample(self, states: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, states: Tensor, *, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
         """One slot for each state: `(n, D)` → `(n, S)`."""
-        pick = torch.multinomial(self.to_weights(states).softmax(-1), 1, generator=generator).squeeze(1)
+        weights = (self.to_weights(states) / temperature).softmax(-1)
+        pick = torch.multinomial(weights, 1, generator=generator).squeeze(1)
         noise = torch.randn((len(states), self.slot_dim), generator=generator, device=states.device)
-        return self.means[pick] + noise * self.variance.sqrt()
+        return self.means[pick] + temperature * noise * self.variance.sqrt()
 
     @torch.no_grad()
     def _follow(self, slots: Tensor, joint: Tensor, log_density: Tensor) -> None:
@@ -287,20 +295,35 @@ class AutoregressiveCodePrior(LearnedPrior):
 
     @torch.no_grad()
     def sample_codes(
-        self, n: int, *, condition: Tensor | None = None, generator: torch.Generator | None = None
+        self,
+        n: int,
+        *,
+        condition: Tensor | None = None,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Draw code indices `(n, M)`."""
         before = torch.zeros(n, self.embedding.embedding_dim, device=self.embedding.weight.device)
         state, drawn = self.network.start(n, condition), []
         for slot in range(self.n_slots):
             output, state = self.network.step(before, state, slot)
-            drawn.append(torch.multinomial(self.to_logits(output).softmax(-1), 1, generator=generator))
+            weights = (self.to_logits(output) / temperature).softmax(-1)
+            drawn.append(torch.multinomial(weights, 1, generator=generator))
             before = self.embedding(drawn[-1].squeeze(1) + self.first[slot])
         return torch.cat(drawn, dim=1)
 
-    def sample(self, n: int, *, condition: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+    def sample(
+        self,
+        n: int,
+        *,
+        condition: Tensor | None = None,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """Draw latents `(n, Z)`."""
-        return self._codebooks[0].codes_to_z(self.sample_codes(n, condition=condition, generator=generator))
+        return self._codebooks[0].codes_to_z(
+            self.sample_codes(n, condition=condition, temperature=temperature, generator=generator)
+        )
 
     def extra_repr(self) -> str:
         """Settings for `repr`."""

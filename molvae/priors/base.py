@@ -15,8 +15,15 @@ class Prior(Protocol):
         """Log-probability `(n,)`, nats, of latents `(n, Z)`, or of code indices `(n, M)` where the latent has codes."""
         ...
 
-    def sample(self, n: int, *, condition: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """Draw latents `(n, Z)`."""
+    def sample(
+        self,
+        n: int,
+        *,
+        condition: Tensor | None = None,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Draw latents `(n, Z)`; a temperature below 1 favours the likely ones."""
         ...
 
 
@@ -30,7 +37,14 @@ class LearnedPrior(nn.Module):
         """As in `Prior`."""
         raise NotImplementedError
 
-    def sample(self, n: int, *, condition: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+    def sample(
+        self,
+        n: int,
+        *,
+        condition: Tensor | None = None,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """As in `Prior`."""
         raise NotImplementedError
 

@@ -45,9 +45,16 @@ class FlowPrior(ContinuousPrior):
         """Log density of `(n, Z)`, nats, `(n,)`."""
         return self.flow(condition).log_prob((target - self.mean) / self.std) - self.std.log().sum()
 
-    def sample(self, n: int, *, condition: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+    def sample(
+        self,
+        n: int,
+        *,
+        condition: Tensor | None = None,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """Draw `(n, Z)`."""
-        noise = torch.randn((n, self.latent_dim), generator=generator, device=self.mean.device)
+        noise = torch.randn((n, self.latent_dim), generator=generator, device=self.mean.device) * temperature
         with torch.no_grad():
             return self.flow(condition).transform.inv(noise) * self.std + self.mean
 

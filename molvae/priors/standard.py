@@ -19,10 +19,17 @@ class StandardPrior(nn.Module):
         super().__init__()
         self.latent_dim = latent_dim
 
-    def sample(self, n: int, *, condition: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+    def sample(
+        self,
+        n: int,
+        *,
+        condition: Tensor | None = None,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """Draw `(n, Z)`; on the generator's device."""
         device = generator.device if generator is not None else None
-        return torch.randn((n, self.latent_dim), generator=generator, device=device)
+        return torch.randn((n, self.latent_dim), generator=generator, device=device) * temperature
 
     def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
         """Log density of `(n, Z)`, nats, `(n,)`."""
@@ -43,7 +50,14 @@ class UniformCodePrior:
     def __init__(self, codebooks: Codebooks) -> None:
         self.codebooks = codebooks
 
-    def sample(self, n: int, *, condition: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+    def sample(
+        self,
+        n: int,
+        *,
+        condition: Tensor | None = None,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """Draw `(n, Z)`; on the generator's device."""
         device = generator.device if generator is not None else None
         shape = (n, self.codebooks.n_slots)

@@ -185,7 +185,8 @@ def _finish(
     }
     save_run(out, module.model, config, data, max_length=max_length, diagnostics=diagnostics)
     if module.prior is not None and config.prior is not None:
-        report = {"fit": "joint", "kl": result.kl_learned}
+        known = negative_elbo_quantiles(module.model, module.prior.eval(), validate.batches())
+        report = {"fit": "joint", "kl": result.kl_learned, "negative_elbo_quantiles": known}
         add_prior(out / "model", module.prior, config=config.prior.model, report=report)
     save_last.save(trainer)
     return result

@@ -136,3 +136,13 @@ def test_a_learned_prior_listens_to_its_condition(config: PriorConfig, latent: t
     draws = [prior.sample(32, condition=c, generator=torch.Generator().manual_seed(0)) for c in (one, one, other)]
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
+
+
+@pytest.mark.parametrize(("prior", "latent"), LEARNED.values(), ids=LEARNED.keys())
+def test_a_low_temperature_favours_likely_latents(prior: LearnedPrior, latent: torch.nn.Module) -> None:
+    means = []
+    for temperature in (1.0, 0.3):
+        z = prior.sample(2000, temperature=temperature, generator=torch.Generator().manual_seed(0))
+        codes = latent.quantize(z.unsqueeze(1))[1].reshape(len(z), -1) if hasattr(latent, "quantize") else z
+        means.append(float(prior.log_prob(codes).mean().detach()))
+    assert means[1] > means[0]

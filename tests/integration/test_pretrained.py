@@ -1,0 +1,55 @@
+"""The models that ship with the package: they load, sample, say where they come from, and are small."""
+
+import pytest
+from click.testing import CliRunner
+
+import molvae
+from molvae.chem.parse import parse_smiles
+from molvae.cli import main
+from molvae.errors import CheckpointError
+from molvae.pretrained import DEFAULT, model_card, model_folder, model_names
+
+LIMIT_MB = 25
+
+
+def test_there_is_a_default_model() -> None:
+    assert model_names()[0] == DEFAULT
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_a_shipped_model_samples_and_reconstructs(name: str) -> None:
+    vae = molvae.load(name, device="cpu")
+    smiles = vae.sample(32, seed=0)
+    assert all(parse_smiles(s) is not None for s in smiles)
+    assert len(set(smiles)) > 28
+    frame = vae.reconstruct(["CC(=O)Nc1ccc(O)cc1", "COc1ccccc1OCC(O)CO", "O=C(NCc1ccccc1)c1ccco1"])
+    assert frame["exact"].all()
+    assert vae.properties(smiles).notna().all(axis=None)
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_a_shipped_model_has_a_card_and_is_small(name: str) -> None:
+    card = model_card(name)
+    for word in ("Data", "Limits", "Figures", "What was tried"):
+        assert word in card
+    assert sum(file.stat().st_size for file in model_folder(name).iterdir()) < LIMIT_MB * 1e6
+
+
+def test_a_name_that_does_not_ship_is_one_sentence() -> None:
+    with pytest.raises(CheckpointError, match=f"no shipped model is called 'zinc'; there are: {DEFAULT}"):
+        model_folder("zinc")
+    with pytest.raises(CheckpointError, match="no such directory"):
+        molvae.load("zinc")
+
+
+def test_models_are_listed_and_their_cards_printed() -> None:
+    listed = CliRunner().invoke(main, ["models"])
+    assert listed.exit_code == 0
+    assert f"{DEFAULT} (default)" in listed.output
+    assert CliRunner().invoke(main, ["models", DEFAULT]).output.strip() == model_card(DEFAULT).strip()
+
+
+def test_commands_use_the_shipped_model_by_default() -> None:
+    result = CliRunner().invoke(main, ["sample", "-n", "3", "--seed", "0", "-q"])
+    assert result.exit_code == 0, result.output
+    assert len(result.stdout.splitlines()) == 4
