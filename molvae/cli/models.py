@@ -18,6 +18,7 @@ def models(name: str | None) -> None:
         click.echo(model_card(name))
         return
     table = Table("model", "encoder", "latent", "prior", "vocabulary", "heads", "MB")
+    table.columns[0].no_wrap = True
     for column in table.columns[4:]:
         column.justify = "right"
     for shipped in model_names():
