@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -188,9 +189,7 @@ def add_prior(
         half: as in `save_checkpoint`.
     """
     path = Path(path)
-    with atomic_folder(path, overwrite=True) as folder:
-        for file in path.iterdir():
-            shutil.copyfile(file, folder / file.name)
+    with _revised(path) as folder:
         (folder / "prior.safetensors").write_bytes(to_safetensors(_plain(prior, half=half), metadata={"format": "pt"}))
         description = json.loads((path / "config.json").read_text(encoding="utf-8"))
         added = {"prior": config.model_dump(mode="json"), "latent_temperature": latent_temperature}
@@ -216,13 +215,20 @@ def replace_heads(path: str | Path, checkpoint: Checkpoint, heads: PropertyHeads
             f"the model is conditioned on {', '.join(model.condition.names)}; its heads must keep them"
         )
     model.heads = heads
-    with atomic_folder(path, overwrite=True) as folder:
-        for file in path.iterdir():
-            shutil.copyfile(file, folder / file.name)
+    with _revised(path) as folder:
         (folder / "model.safetensors").write_bytes(to_safetensors(_plain(model), metadata={"format": "pt"}))
         description = json.loads((path / "config.json").read_text(encoding="utf-8"))
         write_json(folder / "config.json", description | {"properties": list(heads.names)})
         write_json(folder / "diagnostics.json", _read_diagnostics(path) | {"heads": report})
+
+
+@contextmanager
+def _revised(path: Path) -> Iterator[Path]:
+    """A copy of a checkpoint directory to change, which then takes its place; all or nothing."""
+    with atomic_folder(path, overwrite=True) as folder:
+        for file in path.iterdir():
+            shutil.copyfile(file, folder / file.name)
+        yield folder
 
 
 def _read_diagnostics(path: Path) -> dict[str, Any]:
@@ -234,7 +240,7 @@ def _load_prior(path: Path, model: MolVAE, values: Any, device: torch.device | s
     if values is None:
         return None
     config = _parse_prior(path, values)
-    prior = build_prior(config, model.latent, condition_dim=0 if model.condition is None else model.condition.dim)
+    prior = build_prior(config, model.latent, condition_dim=model.condition_dim)
     load_weights(prior, path / "prior.safetensors")
     prior.to(device).eval()
     return prior

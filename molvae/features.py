@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import TypeVar
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from joblib import Parallel, delayed, effective_n_jobs
 from torch import Tensor
 
+from molvae.data.chunks import batched
 from molvae.data.spelling import Spelled
 from molvae.errors import ConfigError
 from molvae.generator import MoleculeGenerator
@@ -109,13 +109,13 @@ class FeatureEncoder:
             smiles: any SMILES.
             n_jobs: processes that parse and spell while this one encodes; -1 is one a core.
         """
-        chunks = _batched(smiles, CHUNK)
+        chunks = batched(smiles, CHUNK)
         n_workers = effective_n_jobs(n_jobs)
         if n_workers == 1:
             yield from map(self.encode, chunks)
             return
         with Parallel(n_jobs=n_workers, return_as="generator") as parallel:
-            for window in _batched(chunks, CHUNKS_AHEAD * n_workers):
+            for window in batched(chunks, CHUNKS_AHEAD * n_workers):
                 if len(window) == 1:  # too little to start processes for
                     yield self.encode(window[0])
                     continue
@@ -184,10 +184,3 @@ class FeatureEncoder:
 
     def __repr__(self) -> str:
         return f"FeatureEncoder({self.vae!r}, {'+'.join(self.kinds)!r}, n_variants={self.speller.n_variants})"
-
-
-def _batched(items: Iterable[T], n: int) -> Iterator[list[T]]:
-    """Consecutive lists of `n`; the last may be shorter."""
-    iterator = iter(items)
-    while batch := list(islice(iterator, n)):
-        yield batch

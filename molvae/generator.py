@@ -19,7 +19,7 @@ from molvae.chem.standardise import Standardiser
 from molvae.data.batches import MolBatch
 from molvae.data.graphs import GraphStore
 from molvae.data.spelling import Spelled, Speller
-from molvae.errors import ConfigError, InputError, MolvaeError
+from molvae.errors import ConfigError, InputError, MolvaeError, VocabularyError
 from molvae.likelihood import negative_elbo, quantiles
 from molvae.model import reads_graphs
 from molvae.priors.base import Prior
@@ -476,9 +476,21 @@ class MoleculeGenerator:
         return self.model.given(1, values)
 
     @property
+    def default_prior(self) -> Prior:
+        """The learned prior if there is one, else the standard one."""
+        return self.priors.get("learned", self.priors["standard"])
+
+    @property
     def reads_graphs(self) -> bool:
         """Whether the encoder reads graphs."""
         return self.speller.graphs
+
+    def token_ids(self, smiles: str) -> list[int] | None:
+        """Tokens of a SMILES as it is written; `None` when the vocabulary cannot write it."""
+        try:
+            return self.vocabulary.encode(self.notation.to_symbols(smiles))
+        except (InputError, VocabularyError):
+            return None
 
     @torch.no_grad()
     def encode_token_ids(self, molecules: Sequence[list[int]], smiles: Sequence[str]) -> np.ndarray:
@@ -513,7 +525,7 @@ class MoleculeGenerator:
 
     def _prior(self, name: str | None) -> Prior:
         if name is None:
-            return self.priors.get("learned", self.priors["standard"])
+            return self.default_prior
         if name not in self.priors:
             hint = "; fit one with `molvae fit-prior`" if name == "learned" else ""
             raise ConfigError(f"the model has no prior {name!r}, only: {', '.join(self.priors)}{hint}")

@@ -78,6 +78,11 @@ class MolVAE(nn.Module):
         """Posterior of a batch; `log_prior` as in `Latent.forward`."""
         return self.latent(self.encoder(batch), log_prior=log_prior)
 
+    @property
+    def condition_dim(self) -> int:
+        """Size of the condition that decoder and prior get; 0 for none."""
+        return 0 if self.condition is None else self.condition.dim
+
     def given(self, n: int, properties: Tensor | None = None) -> Tensor | None:
         """The condition c `(n, C)` that decoder and prior get, `None` in a model without one.
 
@@ -119,7 +124,8 @@ def build_model(
     """
     encoder = build_encoder(config.encoder, vocabulary_size)
     latent = build_latent(config.latent, encoder.h_dim, h_slots=encoder.n_slots)
-    decoder = build_decoder(config.decoder, vocabulary_size, latent.latent_dim, condition_dim=condition_dim(config))
+    condition_dim = 0 if config.condition is None else config.condition.dim
+    decoder = build_decoder(config.decoder, vocabulary_size, latent.latent_dim, condition_dim=condition_dim)
     n = len(property_names)
     mean = [0.0] * n if property_mean is None else property_mean
     std = [1.0] * n if property_std is None else property_std
@@ -191,11 +197,6 @@ def build_prior(config: PriorConfig, latent: Latent, *, condition_dim: int = 0) 
                 )
             return AutoregressivePrior(latent.latent_dim, condition_dim=condition_dim, **_arguments(config))
     raise ConfigError(f"unknown prior {config!r}")
-
-
-def condition_dim(config: ModelConfig) -> int:
-    """Size of the condition that decoder and prior get; 0 for none."""
-    return 0 if config.condition is None else config.condition.dim
 
 
 def _build_condition(

@@ -54,12 +54,14 @@ def model_metrics(
         h = torch.cat([vae.model.encoder(batch) for batch in batches])
     values["active units"] = float(vae.model.latent.summarize(h).active_units)
     values |= _bounds(vae, spelled[:n_bounded], seed=seed, progress=progress)
-    values |= _head_r2(vae, usable["standardised"].tolist())
+    with torch.no_grad():
+        predicted = vae.model.heads.predict(vae.model.latent(h).mean).cpu().numpy()
+    values |= _head_r2(vae.model.heads.names, predicted, usable["standardised"].tolist())
     return values
 
 
 def _bounds(vae: MoleculeGenerator, spelled: Sequence, *, seed: int, progress: Progress) -> dict[str, float]:
-    prior = vae.priors.get("learned", vae.priors["standard"])
+    prior = vae.default_prior
     k = 1 if isinstance(vae.model.latent, Codebooks) else SAMPLES
     generator = torch.Generator(device=vae.device).manual_seed(seed)
     weights = []
@@ -73,11 +75,11 @@ def _bounds(vae: MoleculeGenerator, spelled: Sequence, *, seed: int, progress: P
     return {name: -float(iwae_bound(joined, n).mean()) for n, name in names.items() if n <= k}
 
 
-def _head_r2(vae: MoleculeGenerator, smiles: Sequence[str]) -> dict[str, float]:
-    names = [name for name in vae.model.heads.names if name in DESCRIPTORS]
+def _head_r2(heads: Sequence[str], predicted: np.ndarray, smiles: Sequence[str]) -> dict[str, float]:
+    names = [name for name in heads if name in DESCRIPTORS]
     if not names:
         return {}
-    predicted = vae.properties(smiles)[names].to_numpy()
+    predicted = predicted[:, [heads.index(name) for name in names]]
     mols = [parse_smiles(text) for text in smiles]
     true = np.stack([descriptors(mol, names) for mol in mols if mol is not None])
     residual, total = ((true - predicted) ** 2).sum(0), ((true - true.mean(0)) ** 2).sum(0)

@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from joblib import Parallel, delayed
 from molvae.chem.descriptors import descriptor_names
 from molvae.config import PrepareConfig
 from molvae.data.augment import add_variants
+from molvae.data.chunks import batched
 from molvae.data.describe import describe_chunk
 from molvae.data.folder_writer import FolderWriter
 from molvae.data.graphs import FOLDER as GRAPHS
@@ -142,7 +143,7 @@ def _write_rows(
     pending: list[list[InputRow]] = []
 
     def feed() -> Iterator[Any]:
-        for chunk in _batched(rows, CHUNK_ROWS):
+        for chunk in batched(rows, CHUNK_ROWS):
             pending.append(chunk)
             yield delayed(describe_chunk)([row.smiles for row in chunk], config)
 
@@ -247,9 +248,3 @@ def _sha256(path: str | Path) -> str | None:
 
 def _stem(path: str | Path) -> str:
     return Path(path).name.split(".")[0]
-
-
-def _batched(items: Iterable[Any], n: int) -> Iterator[list[Any]]:
-    iterator = iter(items)
-    while batch := list(itertools.islice(iterator, n)):
-        yield batch

@@ -1,11 +1,11 @@
 """Token arrays of many molecules: written from symbols, and spelled out again."""
 
-import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
+from molvae.data.chunks import batched
 from molvae.data.graphs import offsets_of
 from molvae.data.vocabulary import Vocabulary
 from molvae.progress import SILENT, Progress
@@ -29,7 +29,7 @@ def write_tokens(
     flat = folder / "tokens.raw"
     done = 0
     with progress.stage(description, total=n, unit=unit) as stage, flat.open("wb") as file:
-        for batch in _batched(molecules, BATCH):
+        for batch in batched(molecules, BATCH):
             encoded = vocabulary.encode_many(batch)
             file.write(np.concatenate([np.asarray(e, dtype=dtype) for e in encoded]).tobytes())
             lengths[done : done + len(batch)] = [len(e) for e in encoded]
@@ -47,9 +47,3 @@ def spell_tokens(
     """Symbols of some rows of the arrays that `write_tokens` wrote."""
     for row in rows:
         yield vocabulary.decode(tokens[offsets[row] : offsets[row + 1]].tolist())
-
-
-def _batched(items: Iterable[list[str]], n: int) -> Iterator[list[list[str]]]:
-    iterator = iter(items)
-    while batch := list(itertools.islice(iterator, n)):
-        yield batch

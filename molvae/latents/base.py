@@ -67,10 +67,6 @@ class Latent(nn.Module):
         """
         raise NotImplementedError
 
-    def draw(self, h: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """One posterior sample `(B, Z)`, in any mode."""
-        raise NotImplementedError
-
     def posterior_parameters(self, h: Tensor) -> Tensor:
         """All there is to know of q(z|x), `(B, Q)`: means and logvars, or code indices."""
         raise NotImplementedError

@@ -58,10 +58,6 @@ class GaussianLatent(Latent):
         z = drawn if self.training else mean
         return LatentOutput(z, mean, regularizer, regularizer.new_zeros(()), {"kl": kl.detach().sum()})
 
-    def draw(self, h: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """One posterior sample `(B, Z)`, in any mode."""
-        return sample_posterior(*self.posterior(h), generator=generator)
-
     def posterior_parameters(self, h: Tensor) -> Tensor:
         """Means, then logvars: `(B, 2 · Z)`."""
         return torch.cat(self.posterior(h), dim=1)

@@ -75,10 +75,6 @@ class VQLatent(Latent):
             diagnostics["kl"] = auxiliary.detach()
         return LatentOutput(z, z, commitment, auxiliary, diagnostics)
 
-    def draw(self, h: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """The code itself: the posterior is a point."""
-        return self._quantised(h)[0]
-
     def code_indices(self, h: Tensor) -> Tensor:
         """Which code each slot picks, `(B, M)` int64."""
         return self._quantised(h)[1]

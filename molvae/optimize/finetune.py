@@ -5,12 +5,11 @@ from functools import partial
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from molvae.data.batches import MolBatch
-from molvae.data.vocabulary import PAD
-from molvae.errors import ConfigError, InputError, VocabularyError
+from molvae.errors import ConfigError
 from molvae.generator import MoleculeGenerator
+from molvae.likelihood import token_losses
 from molvae.optimize.oracle import Oracle
 from molvae.optimize.search import best_first, fitness
 from molvae.priors.base import Codebooks, LearnedPrior
@@ -60,7 +59,7 @@ class Finetuning:
             return False
         self._tuned_at = len(oracle.history)
         best = best_first(fitness(oracle, rng), self.molecules)
-        ids = [i for i in (self._token_ids(oracle.history.calls[k].smiles) for k in best) if i]
+        ids = [i for i in (self.vae.token_ids(oracle.history.calls[k].smiles) for k in best) if i]
         if len(ids) < 2:
             return False
         weights = 1.0 / (np.arange(len(ids)) + 0.1 * len(ids))  # by rank
@@ -84,18 +83,11 @@ class Finetuning:
         log_prior = None if self.prior is None else partial(self.prior.log_prob, condition=condition)
         latent = model.encode(batch, log_prior=log_prior)
         logits = model.decoder(latent.z, batch.token_ids, condition=condition)
-        targets = batch.token_ids[:, 1:]
-        loss = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=PAD, reduction="sum")
+        loss = token_losses(logits, batch.token_ids).mean()
         self.optimizer.zero_grad()
-        (loss / len(batch) + self.beta * latent.regularizer + latent.auxiliary).backward()
+        (loss + self.beta * latent.regularizer + latent.auxiliary).backward()
         torch.nn.utils.clip_grad_norm_(self._parameters(), 1.0)
         self.optimizer.step()
 
     def _parameters(self) -> list[torch.nn.Parameter]:
         return [*self.vae.model.parameters(), *([] if self.prior is None else self.prior.parameters())]
-
-    def _token_ids(self, smiles: str) -> list[int] | None:
-        try:
-            return self.vae.vocabulary.encode(self.vae.notation.to_symbols(smiles))
-        except (InputError, VocabularyError):
-            return None

@@ -69,7 +69,7 @@ class GradientAscent:
     def climb(self, starts: np.ndarray) -> np.ndarray:
         """Latents on the way from `(paths, Z)`, `(paths · snapshots, Z)`, the last ones first."""
         vae = self.moves.vae
-        prior = vae.priors.get("learned", vae.priors["standard"])
+        prior = vae.default_prior
         z = torch.from_numpy(starts.astype(np.float32)).to(vae.device).requires_grad_(True)
         optimizer = torch.optim.Adam([z], lr=self.rate)
         kept = []

@@ -10,7 +10,6 @@ from rdkit import Chem
 from molvae.chem.parse import parse_smiles
 from molvae.data.batches import MolBatch
 from molvae.data.vocabulary import BOS, EOS, MASK, PAD
-from molvae.errors import InputError, VocabularyError
 from molvae.generator import MoleculeGenerator
 from molvae.optimize.oracle import Candidate
 
@@ -75,7 +74,7 @@ class Moves:
         if len(self._encoded) > KEPT:
             self._encoded.clear()
         todo = [s for s in dict.fromkeys(smiles) if s not in self._encoded]
-        ids = {s: self._token_ids(s) for s in todo}
+        ids = {s: self.vae.token_ids(s) for s in todo}
         usable = {s: i for s, i in ids.items() if i}
         self._encoded.update(dict.fromkeys(todo))
         if usable:
@@ -136,7 +135,7 @@ class Moves:
         """Latents of the model's best prior."""
         if not n:
             return []
-        prior = self.vae.priors.get("learned", self.vae.priors["standard"])
+        prior = self.vae.default_prior
         return list(prior.sample(n, generator=self._generator(rng)).cpu().numpy())
 
     def random(self, n: int, rng: np.random.Generator) -> list[Candidate]:
@@ -157,18 +156,12 @@ class Moves:
         distinct = {id(p): p.z for p in encoded}
         return np.std(list(distinct.values()), axis=0) if len(distinct) >= MIN_FOR_SPREAD else 1.0
 
-    def _token_ids(self, smiles: str) -> list[int] | None:
-        try:
-            return self.vae.vocabulary.encode(self.vae.notation.to_symbols(smiles))
-        except (InputError, VocabularyError):
-            return None
-
     def _respelt(self, smiles: str, rng: np.random.Generator) -> list[int] | None:
         """Tokens of the same molecule written from another atom, so that an edit may fall anywhere."""
         mol = parse_smiles(smiles)
         if mol is None:
             return None
-        return self._token_ids(Chem.MolToSmiles(mol, rootedAtAtom=int(rng.integers(mol.GetNumAtoms()))))
+        return self.vae.token_ids(Chem.MolToSmiles(mol, rootedAtAtom=int(rng.integers(mol.GetNumAtoms()))))
 
     @torch.no_grad()
     def _edits(

@@ -21,7 +21,7 @@ from molvae.data.batches import TokenBatches, ordered_batches
 from molvae.data.prepared import PreparedData
 from molvae.errors import CheckpointError, ConfigError, PreparedDataError
 from molvae.likelihood import negative_elbo_quantiles
-from molvae.model import MolVAE, build_model, build_prior, condition_dim, reads_graphs
+from molvae.model import MolVAE, build_model, build_prior, reads_graphs
 from molvae.priors.standard import standard_prior
 from molvae.training.callbacks import SaveLast, StopAtBudget, TrainingProgress, Validate
 from molvae.training.clock import TrainingClock
@@ -100,7 +100,7 @@ def train(
     max_steps = _max_steps(config, stream.batches_per_epoch)
     clock = TrainingClock(max_steps=max_steps, max_time=settings.max_time)
     prior = (
-        build_prior(config.prior.model, model.latent, condition_dim=condition_dim(config.model))
+        build_prior(config.prior.model, model.latent, condition_dim=model.condition_dim)
         if isinstance(config.prior, JointPriorConfig)
         else None
     )

@@ -1,6 +1,5 @@
 """Property heads fitted to a finished latent, which is left as it is: to its last state, or to other properties."""
 
-import tempfile
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -11,20 +10,18 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Timer
 from torch import Tensor
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader
 
-from molvae.checkpoint import load_checkpoint, replace_heads
-from molvae.data.batches import ordered_batches
+from molvae.checkpoint import replace_heads
 from molvae.data.prepared import PreparedData
 from molvae.errors import PreparedDataError
 from molvae.heads import PropertyHeads
-from molvae.model import MolVAE, build_heads, reads_graphs
+from molvae.model import MolVAE, build_heads
 from molvae.progress import SILENT, Progress
 from molvae.training.diagnostics import r_squared
-from molvae.training.fit import held_out_molecules, quiet_lightning, resolve_accelerator
+from molvae.training.fit import held_out_molecules, quiet_lightning
 from molvae.training.losses import property_loss
-
-ENCODE_BATCH = 1024
+from molvae.training.second_stage import HELD_OUT, encode, open_with_data, quiet_trainer
 
 
 @dataclass(frozen=True)
@@ -77,24 +74,22 @@ def fit_heads(
     """
     pl.seed_everything(seed, verbose=False)
     train = np.sort(np.random.default_rng(seed).permutation(data.indices("train"))[:molecules])
-    train_set = _encode(model, heads, data, train, progress)
-    valid_set = _encode(model, heads, data, held_out_molecules(data, 5000, seed), progress)
+    train_set, valid_set = (
+        encode(
+            lambda batch: model.encode(batch).mean,
+            data,
+            indices,
+            names=heads.names,
+            device=next(model.parameters()).device,
+            progress=progress,
+        )
+        for indices in (train, held_out_molecules(data, HELD_OUT, seed))
+    )
     module = _HeadsModule(heads, learning_rate, max_time.total_seconds())
     with progress.stage("Fitting the heads", total=100, unit="%") as stage, quiet_lightning():
         timer = Timer(duration=max_time, interval="step")
         module.clock = timer
-        trainer = pl.Trainer(
-            accelerator=resolve_accelerator(device),
-            devices=1,
-            max_epochs=-1,
-            callbacks=[timer],
-            gradient_clip_val=1.0,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            default_root_dir=tempfile.gettempdir(),
-        )
+        trainer = quiet_trainer(device, max_epochs=-1, callbacks=[timer])
         trainer.fit(module, DataLoader(train_set, batch_size=batch_size, shuffle=True))
         stage.advance(100)
     heads.cpu().eval()
@@ -129,22 +124,6 @@ class _HeadsModule(pl.LightningModule):
         return property_loss(self.heads(batch[0]), self.heads.standardise(batch[1]))
 
 
-@torch.no_grad()
-def _encode(
-    model: MolVAE, heads: PropertyHeads, data: PreparedData, indices: np.ndarray, progress: Progress
-) -> TensorDataset:
-    """Codes `(n, Z)` and properties `(n, P)`, on the CPU."""
-    device = next(model.parameters()).device
-    columns = np.array([data.statistics.names.index(name) for name in heads.names], dtype=np.int64)
-    means, properties = [], []
-    with progress.stage("Encoding", total=len(indices)) as stage:
-        for batch in ordered_batches(data, indices, batch_size=ENCODE_BATCH, property_index=columns):
-            means.append(model.encode(batch.to(device)).mean.cpu())
-            properties.append(batch.properties if batch.properties is not None else torch.empty(len(batch), 0))
-            stage.advance(len(batch))
-    return TensorDataset(torch.cat(means), torch.cat(properties))
-
-
 def fit_heads_of(
     path: str | Path, data: PreparedData, *, properties: tuple[str, ...] | None = None, **how: Any
 ) -> HeadsReport:
@@ -159,11 +138,7 @@ def fit_heads_of(
     Raises:
         PreparedDataError: when the folder has another vocabulary, or lacks a property.
     """
-    checkpoint = load_checkpoint(path)
-    if checkpoint.vocabulary != data.vocabulary:
-        raise PreparedDataError(f"{data.path} has another vocabulary than {path}; prepare it with the model's")
-    if reads_graphs(checkpoint.config):
-        data = data.with_graphs()
+    checkpoint, data = open_with_data(path, data, hint="prepare it with the model's")
     statistics = data.statistics.select(data.statistics.names if properties is None else properties)
     if not statistics.names:
         raise PreparedDataError(f"{data.path} has no properties to fit heads to")

@@ -1,7 +1,6 @@
 """Second stage: a prior fitted to the latents of the training set, on posterior samples, stopped on held-out ones."""
 
 import math
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,20 +12,17 @@ from pytorch_lightning.callbacks import EarlyStopping, Timer
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from molvae.checkpoint import add_prior, load_checkpoint
+from molvae.checkpoint import add_prior
 from molvae.config import PriorFitConfig
 from molvae.data.batches import ordered_batches
 from molvae.data.prepared import PreparedData
-from molvae.errors import PreparedDataError
 from molvae.likelihood import negative_elbo_quantiles
-from molvae.model import MolVAE, build_prior, reads_graphs
+from molvae.model import MolVAE, build_prior
 from molvae.priors.base import LearnedPrior
 from molvae.priors.standard import standard_prior
 from molvae.progress import SILENT, Progress, Stage
-from molvae.training.fit import held_out_molecules, quiet_lightning, resolve_accelerator
-
-ENCODE_BATCH = 1024
-HELD_OUT = 5000
+from molvae.training.fit import held_out_molecules, quiet_lightning
+from molvae.training.second_stage import ENCODE_BATCH, HELD_OUT, encode, open_with_data, quiet_trainer
 
 
 @dataclass(frozen=True)
@@ -73,30 +69,28 @@ def fit_prior(
         ConfigError: when prior and latent do not fit.
     """
     pl.seed_everything(config.seed, verbose=False)
-    prior = build_prior(config.model, model.latent, condition_dim=0 if model.condition is None else model.condition.dim)
+    prior = build_prior(config.model, model.latent, condition_dim=model.condition_dim)
     rng = np.random.default_rng(config.seed)
     train = np.sort(rng.permutation(data.indices("train"))[: config.molecules])
     valid = held_out_molecules(data, HELD_OUT, config.seed)
-    train_set = _encode(model, data, train, progress)
-    valid_set = _encode(model, data, valid, progress)
+    train_set, valid_set = (
+        encode(
+            lambda batch: model.latent.posterior_parameters(model.encoder(batch)),
+            data,
+            indices,
+            names=model.heads.names,
+            device=next(model.parameters()).device,
+            progress=progress,
+        )
+        for indices in (train, valid)
+    )
     module = _PriorModule(prior, model, valid_set, config)
     with torch.no_grad():
         prior.fit_scale(model.latent.prior_target(train_set.tensors[0], generator=_generator()))
     with progress.stage("Fitting the prior", total=config.max_epochs, unit="passes") as stage, quiet_lightning():
         timer = Timer(duration=config.max_time, interval="step")
         stop = EarlyStopping("valid/nll", patience=config.patience, min_delta=1e-3, check_on_train_epoch_end=True)
-        trainer = pl.Trainer(
-            accelerator=resolve_accelerator(device),
-            devices=1,
-            max_epochs=config.max_epochs,
-            callbacks=[timer, stop, _Report(stage)],
-            gradient_clip_val=1.0,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            default_root_dir=tempfile.gettempdir(),
-        )
+        trainer = quiet_trainer(device, max_epochs=config.max_epochs, callbacks=[timer, stop, _Report(stage)])
         loader = DataLoader(train_set, batch_size=config.batch_size, shuffle=True)
         trainer.fit(module, loader)
     module.cpu()
@@ -173,20 +167,6 @@ class _Report(pl.Callback):
         self.stage.advance(1)
 
 
-@torch.no_grad()
-def _encode(model: MolVAE, data: PreparedData, indices: np.ndarray, progress: Progress) -> TensorDataset:
-    """Posteriors `(n, Q)` and properties of the heads `(n, P)`, on the CPU."""
-    device = next(model.parameters()).device
-    columns = np.array([data.statistics.names.index(name) for name in model.heads.names], dtype=np.int64)
-    posteriors, properties = [], []
-    with progress.stage("Encoding", total=len(indices)) as stage:
-        for batch in ordered_batches(data, indices, batch_size=ENCODE_BATCH, property_index=columns):
-            posteriors.append(model.latent.posterior_parameters(model.encoder(batch.to(device))).cpu())
-            properties.append(batch.properties if batch.properties is not None else torch.empty(len(batch), 0))
-            stage.advance(len(batch))
-    return TensorDataset(torch.cat(posteriors), torch.cat(properties))
-
-
 def _generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
@@ -195,11 +175,7 @@ def fit_prior_of(
     path: str | Path, data: PreparedData, config: PriorFitConfig, *, device: str = "auto", progress: Progress = SILENT
 ) -> PriorReport:
     """Fit a prior to the model of a checkpoint directory, and put it there; arguments as in `fit_prior`."""
-    checkpoint = load_checkpoint(path)
-    if checkpoint.vocabulary != data.vocabulary:
-        raise PreparedDataError(f"{data.path} has another vocabulary than {path}; give the folder it was trained on")
-    if reads_graphs(checkpoint.config):
-        data = data.with_graphs()
+    checkpoint, data = open_with_data(path, data, hint="give the folder it was trained on")
     prior, report = fit_prior(checkpoint.model, data, config, device=device, progress=progress)
     known = ordered_batches(data, held_out_molecules(data, HELD_OUT, config.seed), batch_size=ENCODE_BATCH)
     elbo = {"negative_elbo_quantiles": negative_elbo_quantiles(checkpoint.model, prior, known)}

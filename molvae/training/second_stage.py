@@ -1,0 +1,71 @@
+"""What fitting something to a finished, unchanging latent takes: its molecules encoded once, and a quiet trainer."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import TensorDataset
+
+from molvae.checkpoint import Checkpoint, load_checkpoint
+from molvae.data.batches import MolBatch, ordered_batches
+from molvae.data.prepared import PreparedData
+from molvae.errors import PreparedDataError
+from molvae.model import reads_graphs
+from molvae.progress import Progress
+from molvae.training.fit import resolve_accelerator
+
+ENCODE_BATCH = 1024
+HELD_OUT = 5000
+
+
+def open_with_data(path: str | Path, data: PreparedData, *, hint: str) -> tuple[Checkpoint, PreparedData]:
+    """A checkpoint, and the folder as its encoder reads it.
+
+    Raises:
+        PreparedDataError: when the folder has another vocabulary, with the hint what to do.
+    """
+    checkpoint = load_checkpoint(path)
+    if checkpoint.vocabulary != data.vocabulary:
+        raise PreparedDataError(f"{data.path} has another vocabulary than {path}; {hint}")
+    return checkpoint, data.with_graphs() if reads_graphs(checkpoint.config) else data
+
+
+@torch.no_grad()
+def encode(
+    of_batch: Callable[[MolBatch], Tensor],
+    data: PreparedData,
+    indices: np.ndarray,
+    *,
+    names: Sequence[str],
+    device: torch.device,
+    progress: Progress,
+) -> TensorDataset:
+    """What `of_batch` gives for molecules `(n, …)`, and their named properties `(n, P)`, on the CPU."""
+    columns = np.array([data.statistics.names.index(name) for name in names], dtype=np.int64)
+    codes, properties = [], []
+    with progress.stage("Encoding", total=len(indices)) as stage:
+        for batch in ordered_batches(data, indices, batch_size=ENCODE_BATCH, property_index=columns):
+            codes.append(of_batch(batch.to(device)).cpu())
+            properties.append(batch.properties if batch.properties is not None else torch.empty(len(batch), 0))
+            stage.advance(len(batch))
+    return TensorDataset(torch.cat(codes), torch.cat(properties))
+
+
+def quiet_trainer(device: str, *, max_epochs: int, callbacks: list[pl.Callback]) -> pl.Trainer:
+    """A trainer that writes nothing and shows nothing."""
+    return pl.Trainer(
+        accelerator=resolve_accelerator(device),
+        devices=1,
+        max_epochs=max_epochs,
+        callbacks=callbacks,
+        gradient_clip_val=1.0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=tempfile.gettempdir(),
+    )
