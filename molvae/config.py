@@ -33,6 +33,8 @@ class PrepareConfig(Section):
     """Size of the merged vocabulary; 0 keeps plain symbols."""
     descriptors: tuple[str, ...] = ("basic",)
     """Descriptors or sets of them (`none`, `basic`, `wide`) to compute."""
+    described: Fraction = 1.0
+    """Share of the molecules that get descriptors; the labels of the others are missing, which heads allow."""
     property_columns: tuple[str, ...] = ()
     """Numeric input columns to keep as properties; an unreadable value is a missing label."""
     smiles_column: str | None = None
@@ -104,9 +106,9 @@ class GNNEncoderConfig(Section):
     h_dim: Positive = 512
     """Size of h, of each slot where there are several."""
     n_slots: Positive = 1
-    """Parts that h consists of; above 1 each attends to its own stretch of the atoms, whatever `readout`."""
-    stretch: Positive = 3
-    """Atoms that a slot stands for, in the order of the canonical SMILES."""
+    """Parts that h consists of; above 1 each reads the atoms of its own stretch of the tokens, whatever `readout`."""
+    stretch: Positive = 1
+    """Tokens that a slot stands for."""
 
 
 class FusedEncoderConfig(Section):
@@ -192,6 +194,7 @@ class ConditionConfig(Section):
 
 EncoderConfig = Annotated[GRUEncoderConfig | GNNEncoderConfig | FusedEncoderConfig, Field(discriminator="kind")]
 LatentConfig = Annotated[GaussianLatentConfig | VQLatentConfig, Field(discriminator="kind")]
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 DecoderConfig = GRUDecoderConfig  # a discriminated union on `kind` as soon as the family has a second member
 
 
@@ -231,6 +234,8 @@ class PriorFitConfig(Section):
     molecules: Positive = 200_000
     batch_size: Positive = 512
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """At the start; it falls to nothing by a cosine over `max_time` or `max_epochs`, whichever ends first."""
+    precision: Precision = "32-true"
     seed: int = 0
 
     _read_clock = field_validator("max_time", mode="before")(lambda value: read_clock(value))
@@ -349,7 +354,9 @@ class TrainingConfig(Section):
     """`randomized`: a sequence encoder reads random orders of the molecule; needs data prepared with variants."""
     init_from: Path | None = None
     """A checkpoint to start from (fine-tuning); the data must be prepared with its vocabulary."""
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
+    precision: Precision = "bf16-mixed"
+    resident: bool = False
+    """Tokens and properties are kept on the device: for a fast GPU, without graphs and without random orders."""
     max_time: timedelta | None = None
     max_steps: Positive | None = None
     max_epochs: Positive | None = None
@@ -393,6 +400,14 @@ class ExperimentConfig(Section):
                 raise ValueError("augment: randomized changes what a sequence is read from; a gnn encoder reads none")
             if self.data.prepared is None and not self.data.prepare.variants:
                 raise ValueError("augment: randomized needs random orders; set data.prepare.variants, e.g. to 4")
+        return self
+
+    @model_validator(mode="after")
+    def _resident_data_are_tokens(self) -> "ExperimentConfig":
+        if self.training.resident and (self.training.augment != "none" or self.model.encoder.kind != "gru"):
+            raise ValueError(
+                "training.resident keeps tokens on the device, neither graphs nor random orders; leave it out"
+            )
         return self
 
     @model_validator(mode="after")

@@ -18,6 +18,7 @@ from molvae.chem.similarity import tanimoto
 from molvae.chem.standardise import Standardiser
 from molvae.data.batches import MolBatch
 from molvae.data.graphs import GraphStore
+from molvae.data.parts import AtomParts
 from molvae.data.spelling import Spelled, Speller
 from molvae.errors import ConfigError, InputError, MolvaeError, VocabularyError
 from molvae.likelihood import negative_elbo, quantiles
@@ -26,6 +27,7 @@ from molvae.priors.base import Prior
 from molvae.priors.standard import standard_prior
 from molvae.progress import SILENT, Progress
 
+RETRIES = 20  # draws for a latent on a path that spells no molecule
 MIN_YIELD = 0.002  # sampling gives up when fewer draws than this are wanted, after many draws
 
 
@@ -94,6 +96,11 @@ class MoleculeGenerator:
     def load(cls, path: str | Path | None = None, *, device: str = "auto") -> "MoleculeGenerator":
         """Open a checkpoint directory, a run's directory, or a shipped model by its name; `None` is the default one."""
         return cls(load_checkpoint(path), device=device)
+
+    @cached_property
+    def atom_parts(self) -> AtomParts:
+        """Which token each atom was written by."""
+        return AtomParts(self.vocabulary)
 
     @cached_property
     def latent_dim(self) -> int:
@@ -246,6 +253,7 @@ class MoleculeGenerator:
         greedy: bool = True,
         temperature: float = 1.0,
         top_p: float = 1.0,
+        retries: int = 0,
         seed: int | None = None,
         batch_size: int = 512,
         progress: Progress = SILENT,
@@ -257,6 +265,7 @@ class MoleculeGenerator:
             greedy: the likeliest tokens; otherwise draws, see `draw`.
             temperature: of the draws.
             top_p: nucleus of the draws.
+            retries: draws for a latent that spelled no molecule, until one does.
             seed: of the draws.
             batch_size: rows decoded side by side.
             progress: reports rows decoded.
@@ -285,6 +294,19 @@ class MoleculeGenerator:
                 for row, smiles in zip(rows, decoded, strict=True):
                     out[row] = smiles
                 stage.advance(len(rows))
+        missing = [row for row in usable if not out[row]] if retries else []
+        if missing:
+            drawn = self.decode(
+                z[missing],
+                greedy=False,
+                temperature=temperature,
+                top_p=top_p,
+                retries=retries - 1,
+                seed=int(torch.randint(2**31, (1,), generator=generator, device=self.device)),
+                batch_size=batch_size,
+            )
+            for row, smiles in zip(missing, drawn, strict=True):
+                out[row] = smiles
         return out
 
     def reconstruct(
@@ -338,7 +360,8 @@ class MoleculeGenerator:
             if reason:
                 raise InputError(f"cannot encode {text!r}: {reason}")
         fractions = np.linspace(0.0, 1.0, steps)
-        decoded = self.decode(interpolate_latents(ends.z[0], ends.z[1], fractions, method=method))
+        z = interpolate_latents(ends.z[0], ends.z[1], fractions, method=method)
+        decoded = self.decode(z, retries=RETRIES, seed=0)
         start, end = str(ends.smiles[0]), str(ends.smiles[1])
         path = [(0.0, start, "given")]
         path += [(float(f), s, "decoded") for f, s in zip(fractions, decoded, strict=True)]
@@ -414,7 +437,12 @@ class MoleculeGenerator:
     def batch(self, molecules: Sequence[Spelled]) -> MolBatch:
         """Molecules side by side on the model's device, in every spelling each has (all of them usable)."""
         graphs = [m.graph for m in molecules for _ in m.spellings if m.graph is not None]
-        graph = GraphStore.of_graphs(graphs).batch(np.arange(len(graphs))) if graphs else None
+        graph = None
+        if graphs:
+            lines = [m.canonical for m in molecules for _ in m.spellings]
+            lengths = np.array([len(line) for line in lines], dtype=np.int64)
+            graph = GraphStore.of_graphs(graphs).batch(np.arange(len(graphs)))
+            graph = graph.with_parts(self.atom_parts, np.concatenate(lines), lengths)
         return MolBatch.of_token_ids([ids for m in molecules for ids in m.spellings], graph=graph).to(self.device)
 
     def neighbors(
@@ -444,7 +472,7 @@ class MoleculeGenerator:
         distances = np.linspace(0.0, reach, steps)
         z = start.z + distances[None, :, None] * directions[:, None, :]
         frame = pd.DataFrame({"walk": np.repeat(np.arange(1, walks + 1), steps), "distance": np.tile(distances, walks)})
-        frame["smiles"] = self.decode(z.reshape(walks * steps, -1))
+        frame["smiles"] = self.decode(z.reshape(walks * steps, -1), retries=RETRIES, seed=seed)
         frame["tanimoto_to_start"] = [tanimoto(s, str(start.smiles[0])) for s in frame["smiles"]]
         return frame
 
@@ -497,7 +525,7 @@ class MoleculeGenerator:
         """Posterior means `(n, Z)` float32 of molecules that are tokens already; their SMILES are read for graphs."""
         graphs = [smiles_to_graph(s) if self.reads_graphs else None for s in smiles]
         spelled = [
-            Spelled(text, None, [ids], graph) for text, ids, graph in zip(smiles, molecules, graphs, strict=True)
+            Spelled(text, None, [ids], graph, ids) for text, ids, graph in zip(smiles, molecules, graphs, strict=True)
         ]
         return self.model.encode(self.batch(spelled)).mean.float().cpu().numpy()
 

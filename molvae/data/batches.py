@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -84,11 +84,14 @@ def collate(
             molecule's number of them `(B,)`; see `VariantStore.take`.
     """
     rows, lengths = stretches(data.offsets, indices)
-    token_ids, n_tokens = _pad(np.asarray(data.tokens[rows], dtype=np.int64), lengths)
+    flat = np.asarray(data.tokens[rows], dtype=np.int64)
+    token_ids, n_tokens = _pad(flat, lengths)
     properties = None
     if property_index is not None:
         properties = torch.from_numpy(np.asarray(data.properties[indices])[:, property_index])
-    graph = None if data.graphs is None else data.graphs.batch(indices)
+    graph = None
+    if data.graphs is not None:
+        graph = data.graphs.batch(indices).with_parts(data.atom_parts, flat, lengths)
     source_ids, source_lengths = (None, None) if source is None else _pad(*source)
     return MolBatch(token_ids, n_tokens, properties, graph, source_ids, source_lengths)
 
@@ -166,6 +169,48 @@ class TokenBatches(IterableDataset):
         """The order in which each of the folder's molecules is read in one pass, `(n,)` uint8; 0 is the canonical."""
         n_orders = 1 if self.variants is None else self.variants.n_variants + 1
         return np.random.default_rng((self.seed, epoch, 1)).integers(n_orders, size=len(self.data), dtype=np.uint8)
+
+
+class ResidentBatches(TokenBatches):
+    """The same batches, gathered on the device that trains, where tokens and properties are kept.
+
+    For devices that ask for batches faster than one process can gather and send them.
+
+    Args:
+        data: the prepared folder.
+        indices: molecules to draw from.
+        device: where the batches are wanted.
+        how: as in `TokenBatches`; orders at random are not for this.
+    """
+
+    def __init__(self, data: PreparedData, indices: np.ndarray, *, device: torch.device, **how: Any) -> None:
+        super().__init__(data, indices, **how)
+        self.device = device
+
+    def __iter__(self) -> Iterator[MolBatch]:
+        tokens = torch.from_numpy(np.asarray(self.data.tokens, dtype=np.int32)).to(self.device)
+        properties = None
+        if self.property_index is not None:
+            properties = torch.from_numpy(np.asarray(self.data.properties)[:, self.property_index]).to(self.device)
+        epoch, skip = divmod(self.start, self.batches_per_epoch)
+        while True:
+            for number, indices in enumerate(self.order(epoch)):
+                if number >= skip:
+                    yield self._gather(indices, tokens, properties)
+            epoch, skip = epoch + 1, 0
+
+    def _gather(self, indices: np.ndarray, tokens: Tensor, properties: Tensor | None) -> MolBatch:
+        starts = np.asarray(self.data.offsets[indices])
+        lengths = np.asarray(self.data.offsets[indices + 1]) - starts
+        longest = int(lengths.max(initial=0))
+        rows, ends, first = (torch.from_numpy(a).to(self.device, non_blocking=True) for a in (indices, lengths, starts))
+        positions = torch.arange(longest + 2, device=self.device)
+        within = (first.unsqueeze(1) + positions - 1).clamp(0, len(tokens) - 1)
+        token_ids = tokens[within].long()
+        token_ids = torch.where(positions <= ends.unsqueeze(1), token_ids, PAD)
+        token_ids[:, 0] = BOS
+        token_ids = token_ids.scatter(1, ends.unsqueeze(1) + 1, EOS)
+        return MolBatch(token_ids, ends + 2, None if properties is None else properties[rows])
 
 
 def ordered_batches(

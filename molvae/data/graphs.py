@@ -1,7 +1,7 @@
 """Graphs of many molecules end to end, and their batches. Knows no chemistry: rdkit is not needed."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from molvae.data.parts import AtomParts
 from molvae.errors import PreparedDataError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class GraphBatch:
         bond_codes: `(E, 4)` int64.
         graph_index: `(N,)` int64, ascending: which molecule an atom belongs to.
         n_graphs: molecules.
+        parts: `(N,)` int64: which token of the molecule's canonical line an atom was written by, counted from 0.
     """
 
     atoms: Tensor
@@ -42,6 +44,7 @@ class GraphBatch:
     bond_codes: Tensor
     graph_index: Tensor
     n_graphs: int
+    parts: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "GraphBatch":
         """The same batch on a device."""
@@ -55,7 +58,13 @@ class GraphBatch:
             bond_codes=change(self.bond_codes),
             graph_index=change(self.graph_index),
             n_graphs=self.n_graphs,
+            parts=None if self.parts is None else change(self.parts),
         )
+
+    def with_parts(self, finder: AtomParts, token_ids: np.ndarray, lengths: np.ndarray) -> "GraphBatch":
+        """The same batch, its atoms assigned to tokens `(ΣT,)`, `(B,)` a molecule; see `AtomParts.find`."""
+        n_atoms = np.bincount(self.graph_index.numpy(), minlength=self.n_graphs)
+        return replace(self, parts=torch.from_numpy(finder.find(token_ids, lengths, n_atoms)))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import pandas as pd
 
 from molvae.data.graphs import FOLDER as GRAPHS
 from molvae.data.graphs import GraphStore
+from molvae.data.parts import AtomParts
 from molvae.data.variants import FOLDER as VARIANTS
 from molvae.data.variants import VariantStore
 from molvae.data.vocabulary import Vocabulary
@@ -128,6 +130,11 @@ class PreparedData:
             raise PreparedDataError(f"{self.path} has no variants; add them with `molvae data augment {self.path}`")
         store = VariantStore.open(self.path / VARIANTS, len(self), self.meta["variants"]["each"])
         return replace(self, variants=store)
+
+    @cached_property
+    def atom_parts(self) -> AtomParts:
+        """Which token each atom was written by."""
+        return AtomParts(self.vocabulary)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

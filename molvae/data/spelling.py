@@ -23,12 +23,14 @@ class Spelled:
         reason: why the molecule cannot be used, `None` where it can.
         spellings: token ids of the canonical SMILES, or of each randomised one; none where there is a reason.
         graph: `None` where no part of the model reads it.
+        canonical: token ids of the canonical SMILES, which the graph's atoms stand in the order of.
     """
 
     smiles: str | None
     reason: str | None
     spellings: list[list[int]] = field(default_factory=list)
     graph: MolGraph | None = None
+    canonical: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -71,13 +73,13 @@ class Speller:
         except VocabularyError as error:
             return Spelled(standard.smiles, f"unknown_symbol {' '.join(error.symbols)}")
         if not self.graphs and not self.n_variants:
-            return Spelled(standard.smiles, None, [token_ids])
+            return Spelled(standard.smiles, None, [token_ids], canonical=token_ids)
         mol = parse_smiles(standard.smiles)
         if mol is None:
             return Spelled(standard.smiles, "unparsable")
         variants = self._variants(mol) if self.n_variants else []
         graph = mol_to_graph(mol) if self.graphs else None
-        return Spelled(standard.smiles, None, variants or [token_ids], graph)
+        return Spelled(standard.smiles, None, variants or [token_ids], graph, token_ids)
 
     def spell_many(self, smiles: Sequence[str | None]) -> list[Spelled]:
         """`spell` for each of a list."""

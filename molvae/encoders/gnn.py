@@ -10,7 +10,8 @@ from torch_geometric.nn.aggr import MultiAggregation
 from molvae.data.batches import MolBatch
 from molvae.data.graphs import ATOM_CLASSES, BOND_CLASSES
 from molvae.errors import InputError
-from molvae.slots import MAX_PARTS, stretch_bias
+
+REACH = 24  # places; bonds that lead farther are told from each other no more
 
 
 class GNNEncoder(nn.Module):
@@ -24,9 +25,9 @@ class GNNEncoder(nn.Module):
             2020); "attention" weighs atoms by a learned score, in four heads (Li et al. 2016).
         dropout: after every round.
         h_dim: size of h, of each slot where there are several.
-        n_slots: parts that h consists of; above 1 each attends to the atoms, at first to its own stretch of them in the
-            order of the canonical SMILES, whatever `readout`.
-        stretch: atoms that a slot stands for.
+        n_slots: parts that h consists of; above 1 each reads the atoms of its own stretch of the tokens, and what
+            surrounds them, whatever `readout`.
+        stretch: tokens that a slot stands for; the last one takes all that are left.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class GNNEncoder(nn.Module):
         dropout: float = 0.0,
         h_dim: int = 512,
         n_slots: int = 1,
-        stretch: int = 3,
+        stretch: int = 1,
     ) -> None:
         super().__init__()
         self.n_slots = n_slots
@@ -47,9 +48,9 @@ class GNNEncoder(nn.Module):
         self.atom_embedding = CodeEmbedding(ATOM_CLASSES, hidden_dim)
         self.bond_embedding = CodeEmbedding(BOND_CLASSES, hidden_dim)
         if n_slots > 1:
-            self.place_embedding = nn.Embedding(MAX_PARTS, hidden_dim)
+            self.offset_embedding = nn.Embedding(2 * REACH + 1, hidden_dim)
         self.convs = nn.ModuleList(_conv(conv, hidden_dim) for _ in range(n_layers))
-        self.norms = nn.ModuleList(nn.LayerNorm(hidden_dim) for _ in range(n_layers))
+        self.norms = nn.ModuleList(nn.LayerNorm(hidden_dim) for _ in range(n_layers + 1))
         self.dropout = nn.Dropout(dropout)
         if n_slots > 1:
             self.readout: nn.Module = _SlotReadout(hidden_dim, n_slots, stretch=stretch)
@@ -64,28 +65,27 @@ class GNNEncoder(nn.Module):
             h: `(B, H)`.
 
         Raises:
-            InputError: when the batch has none.
+            InputError: when the batch has none, or does not assign atoms to tokens where there are slots.
         """
         graph = batch.graph
         if graph is None:
             raise InputError("the batch has no graphs; a gnn encoder needs data prepared with graphs")
         states = self.atom_embedding(graph.atoms)
-        if self.n_slots > 1:
-            states = states + self.place_embedding(places(graph.graph_index).clamp(max=MAX_PARTS - 1))
         bonds = self.bond_embedding(graph.bond_codes)
-        for conv, norm in zip(self.convs, self.norms, strict=True):
-            states = states + self.dropout(torch.relu(conv(norm(states), graph.edge_index, bonds)))
-        return self.to_h(self.readout(states, graph.graph_index, graph.n_graphs)).flatten(1)
-
-
-def places(graph_index: Tensor) -> Tensor:
-    """Each atom's place in its own molecule, `(N,)`.
-
-    >>> places(torch.tensor([0, 0, 0, 1, 1]))
-    tensor([0, 1, 2, 0, 1])
-    """
-    first = torch.searchsorted(graph_index, graph_index)
-    return torch.arange(len(graph_index), device=graph_index.device) - first
+        if self.n_slots > 1:  # a bond says how many places back or ahead it leads: the slots' own way to write rings
+            source, target = graph.edge_index
+            bonds = bonds + self.offset_embedding((target - source).clamp(-REACH, REACH) + REACH)
+        rounds = []
+        for conv, norm in zip(self.convs, self.norms, strict=False):
+            states = states + self.dropout(conv(norm(states), graph.edge_index, bonds))
+            rounds.append(states)
+        states = self.norms[-1](states)
+        if self.n_slots > 1:
+            if graph.parts is None:
+                raise InputError("the batch does not say which token each atom belongs to; see GraphBatch.with_parts")
+            slots = self.readout(rounds[0], states, graph.parts, graph.graph_index, graph.n_graphs)
+            return self.to_h(slots).flatten(1)
+        return self.to_h(self.readout(states, graph.graph_index, graph.n_graphs))
 
 
 class CodeEmbedding(nn.Module):
@@ -121,28 +121,38 @@ class _MultiReadout(nn.Module):
 
 
 class _SlotReadout(nn.Module):
-    """Every slot its own attention-weighted sum of atom states; they differ by where they look and what for."""
+    """Every slot first of all the atoms that its tokens write, with their bonds, then what surrounds them.
+
+    As in `molvae.slots.SequenceSlots`, a slot whose stretch lies beyond the last atom is the same for all molecules.
+    """
+
+    numbers: Tensor
 
     def __init__(self, dim: int, n_slots: int, *, stretch: int) -> None:
         super().__init__()
-        self.bias = nn.Parameter(stretch_bias(MAX_PARTS, n_slots, stretch=stretch))
+        self.stretch = stretch
+        self.local = nn.Sequential(nn.Linear(dim, 2 * dim), nn.SiLU(), nn.Linear(2 * dim, 3 * dim))
+        self.value = nn.Linear(dim, 3 * dim)
         self.whole = _MultiReadout()
-        self.score = nn.Linear(dim, n_slots)
-        self.value = nn.Linear(dim, 2 * dim)
-        self.from_whole = nn.Linear(4 * dim, 2 * dim)
-        self.position = nn.Parameter(torch.randn(n_slots, 2 * dim) / 10)
+        self.from_whole = nn.Linear(4 * dim, dim)
+        self.context_scale = nn.Parameter(torch.tensor(0.1))
+        self.position = nn.Parameter(torch.randn(n_slots, dim) / 10)
+        self.empty = nn.Parameter(torch.randn(4 * dim) / 10)
+        self.register_buffer("numbers", torch.arange(n_slots), persistent=False)
 
-    def forward(self, states: Tensor, graph_index: Tensor, n_graphs: int) -> Tensor:
-        from torch_geometric.utils import scatter, softmax
+    def forward(self, local: Tensor, states: Tensor, parts: Tensor, graph_index: Tensor, n_graphs: int) -> Tensor:
+        from torch_geometric.utils import to_dense_batch
 
-        scores = self.score(states).float() + self.bias[places(graph_index).clamp(max=MAX_PARTS - 1)]
-        weights = softmax(scores, graph_index, num_nodes=n_graphs)
-        weighed = weights.unsqueeze(2) * self.value(states).float().unsqueeze(1)  # (N, M, 2 · dim)
-        own = scatter(weighed.flatten(1), graph_index, dim_size=n_graphs, reduce="sum").unflatten(
-            1, self.position.shape
-        )
-        whole = self.from_whole(self.whole(states, graph_index, n_graphs)).float().unsqueeze(1)
-        return torch.cat([own, whole + self.position], dim=-1)
+        slots = (parts // self.stretch).clamp(max=len(self.numbers) - 1)
+        values = self.local(local) + self.context_scale * self.value(states)
+        values, _ = to_dense_batch(values, graph_index, batch_size=n_graphs)  # (B, A, 3 · dim), (B, A)
+        slots, _ = to_dense_batch(slots, graph_index, batch_size=n_graphs, fill_value=-1)
+        belongs = (slots.unsqueeze(1) == self.numbers.unsqueeze(1)).to(values.dtype)  # (B, M, A)
+        own = belongs @ values / 2  # a token writes about as many atoms
+        whole = self.from_whole(self.whole(states, graph_index, n_graphs)).unsqueeze(1)
+        filled = self.numbers <= slots.amax(1, keepdim=True)  # (B, M)
+        h = torch.cat([own, (self.context_scale * whole + self.position).to(own.dtype)], dim=-1)
+        return torch.where(filled.unsqueeze(2), h, self.empty.to(h.dtype))
 
 
 class _AttentionReadout(nn.Module):

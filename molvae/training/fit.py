@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from molvae.checkpoint import add_prior, length_cap, save_checkpoint, start_from
 from molvae.config import ExperimentConfig, JointPriorConfig
 from molvae.config_file import dump_config
-from molvae.data.batches import TokenBatches, ordered_batches
+from molvae.data.batches import ResidentBatches, TokenBatches, ordered_batches
 from molvae.data.prepared import PreparedData
 from molvae.errors import CheckpointError, ConfigError, PreparedDataError
 from molvae.likelihood import negative_elbo_quantiles
@@ -87,14 +87,12 @@ def train(
     if settings.init_from is not None and not resume:
         start_from(model, data.vocabulary, settings.init_from)
     max_length = length_cap(int(data.meta["tokens"]["max_length"]))
-    stream = TokenBatches(
-        data,
-        train_indices,
-        batch_size=settings.batch_size,
-        property_index=property_index,
-        augment=settings.augment,
-        seed=settings.seed,
-    )
+    how: dict[str, Any] = {"batch_size": settings.batch_size, "property_index": property_index, "seed": settings.seed}
+    if settings.resident:
+        place = torch.device("cuda" if resolve_accelerator(device) == "gpu" else "cpu")
+        stream: TokenBatches = ResidentBatches(data, train_indices, device=place, **how)
+    else:
+        stream = TokenBatches(data, train_indices, augment=settings.augment, **how)
     if resume:
         stream.start = _batches_done(state)
     max_steps = _max_steps(config, stream.batches_per_epoch)
@@ -136,7 +134,7 @@ def train(
         )
         trainer.fit(
             module,
-            DataLoader(stream, batch_size=None, pin_memory=torch.cuda.is_available()),
+            DataLoader(stream, batch_size=None, pin_memory=torch.cuda.is_available() and not settings.resident),
             ckpt_path=state if resume else None,
             weights_only=True,
         )

@@ -12,10 +12,13 @@ from molvae.chem.graphs import mol_to_graph
 from molvae.config import EncoderConfig, FusedEncoderConfig, GNNEncoderConfig, GRUEncoderConfig
 from molvae.data.batches import MolBatch
 from molvae.data.graphs import GraphStore
+from molvae.data.parts import AtomParts
+from molvae.data.vocabulary import Vocabulary
 from molvae.errors import InputError
 from molvae.model import build_encoder
 
 VOCABULARY = 20
+LETTERS = Vocabulary.of_symbols("abcdefghijklmnop", notation="smiles")
 GNN = GNNEncoderConfig(hidden_dim=8, n_layers=2, h_dim=12)
 GRU_SLOTS = GRUEncoderConfig(token_dim=8, hidden_dim=6, n_slots=3)
 ENCODERS = {
@@ -33,8 +36,13 @@ SMILES = ["CC(=O)O", "C", "c1ccncc1C", "C[C@H](N)C(=O)Nc1ccccc1/C=C/F"]
 
 
 def batch_of(rows: Sequence[int], *, tokens: Sequence[list[int]] = TOKENS, smiles: Sequence[str] = SMILES) -> MolBatch:
-    graphs = GraphStore.of_graphs([mol_to_graph(Chem.MolFromSmiles(smiles[i])) for i in rows])
-    return MolBatch.of_token_ids([tokens[i] for i in rows], graph=graphs.batch(np.arange(len(rows))))
+    return batch_of_mols([Chem.MolFromSmiles(smiles[i]) for i in rows], [tokens[i] for i in rows])
+
+
+def batch_of_mols(mols: Sequence[Chem.Mol], tokens: Sequence[list[int]]) -> MolBatch:
+    graph = GraphStore.of_graphs([mol_to_graph(mol) for mol in mols]).batch(np.arange(len(mols)))
+    graph = graph.with_parts(AtomParts(LETTERS), np.concatenate(tokens), np.array([len(t) for t in tokens]))
+    return MolBatch.of_token_ids(tokens, graph=graph)
 
 
 @pytest.fixture(params=ENCODERS.values(), ids=ENCODERS.keys())
@@ -64,6 +72,7 @@ def test_padding_changes_nothing(encoder: torch.nn.Module) -> None:
 
 def test_a_source_is_read_in_place_of_the_target(encoder: torch.nn.Module) -> None:
     target, other = batch_of(range(4)), batch_of(range(4), tokens=[[5, 4], [6, 7], [8, 4, 9, 10, 11], [12]])
+    other = replace(other, graph=target.graph)  # whose atoms belong to the target's tokens
     source_ids, source_lengths = other.source
     both = replace(target, source_ids=source_ids, source_lengths=source_lengths)
     torch.testing.assert_close(encoder(both), encoder(other))
@@ -96,8 +105,7 @@ def test_permuting_atoms_does_not_change_h(config: EncoderConfig) -> None:
         mol = Chem.MolFromSmiles(smiles)
         h = []
         for order in (np.arange(mol.GetNumAtoms()), rng.permutation(mol.GetNumAtoms())):
-            graph = GraphStore.of_graphs([mol_to_graph(Chem.RenumberAtoms(mol, order.tolist()))])
-            h.append(encoder(MolBatch.of_token_ids([TOKENS[row]], graph=graph.batch(np.array([0])))))
+            h.append(encoder(batch_of_mols([Chem.RenumberAtoms(mol, order.tolist())], [TOKENS[row]])))
         assert (h[0] - h[1]).abs().max() < 1e-5, smiles
 
 
@@ -112,3 +120,9 @@ def test_mirror_images_and_double_bond_isomers_have_different_graphs() -> None:
 def test_a_graph_encoder_without_graphs_says_so() -> None:
     with pytest.raises(InputError, match="prepared with graphs"):
         build_encoder(GNN, VOCABULARY)(MolBatch.of_token_ids(TOKENS))
+
+
+def test_slots_of_a_graph_whose_atoms_no_token_is_known_of_say_so() -> None:
+    batch = batch_of(range(2))
+    with pytest.raises(InputError, match="which token each atom belongs to"):
+        build_encoder(ENCODERS["gnn slots"], VOCABULARY)(replace(batch, graph=replace(batch.graph, parts=None)))

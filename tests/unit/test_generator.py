@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from rdkit import Chem
 
 import molvae
@@ -52,3 +53,20 @@ def test_unknown_symbols_are_named_and_looked_for_once(
     monkeypatch.setattr(Vocabulary, "unknown_symbols", counted)
     assert graph_reader.encode_rows(["CCO", "CP[Se]C"]).reasons == [None, "unknown_symbol [P] [Se]"]
     assert len(looked_for) == 2
+
+
+def test_latents_that_spell_no_molecule_are_drawn_again(
+    vae: MoleculeGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def decode(z: torch.Tensor, *, greedy: bool, **_: object) -> list[str]:
+        calls.append((len(z), greedy))
+        return ["" if i % 2 and len(calls) < 3 else "C" * len(calls) for i in range(len(z))]
+
+    monkeypatch.setattr(vae, "_decode", decode)
+    z = np.zeros((4, vae.latent_dim), dtype=np.float32)
+    assert vae.decode(z, retries=5) == ["C", "CC", "C", "CCC"]
+    assert calls == [(4, True), (2, False), (1, False)]
+    calls.clear()
+    assert vae.decode(z) == ["C", "", "C", ""]

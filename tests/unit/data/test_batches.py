@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from molvae.data.batches import MolBatch, TokenBatches, collate, ordered_batches
+from molvae.data.batches import MolBatch, ResidentBatches, TokenBatches, collate, ordered_batches
 from molvae.data.prepared import PreparedData
 from molvae.data.vocabulary import BOS, EOS, PAD
 from molvae.errors import PreparedDataError
@@ -47,6 +47,17 @@ def test_a_resumed_stream_goes_on_where_it_was_interrupted(prepared: PreparedDat
         return [next(stream).token_ids.tolist() for _ in range(n)]
 
     assert take(0, 7)[4:] == take(4, 3)
+
+
+def test_batches_gathered_on_the_device_are_those_of_the_stream(prepared: PreparedData) -> None:
+    how = {"batch_size": 5, "property_index": np.array([2, 0]), "seed": 3, "start": 2}
+    stream = iter(TokenBatches(prepared, prepared.indices("train"), **how))
+    resident = iter(ResidentBatches(prepared, prepared.indices("train"), device=torch.device("cpu"), **how))
+    for _ in range(12):
+        expected, found = next(stream), next(resident)
+        torch.testing.assert_close(found.token_ids, expected.token_ids)
+        torch.testing.assert_close(found.lengths, expected.lengths)
+        torch.testing.assert_close(found.properties, expected.properties, equal_nan=True)
 
 
 def test_augmented_batches_read_random_orders_and_keep_the_target(prepared_with_variants: PreparedData) -> None:
