@@ -129,7 +129,7 @@ def build_model(
     n = len(property_names)
     mean = [0.0] * n if property_mean is None else property_mean
     std = [1.0] * n if property_std is None else property_std
-    heads = build_heads(config, latent.latent_dim, property_names, mean, std)
+    heads = build_heads(config, latent, property_names, mean, std)
     return MolVAE(encoder, latent, decoder, heads, _build_condition(config.condition, property_names, mean, std))
 
 
@@ -218,16 +218,20 @@ def _build_condition(
 
 
 def build_heads(
-    config: ModelConfig, latent_dim: int, names: Sequence[str], mean: Sequence[float], std: Sequence[float]
+    config: ModelConfig, latent: Latent, names: Sequence[str], mean: Sequence[float], std: Sequence[float]
 ) -> PropertyHeads:
     """Heads from z to the named properties, which add up its slots where it has several."""
+    if isinstance(latent, Codebooks) and latent.shared:
+        codes: dict[str, Any] = {"codebook": latent.codebook, "n_codes": latent.n_codes, "n_slots": latent.n_slots}
+    else:
+        codes = {"n_slots": config.decoder.n_slots}
     return PropertyHeads(
-        latent_dim,
+        latent.latent_dim,
         names,
         mean=mean,
         std=std,
         hidden_dim=config.heads.hidden_dim,
-        n_slots=config.decoder.n_slots,
+        **codes,
     )
 
 

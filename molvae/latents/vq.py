@@ -83,6 +83,10 @@ class VQLatent(Latent):
         """Latents `(B, Z)` of code indices `(B, M)`."""
         return self.quantize.get_output_from_indices(indices.unsqueeze(1)).flatten(1)
 
+    def codebook(self) -> Tensor:
+        """The codes `(K, S)` that all slots share."""
+        return self.quantize._codebook.embed[0]
+
     def posterior_parameters(self, h: Tensor) -> Tensor:
         """Code indices `(B, M)`."""
         return self.code_indices(h)
