@@ -1,5 +1,7 @@
 """`molvae fit-prior`."""
 
+from typing import Any
+
 import click
 
 from molvae.cli.options import console, device_option, model_option, progress_for, quiet_option
@@ -8,30 +10,44 @@ from molvae.cli.options import console, device_option, model_option, progress_fo
 @click.command("fit-prior")
 @model_option
 @click.option("--data", "data_path", required=True, metavar="PREPARED", help="The folder the model was trained on.")
+@click.option(
+    "--config", "config_path", metavar="YAML", help="An experiment: its `prior` says which, in place of --kind."
+)
 @click.option("--kind", type=click.Choice(["autoregressive", "flow"]), default="autoregressive", show_default=True)
-@click.option("--max-time", default="00:05:00", show_default=True, metavar="HH:MM:SS")
-@click.option("--molecules", type=click.IntRange(1), default=200_000, show_default=True, help="Encoded at most.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--max-time", metavar="HH:MM:SS", help="By default 5 minutes, or what the experiment says.")
+@click.option("--molecules", type=click.IntRange(1), help="Encoded at most; by default 200,000, likewise.")
+@click.option("--seed", type=int, help="By default 0, likewise.")
 @device_option
 @quiet_option
 def fit_prior(
     model_path: str | None,
     data_path: str,
+    config_path: str | None,
     kind: str,
-    max_time: str,
-    molecules: int,
-    seed: int,
+    max_time: str | None,
+    molecules: int | None,
+    seed: int | None,
     device: str,
     quiet: bool,
 ) -> None:
     """Fit a prior to the latents of the training set; `sample` then draws from it."""
     from molvae.checkpoint import checkpoint_path
     from molvae.config import PriorFitConfig
-    from molvae.config_file import parse_config
+    from molvae.config_file import load_experiment, parse_config
     from molvae.data.prepared import PreparedData
+    from molvae.errors import ConfigError
     from molvae.training.prior import fit_prior_of
 
-    values = {"model": {"kind": kind}, "max_time": max_time, "molecules": molecules, "seed": seed}
+    values: dict[str, Any] = {"model": {"kind": kind}}
+    if config_path is not None:
+        asked = load_experiment(config_path).prior
+        if not isinstance(asked, PriorFitConfig):
+            raise ConfigError(
+                f"{config_path} asks for no prior that is fitted afterwards; give it prior: {{fit: two-stage}}"
+            )
+        values = asked.model_dump(mode="json")
+    given = {"max_time": max_time, "molecules": molecules, "seed": seed}
+    values |= {name: value for name, value in given.items() if value is not None}
     config = parse_config(PriorFitConfig, values, where="fit-prior")
     path = checkpoint_path(model_path)
     report = fit_prior_of(path, PreparedData.open(data_path), config, device=device, progress=progress_for(quiet))

@@ -68,7 +68,7 @@ class AutoregressivePrior(ContinuousPrior):
         device = self.mean.device
         before, state, drawn = torch.zeros(n, SLOT_EMBEDDING, device=device), self.network.start(n, condition), []
         for number in range(self.n_slots):
-            output, state = self.network.step(before, state, number)
+            output, state = self.network.step(before, state, number, condition)
             slot = self.mixture.sample(output, temperature=temperature, generator=generator)
             before = self.mixture.embed(slot, self.mixture.look(slot))
             drawn.append(slot)
@@ -98,10 +98,11 @@ class SlotGRU(nn.Module):
         self.gru = nn.GRU(input_dim, hidden_dim, num_layers=n_layers, batch_first=True)
         self.position = nn.Parameter(torch.zeros(n_slots, hidden_dim))
         self.from_condition = nn.Linear(condition_dim, n_layers * hidden_dim) if condition_dim else None
+        self.at_each_slot = nn.Linear(condition_dim, input_dim) if condition_dim else None
 
     def forward(self, before: Tensor, condition: Tensor | None) -> Tensor:
         """Slots before `(B, M, I)` and condition `(B, C)` → states `(B, M, D)`."""
-        states, _ = self.gru(before, self.start(len(before), condition))
+        states, _ = self.gru(self._with(before, condition), self.start(len(before), condition))
         return states + self.position
 
     def start(self, n: int, condition: Tensor | None) -> Tensor:
@@ -111,10 +112,15 @@ class SlotGRU(nn.Module):
             return torch.zeros(shape, device=self.position.device)
         return self.from_condition(condition).view(n, *shape[::2]).transpose(0, 1).contiguous()
 
-    def step(self, before: Tensor, state: Tensor, slot: int) -> tuple[Tensor, Tensor]:
+    def step(self, before: Tensor, state: Tensor, slot: int, condition: Tensor | None) -> tuple[Tensor, Tensor]:
         """One slot: what was before it `(B, I)` and the GRU's state → output `(B, D)` and the next state."""
-        states, state = self.gru(before.unsqueeze(1), state)
+        states, state = self.gru(self._with(before.unsqueeze(1), condition), state)
         return states[:, 0] + self.position[slot], state
+
+    def _with(self, before: Tensor, condition: Tensor | None) -> Tensor:
+        if self.at_each_slot is None or condition is None:
+            return before
+        return before + self.at_each_slot(condition).unsqueeze(1)
 
 
 class Mixture(nn.Module):
@@ -306,7 +312,7 @@ class AutoregressiveCodePrior(LearnedPrior):
         before = torch.zeros(n, self.embedding.embedding_dim, device=self.embedding.weight.device)
         state, drawn = self.network.start(n, condition), []
         for slot in range(self.n_slots):
-            output, state = self.network.step(before, state, slot)
+            output, state = self.network.step(before, state, slot, condition)
             weights = (self.to_logits(output) / temperature).softmax(-1)
             drawn.append(torch.multinomial(weights, 1, generator=generator))
             before = self.embedding(drawn[-1].squeeze(1) + self.first[slot])

@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Timer
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
 from molvae.checkpoint import replace_heads
 from molvae.data.prepared import PreparedData
@@ -21,7 +21,7 @@ from molvae.progress import SILENT, Progress
 from molvae.training.diagnostics import r_squared
 from molvae.training.fit import held_out_molecules, quiet_lightning
 from molvae.training.losses import property_loss
-from molvae.training.second_stage import HELD_OUT, encode, open_with_data, quiet_trainer
+from molvae.training.second_stage import HELD_OUT, ShowTime, encode, open_with_data, quiet_trainer
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ def fit_heads(
     with progress.stage("Fitting the heads", total=100, unit="%") as stage, quiet_lightning():
         timer = Timer(duration=max_time, interval="step")
         module.clock = timer
-        trainer = quiet_trainer(device, max_epochs=-1, callbacks=[timer])
-        trainer.fit(module, DataLoader(train_set, batch_size=batch_size, shuffle=True))
-        stage.advance(100)
+        trainer = quiet_trainer(device, max_epochs=-1, callbacks=[timer, ShowTime(stage, timer, max_time)])
+        order = BatchSampler(RandomSampler(train_set), batch_size, drop_last=False)
+        trainer.fit(module, DataLoader(train_set, sampler=order, batch_size=None))
     heads.cpu().eval()
     with torch.no_grad():
         r2 = r_squared(heads.predict(valid_set.tensors[0]), valid_set.tensors[1])
@@ -142,9 +142,7 @@ def fit_heads_of(
     statistics = data.statistics.select(data.statistics.names if properties is None else properties)
     if not statistics.names:
         raise PreparedDataError(f"{data.path} has no properties to fit heads to")
-    heads = build_heads(
-        checkpoint.config, checkpoint.model.latent.latent_dim, statistics.names, statistics.mean, statistics.std
-    )
+    heads = build_heads(checkpoint.config, checkpoint.model.latent, statistics.names, statistics.mean, statistics.std)
     report = fit_heads(checkpoint.model, heads, data, **how)
     replace_heads(path, checkpoint, heads, report=report.to_json())
     return report

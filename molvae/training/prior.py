@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, Timer
 from torch import Tensor
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
 from molvae.checkpoint import add_prior
 from molvae.config import PriorFitConfig
@@ -20,9 +20,11 @@ from molvae.likelihood import negative_elbo_quantiles
 from molvae.model import MolVAE, build_prior
 from molvae.priors.base import LearnedPrior
 from molvae.priors.standard import standard_prior
-from molvae.progress import SILENT, Progress, Stage
+from molvae.progress import SILENT, Progress
 from molvae.training.fit import held_out_molecules, quiet_lightning
-from molvae.training.second_stage import ENCODE_BATCH, HELD_OUT, encode, open_with_data, quiet_trainer
+from molvae.training.second_stage import ENCODE_BATCH, HELD_OUT, ShowTime, encode, open_with_data, quiet_trainer
+
+WARMUP = 100  # steps
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def fit_prior(
         data: the prepared folder that the model was trained on.
         config: which prior, and how long.
         device: "auto", "cpu" or "cuda".
-        progress: reports molecules encoded and passes made.
+        progress: reports molecules encoded and the share of the time used.
 
     Raises:
         ConfigError: when prior and latent do not fit.
@@ -78,7 +80,7 @@ def fit_prior(
             lambda batch: model.latent.posterior_parameters(model.encoder(batch)),
             data,
             indices,
-            names=model.heads.names,
+            names=() if model.condition is None else model.heads.names,
             device=next(model.parameters()).device,
             progress=progress,
         )
@@ -87,12 +89,18 @@ def fit_prior(
     module = _PriorModule(prior, model, valid_set, config)
     with torch.no_grad():
         prior.fit_scale(model.latent.prior_target(train_set.tensors[0], generator=_generator()))
-    with progress.stage("Fitting the prior", total=config.max_epochs, unit="passes") as stage, quiet_lightning():
+    with progress.stage("Fitting the prior", total=100, unit="%") as stage, quiet_lightning():
         timer = Timer(duration=config.max_time, interval="step")
+        module.timer = timer
         stop = EarlyStopping("valid/nll", patience=config.patience, min_delta=1e-3, check_on_train_epoch_end=True)
-        trainer = quiet_trainer(device, max_epochs=config.max_epochs, callbacks=[timer, stop, _Report(stage)])
-        loader = DataLoader(train_set, batch_size=config.batch_size, shuffle=True)
-        trainer.fit(module, loader)
+        trainer = quiet_trainer(
+            device,
+            max_epochs=config.max_epochs,
+            callbacks=[timer, stop, ShowTime(stage, timer, config.max_time)],
+            precision=config.precision,
+        )
+        order = BatchSampler(RandomSampler(train_set), config.batch_size, drop_last=False)
+        trainer.fit(module, DataLoader(train_set, sampler=order, batch_size=None))
     module.cpu()
     module.judge()
     module.restore_best()
@@ -120,6 +128,7 @@ class _PriorModule(pl.LightningModule):
         self._model = (model,)  # not trained: in a tuple, so that torch does not see its weights
         self._valid_set = valid_set
         self.config = config
+        self.timer: Timer | None = None
         self.best = math.inf
         self._best_state: dict[str, Tensor] = {}
 
@@ -131,11 +140,22 @@ class _PriorModule(pl.LightningModule):
             self._model[0].condition.train()  # it then hides labels at random
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = self._learning_rate()
         model, posteriors, properties = self._model[0], batch[0].cpu(), batch[1].cpu()
         with torch.no_grad():
             target = model.latent.prior_target(posteriors).to(self.device)
             condition = model.given(len(target), properties)
         return -self._log_prob(target, condition).mean()
+
+    def _learning_rate(self) -> float:
+        """A short warm-up, then a cosine over the budget."""
+        spent = 0.0 if self.timer is None else self.timer.time_elapsed() / self.config.max_time.total_seconds()
+        steps = self.global_step / (self.config.max_epochs * self.trainer.num_training_batches)
+        done = min(1.0, max(spent, steps))
+        return (
+            self.config.learning_rate * min(1.0, (self.global_step + 1) / WARMUP) * 0.5 * (1 + math.cos(math.pi * done))
+        )
 
     def on_train_epoch_end(self) -> None:
         self.log("valid/nll", self.judge())
@@ -157,14 +177,6 @@ class _PriorModule(pl.LightningModule):
 
     def restore_best(self) -> None:
         self.prior.load_state_dict(self._best_state)
-
-
-class _Report(pl.Callback):
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.stage.advance(1)
 
 
 def _generator() -> torch.Generator:

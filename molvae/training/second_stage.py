@@ -2,20 +2,24 @@
 
 import tempfile
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Timer
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from molvae.checkpoint import Checkpoint, load_checkpoint
+from molvae.config import Precision
 from molvae.data.batches import MolBatch, ordered_batches
 from molvae.data.prepared import PreparedData
 from molvae.errors import PreparedDataError
 from molvae.model import reads_graphs
-from molvae.progress import Progress
+from molvae.progress import Progress, Stage
 from molvae.training.fit import resolve_accelerator
 
 ENCODE_BATCH = 1024
@@ -55,11 +59,14 @@ def encode(
     return TensorDataset(torch.cat(codes), torch.cat(properties))
 
 
-def quiet_trainer(device: str, *, max_epochs: int, callbacks: list[pl.Callback]) -> pl.Trainer:
+def quiet_trainer(
+    device: str, *, max_epochs: int, callbacks: list[pl.Callback], precision: Precision = "32-true"
+) -> pl.Trainer:
     """A trainer that writes nothing and shows nothing."""
     return pl.Trainer(
         accelerator=resolve_accelerator(device),
         devices=1,
+        precision=precision,
         max_epochs=max_epochs,
         callbacks=callbacks,
         gradient_clip_val=1.0,
@@ -69,3 +76,21 @@ def quiet_trainer(device: str, *, max_epochs: int, callbacks: list[pl.Callback])
         enable_model_summary=False,
         default_root_dir=tempfile.gettempdir(),
     )
+
+
+class ShowTime(pl.Callback):
+    """Reports the share of the time that is used, in percent."""
+
+    def __init__(self, stage: Stage, timer: Timer, max_time: timedelta) -> None:
+        self.stage, self.timer, self.seconds = stage, timer, max_time.total_seconds()
+        self.shown = 0
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Move on by whole percents."""
+        percent = int(min(100.0, 100 * self.timer.time_elapsed() / self.seconds))
+        self.stage.advance(percent - self.shown)
+        self.shown = percent
+
+    def on_train_end(self, *_: Any) -> None:
+        """Fitting that stops early is done too."""
+        self.stage.advance(100 - self.shown)

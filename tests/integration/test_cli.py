@@ -11,12 +11,14 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+import molvae
 from molvae.chem.parse import parse_smiles
 from molvae.cli import COMMANDS, SUMMARIES, main
 from molvae.config import ExperimentConfig
 from molvae.config_file import dump_config
 from molvae.data.prepared import PreparedData
 from molvae.files import write_json
+from molvae.training.fit import train
 
 
 def call(*arguments: object, stdin: str | None = None) -> Result:
@@ -258,3 +260,19 @@ def test_grid_pictures_hold_molecules_that_parse() -> None:
     assert parse_smiles("CCO") is not None
     with pytest.raises(InputFileError, match="none of 1 molecules parses"):
         draw_grid(["xx"], "x.svg")
+
+
+def test_fit_prior_takes_an_experiment_s_second_stage_and_refuses_one_without(
+    experiment: ExperimentConfig, prepared: PreparedData, tmp_path: Path
+) -> None:
+    train(experiment, prepared, tmp_path / "run", device="cpu")
+    model = {"kind": "autoregressive", "hidden_dim": 8, "n_layers": 1, "slot_dim": 2}
+    prior = {"fit": "two-stage", "model": model, "max_epochs": 2, "precision": "bf16-mixed"}
+    config = tmp_path / "experiment.yaml"
+    config.write_text(dump_config(ExperimentConfig.model_validate(experiment.model_dump() | {"prior": prior})))
+    common = ["fit-prior", "-m", tmp_path / "run", "--data", prepared.path, "--config"]
+    assert call(*common, config, "--molecules", 5).exit_code == 0
+    report = molvae.load(str(tmp_path / "run"), device="cpu").diagnostics["prior"]
+    assert (report["molecules"], report["epochs"]) == (5, 2)
+    config.write_text(dump_config(experiment))
+    fails(call(*common, config), "asks for no prior that is fitted afterwards")

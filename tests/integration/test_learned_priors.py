@@ -129,6 +129,6 @@ def test_heads_can_be_fitted_to_other_properties_of_a_finished_model(
     known = prepared.smiles(prepared.indices("train"))
     np.testing.assert_array_equal(before.encode(known), after.encode(known))
     predicted, true = after.properties(known)["mw"], prepared.property_frame(prepared.indices("train"))["mw"]
-    assert np.corrcoef(predicted, true)[0, 1] > 0.5  # of a latent after six steps
+    assert np.corrcoef(predicted, true)[0, 1] > 0.3  # of a latent after six steps
     with pytest.raises(PreparedDataError, match="no property 'colour'"):
         fit_heads_of(tmp_path / "model", prepared, properties=("colour",), **how)
