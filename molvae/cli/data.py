@@ -34,6 +34,7 @@ def download(name: str, output: str | None, source: str | None, quiet: bool) -> 
 @click.option("--notation", type=click.Choice(["selfies", "smiles"]), default="selfies", show_default=True)
 @click.option("--fragments", default=1024, show_default=True, help="Tokens of the merged vocabulary; 0: plain symbols.")
 @click.option("--descriptors", default="basic", show_default=True, help="none, basic, wide, or names, comma-separated.")
+@click.option("--described", type=float, default=1.0, show_default=True, help="Share of molecules that get them.")
 @click.option("--property", "property_columns", multiple=True, help="Numeric input column to keep (repeatable).")
 @click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")
 @click.option("--name-column", help="Column with the molecules' names.")
@@ -96,16 +97,19 @@ def prepare(
 @click.option(
     "--fragments", type=click.IntRange(0), required=True, help="Size of the new vocabulary; 0: plain symbols."
 )
+@click.option("--notation", type=click.Choice(["selfies", "smiles"]), help="By default the folder's own.")
 @click.option("--overwrite", is_flag=True, help="Replace the folder if it exists.")
 @quiet_option
-def refragment(folder: str, output: str, fragments: int, overwrite: bool, quiet: bool) -> None:
-    """The same molecules under a vocabulary of another size, without reading and describing them again."""
+def refragment(folder: str, output: str, fragments: int, notation: str | None, overwrite: bool, quiet: bool) -> None:
+    """The same molecules under another vocabulary or notation, without reading and describing them again."""
     from molvae.data.prepare import refragment as refragment_folder
     from molvae.data.prepared import PreparedData
 
     data = PreparedData.open(folder)
-    progress = progress_for(quiet)
-    show_prepared(refragment_folder(data, output, fragments=fragments, overwrite=overwrite, progress=progress), quiet)
+    prepared = refragment_folder(
+        data, output, fragments=fragments, notation=notation, overwrite=overwrite, progress=progress_for(quiet)
+    )
+    show_prepared(prepared, quiet)
 
 
 @data.command()

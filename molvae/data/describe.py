@@ -11,6 +11,7 @@ from molvae.chem.graphs import MolGraph, smiles_to_graph
 from molvae.chem.notation import notation
 from molvae.chem.standardise import Standardiser
 from molvae.config import PrepareConfig
+from molvae.data.splits import hash_fraction
 from molvae.errors import InputError
 
 
@@ -65,7 +66,8 @@ def describe_chunk(smiles: list[str | None], config: PrepareConfig) -> Described
             chunk.graphs[i] = graph
         chunk.smiles[i] = standard.smiles
         chunk.symbols[i] = " ".join(symbols)
-        chunk.descriptors[i] = descriptors(standard.mol, names)
+        if hash_fraction(f"described {standard.smiles}") < config.described:
+            chunk.descriptors[i] = descriptors(standard.mol, names)
         if config.split == "scaffold":
             chunk.scaffolds[i] = _scaffold(standard.mol)
     return chunk

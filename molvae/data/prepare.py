@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from molvae.chem.descriptors import descriptor_names
+from molvae.chem.notation import notation
 from molvae.config import PrepareConfig
 from molvae.data.augment import add_variants
 from molvae.data.chunks import batched
@@ -82,38 +83,51 @@ def prepare(
 
 
 def refragment(
-    data: PreparedData, out: str | Path, *, fragments: int, overwrite: bool = False, progress: Progress = SILENT
+    data: PreparedData,
+    out: str | Path,
+    *,
+    fragments: int,
+    notation: str | None = None,
+    overwrite: bool = False,
+    n_jobs: int = -1,
+    progress: Progress = SILENT,
 ) -> PreparedData:
-    """The same molecules, splits and properties under a vocabulary of another size, without reading them again.
+    """The same molecules, splits and properties under another vocabulary, without describing them again.
 
     Args:
         data: a prepared folder.
         out: the folder to write; complete or not there at all.
         fragments: size of the new vocabulary; 0 gives plain symbols.
+        notation: "selfies" or "smiles"; by default the folder's own. Random orders are kept only with that.
         overwrite: replace an existing folder.
+        n_jobs: processes that write the molecules in another notation; -1 is one a core.
         progress: reports molecules tokenised.
 
     Raises:
         InputFileError: for an existing `out`.
+        InputError: for a molecule that the other notation cannot write.
     """
+    same = notation in (None, data.vocabulary.notation)
+    source = _Spelled(data) if same else _Rewritten(data, str(notation), n_jobs)
     with atomic_folder(out, overwrite=overwrite) as folder:
         train = data.indices("train") if "train" in data.split_names else np.arange(len(data))
-        vocabulary = Vocabulary.of_symbols(data.vocabulary.symbol_ids, notation=data.vocabulary.notation)
+        symbols, max_symbols = source.alphabet(progress)
+        vocabulary = Vocabulary.of_symbols(symbols, notation=source.notation)
         if fragments:
             sample = train[:: _merge_stride(len(train))]
-            corpus = spell_tokens(data.tokens, data.offsets, sample, vocabulary=data.vocabulary)
-            vocabulary = vocabulary.learn_merges(corpus, n_fragments=fragments)
-        molecules = spell_tokens(data.tokens, data.offsets, range(len(data)), vocabulary=data.vocabulary)
+            vocabulary = vocabulary.learn_merges(source.molecules(sample), n_fragments=fragments)
+        molecules = source.molecules(np.arange(len(data)))
         lengths = write_tokens(folder, molecules, len(data), vocabulary=vocabulary, progress=progress)
         vocabulary.save(folder / "vocabulary.json")
         for name in ("splits.npy", "properties.npy", "smiles.parquet", "rejected.csv"):
             shutil.copyfile(data.path / name, folder / name)
         if (data.path / GRAPHS).is_dir():
             shutil.copytree(data.path / GRAPHS, folder / GRAPHS)
-        tokens = _token_counts(vocabulary, lengths, data.meta["tokens"]["max_symbols"])
-        options = data.meta["options"] | {"fragments": fragments}
-        meta = data.meta | {"tokens": tokens, "options": options}
-        variants = data.with_variants().variants if "variants" in data.meta else None
+        meta = {k: v for k, v in data.meta.items() if k != "variants"}
+        meta["tokens"] = _token_counts(vocabulary, lengths, max_symbols)
+        meta["notation"] = data.meta["notation"] | {"name": source.notation}
+        meta["options"] = data.meta["options"] | {"fragments": fragments, "notation": source.notation}
+        variants = data.with_variants().variants if same and "variants" in data.meta else None
         if variants is not None:
             (folder / VARIANTS).mkdir()
             rows = range(len(variants.offsets) - 1)
@@ -122,6 +136,52 @@ def refragment(
             meta["variants"] = data.meta["variants"] | {"mean_length": float(lengths.mean())}
         write_json(folder / "meta.json", meta)
     return PreparedData.open(out)
+
+
+class _Spelled:
+    """A prepared folder's molecules in its own notation."""
+
+    def __init__(self, data: PreparedData) -> None:
+        self.data = data
+        self.notation = data.vocabulary.notation
+
+    def alphabet(self, progress: Progress) -> tuple[Iterable[str], int]:
+        """All symbols, and the most a molecule has."""
+        return self.data.vocabulary.symbol_ids, self.data.meta["tokens"]["max_symbols"]
+
+    def molecules(self, rows: np.ndarray) -> Iterator[list[str]]:
+        """Symbols of some molecules."""
+        return spell_tokens(self.data.tokens, self.data.offsets, rows, vocabulary=self.data.vocabulary)
+
+
+class _Rewritten:
+    """A prepared folder's molecules in another notation."""
+
+    def __init__(self, data: PreparedData, notation_name: str, n_jobs: int) -> None:
+        self.smiles, self.notation, self.n_jobs = data.smiles(), notation(notation_name).name, n_jobs
+
+    def alphabet(self, progress: Progress) -> tuple[Iterable[str], int]:
+        """All symbols, and the most a molecule has."""
+        found: set[str] = set()
+        most = 0
+        with progress.stage(f"Writing {self.notation}", total=len(self.smiles), unit="molecules") as stage:
+            for symbols in self.molecules(np.arange(len(self.smiles))):
+                found.update(symbols)
+                most = max(most, len(symbols))
+                stage.advance(1)
+        return found, most
+
+    def molecules(self, rows: np.ndarray) -> Iterator[list[str]]:
+        """Symbols of some molecules; raises `InputError` for one that cannot be written."""
+        chunks = (rows[first : first + CHUNK_ROWS] for first in range(0, len(rows), CHUNK_ROWS))
+        calls = (delayed(_symbols)([self.smiles[i] for i in chunk], self.notation) for chunk in chunks)
+        for lines in Parallel(n_jobs=self.n_jobs, return_as="generator", pre_dispatch="4*n_jobs")(calls):
+            yield from (line.split(" ") for line in lines)
+
+
+def _symbols(smiles: Sequence[str], notation_name: str) -> list[str]:
+    line = notation(notation_name)
+    return [" ".join(line.to_symbols(text)) for text in smiles]  # one string pickles faster than many
 
 
 def _write_rows(

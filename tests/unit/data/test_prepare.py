@@ -131,6 +131,21 @@ def test_refragmenting_gives_what_preparing_with_that_size_would(
             np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 
+@pytest.mark.parametrize("fragments", [0, 30])
+def test_refragmenting_into_another_notation_gives_what_preparing_in_it_would(
+    fragments: int, table: Path, prepared: PreparedData, tmp_path: Path
+) -> None:
+    options = prepared.meta["options"] | {"fragments": fragments, "notation": "smiles"}
+    expected = prepare([table], tmp_path / "prepared", config=PrepareConfig.model_validate(options))
+    found = refragment(prepared, tmp_path / "again", fragments=fragments, notation="smiles", n_jobs=1)
+    assert found.vocabulary == expected.vocabulary
+    assert found.meta == expected.meta
+    np.testing.assert_array_equal(found.tokens, expected.tokens)
+    back = refragment(found, tmp_path / "back", fragments=prepared.meta["options"]["fragments"], notation="selfies")
+    assert back.meta == prepared.meta
+    np.testing.assert_array_equal(back.tokens, prepared.tokens)
+
+
 def test_graphs_are_those_of_the_molecules_and_follow_a_refragmented_folder(
     prepared_with_graphs: PreparedData, tmp_path: Path
 ) -> None:
@@ -147,6 +162,19 @@ def test_graphs_are_those_of_the_molecules_and_follow_a_refragmented_folder(
 def test_a_folder_without_graphs_says_how_to_prepare_them(prepared: PreparedData) -> None:
     with pytest.raises(PreparedDataError, match="prepare it again with `molvae data prepare --graphs`"):
         prepared.with_graphs()
+
+
+def test_a_share_of_the_molecules_is_described_and_the_others_have_missing_labels(
+    table: Path, prepared: PreparedData, tmp_path: Path
+) -> None:
+    options = prepared.meta["options"] | {"described": 0.5}
+    half = prepare([table], tmp_path / "out", config=PrepareConfig.model_validate(options))
+    missing = np.isnan(half.property_frame()["mw"].to_numpy())
+    assert 0.2 < missing.mean() < 0.8
+    known = prepared.property_frame()["mw"].to_numpy()[~missing]
+    np.testing.assert_array_equal(half.property_frame()["mw"].to_numpy()[~missing], known)
+    train = half.split_names.index("train") == half.splits
+    assert half.statistics.select(("mw",)).mean[0] == pytest.approx(np.nanmean(half.property_frame()["mw"][train]))
 
 
 def test_an_existing_folder_is_not_overwritten_unasked(prepared: PreparedData, table: Path) -> None:
