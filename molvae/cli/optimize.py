@@ -27,7 +27,7 @@ GRID_MOLECULES = 25
     "--method",
     default="tanimoto-bo",
     show_default=True,
-    help="tanimoto-bo, evolution, cmaes, gradient, screen or random.",
+    help="tanimoto-bo, evolution, cmaes, bo, gradient, screen or random.",
 )
 @click.option("--calls", type=click.IntRange(1), default=1000, show_default=True, help="Molecules that may be scored.")
 @click.option("--batch", type=click.IntRange(1), default=50, show_default=True, help="Molecules scored at once.")

@@ -24,6 +24,7 @@ METHODS: dict[str, Builder] = {
     "tanimoto-bo": lambda vae, objective, finetuning: TanimotoBO(Moves(vae), finetuning=finetuning),
     "evolution": lambda vae, objective, finetuning: Evolution(Moves(vae), finetuning=finetuning),
     "cmaes": lambda vae, objective, finetuning: _cmaes(vae),
+    "bo": lambda vae, objective, finetuning: _bo(vae),
     "gradient": lambda vae, objective, finetuning: _gradient(vae, objective),
     "screen": lambda vae, objective, finetuning: TanimotoBO(
         Moves(vae, weights={"prior": 1.0}), generations=1, children=12
@@ -61,6 +62,12 @@ def _cmaes(vae: MoleculeGenerator) -> Search:
     from molvae.optimize.cmaes import CMAES
 
     return CMAES(Moves(vae))
+
+
+def _bo(vae: MoleculeGenerator) -> Search:
+    from molvae.optimize.turbo import TuRBO
+
+    return TuRBO(Moves(vae))
 
 
 def _gradient(vae: MoleculeGenerator, objective: Objective) -> Search:

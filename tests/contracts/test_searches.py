@@ -35,8 +35,8 @@ def objective() -> Objective:
 
 @pytest.fixture(params=list(METHODS))
 def method(request: pytest.FixtureRequest) -> str:
-    if request.param == "cmaes":
-        pytest.importorskip("cma")
+    if request.param in ("cmaes", "bo"):
+        pytest.importorskip({"cmaes": "cma", "bo": "botorch"}[request.param])
     return request.param
 
 

@@ -1,0 +1,120 @@
+"""`bo`: Bayesian optimisation in a trust region of the latent (TuRBO, Eriksson et al. 2019), on botorch."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from molvae.errors import MissingExtraError
+from molvae.optimize.moves import Moves
+from molvae.optimize.oracle import Candidate, Oracle
+from molvae.optimize.search import best_first, fitness
+
+FITTED_BEST, FITTED_OTHERS = 300, 200  # molecules the Gaussian process sees: the best, and some of the others
+FIRST = 30  # molecules with a score before there is a Gaussian process
+CANDIDATES = 2000  # latents that Thompson sampling chooses among
+PERTURBED = 20  # dimensions in which a candidate differs from the centre, on average
+DECODES = 4  # of a latent, at most: the likeliest molecule, then draws
+LONGEST, FIRST_LENGTH, SHORTEST = 1.6, 0.8, 0.5**7  # of the region's side, in spreads of the molecules' latents times 4
+SUCCESSES, FAILURES = 3, 4  # rounds in a row before the region grows or shrinks
+MARGIN = 1e-3  # a success is better by this share
+FIT_STEPS = 75
+
+
+class TuRBO:
+    """A Gaussian process on z, trusted only near the best molecule; the region grows with success and shrinks without.
+
+    Batches are drawn by Thompson sampling. A latent whose molecule is known already is decoded again. The process sees
+    the best molecules of the whole history and a random part of the others, as its cost grows with their cube. A
+    resumed run starts with a region of the first size.
+
+    Args:
+        moves: the model behind it.
+
+    Raises:
+        MissingExtraError: when botorch is not installed.
+    """
+
+    def __init__(self, moves: Moves) -> None:
+        try:
+            import botorch  # noqa: F401
+        except ImportError as error:
+            raise MissingExtraError("the method bo needs botorch: pip install 'molvae[optimize]'") from error
+        self.moves = moves
+        self.length = FIRST_LENGTH
+        self._successes = self._failures = 0
+        self._best = -np.inf
+
+    def propose(self, oracle: Oracle, n: int, rng: np.random.Generator) -> list[Candidate]:
+        """See `Search`."""
+        values = fitness(oracle, rng)
+        alive = best_first(values, len(values))
+        if len(alive) < FIRST:
+            return self.moves.random(n, rng)
+        others = alive[FITTED_BEST:]
+        chosen = np.concatenate(
+            [alive[:FITTED_BEST], rng.permutation(others)[:FITTED_OTHERS]] if len(others) else [alive[:FITTED_BEST]]
+        )
+        encoded = self.moves.encode([oracle.history.calls[i].smiles for i in chosen])
+        kept = [(e.z, values[i]) for e, i in zip(encoded, chosen, strict=True) if e is not None]
+        if len(kept) < FIRST:
+            return self.moves.random(n, rng)
+        latents, scores = (np.array(part, dtype=np.float64) for part in zip(*kept, strict=True))
+        self._resize(float(scores.max()))
+        z = self._choose(latents, scores, 2 * n, rng)
+        fresh: dict[str, Candidate] = {}
+        for attempt in range(DECODES):
+            decoded = self.moves.decode(z, rng, greedy=attempt == 0)
+            admitted = [oracle.admits(smiles) is not None if smiles else False for smiles in decoded]
+            fresh |= {s: Candidate(s, "bo") for s, new in zip(decoded, admitted, strict=True) if new}
+            z = z[~np.array(admitted)]
+            if len(fresh) >= n or not len(z):
+                break
+        return list(fresh.values())[:n]
+
+    def _resize(self, best: float) -> None:
+        """Let the region follow the last round's success; one that has shrunk to nothing starts anew."""
+        if np.isfinite(self._best):
+            better = best > self._best + MARGIN * abs(self._best)
+            self._successes, self._failures = (self._successes + 1, 0) if better else (0, self._failures + 1)
+            if self._successes == SUCCESSES:
+                self.length, self._successes = min(2 * self.length, LONGEST), 0
+            elif self._failures == FAILURES:
+                self.length, self._failures = self.length / 2, 0
+            if self.length < SHORTEST:
+                self.length = FIRST_LENGTH
+        self._best = max(best, self._best)
+
+    def _choose(self, latents: np.ndarray, scores: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+        """`n` latents of the region around the best, by Thompson sampling."""
+        from botorch.generation import MaxPosteriorSampling
+        from torch.quasirandom import SobolEngine
+
+        mean, spread = latents.mean(0), 4 * latents.std(0) + 1e-6
+        x = torch.from_numpy((latents - mean) / spread)
+        y = torch.from_numpy((scores - scores.mean()) / (scores.std(ddof=1) + 1e-9)).unsqueeze(1)
+        dim, centre = x.shape[1], x[int(scores.argmax())]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(rng.integers(2**31)))
+            model = _fitted(x, y)
+            sobol = SobolEngine(dim, scramble=True, seed=int(rng.integers(2**31)))
+            steps = self.length * (sobol.draw(CANDIDATES).double() - 0.5)
+            moved = torch.rand(CANDIDATES, dim) < min(1.0, PERTURBED / dim)
+            moved[torch.arange(CANDIDATES), torch.randint(dim, (CANDIDATES,))] = True
+            candidates = centre + steps * moved
+            with torch.no_grad():
+                picked = MaxPosteriorSampling(model, replacement=False)(candidates, num_samples=min(n, CANDIDATES))
+        return (picked.numpy() * spread + mean).astype(np.float32)
+
+
+def _fitted(x: torch.Tensor, y: torch.Tensor) -> Any:
+    """A Gaussian process of latents `(m, Z)` and standardised scores `(m, 1)`."""
+    from botorch.fit import fit_gpytorch_mll
+    from botorch.models import SingleTaskGP
+    from gpytorch.mlls import ExactMarginalLogLikelihood
+
+    model = SingleTaskGP(x, y, outcome_transform=None)
+    fit_gpytorch_mll(
+        ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": {"maxiter": FIT_STEPS}}
+    )
+    return model
