@@ -1,4 +1,4 @@
-"""Run: python scripts/condition_table.py runs/table/conditional [--molecules 1000].
+"""Run: python scripts/condition_table.py runs/conditional [--molecules 1000].
 
 Asks a conditional model for properties, draws molecules, and compares what RDKit finds with what was asked: mean
 absolute error and R² over five targets a property, beside the same number of molecules drawn without asking. Prints the
