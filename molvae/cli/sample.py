@@ -32,6 +32,7 @@ GRID_MOLECULES = 25
     multiple=True,
     help="Property to ask for, e.g. logp=2.5 (repeatable).",
 )
+@click.option("--guidance", type=float, default=1.5, show_default=True, help="Of conditions: 1 asks, above 1 insists.")
 @click.option(
     "--latent-temperature", type=float, help="Below 1: likelier latents, less variety.  [default: the model's own]"
 )
@@ -51,6 +52,7 @@ def sample(
     unique: bool,
     novel_against: tuple[str, ...],
     conditions: tuple[str, ...],
+    guidance: float,
     latent_temperature: float | None,
     prior: str | None,
     grid: str | None,
@@ -79,6 +81,7 @@ def sample(
         unique=unique,
         novel_against=known,
         condition=condition,
+        guidance=guidance,
         latent_temperature=latent_temperature,
         prior=prior,
         seed=seed,
