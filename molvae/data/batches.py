@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -143,13 +144,17 @@ class TokenBatches(IterableDataset):
         return -(-len(self.indices) // self.batch_size)
 
     def __iter__(self) -> Iterator[MolBatch]:
+        for epoch, batches in self._passes():
+            picks = self.picks(epoch)
+            for indices in batches:
+                source = None if self.variants is None else self.variants.take(indices, picks[indices])
+                yield collate(self.data, indices, property_index=self.property_index, source=source)
+
+    def _passes(self) -> Iterator[tuple[int, Iterator[np.ndarray]]]:
+        """Passes without end, and the batches of each that are still to come."""
         epoch, skip = divmod(self.start, self.batches_per_epoch)
         while True:
-            picks = self.picks(epoch)
-            for number, indices in enumerate(self.order(epoch)):
-                if number >= skip:
-                    source = None if self.variants is None else self.variants.take(indices, picks[indices])
-                    yield collate(self.data, indices, property_index=self.property_index, source=source)
+            yield epoch, islice(self.order(epoch), skip, None)
             epoch, skip = epoch + 1, 0
 
     def order(self, epoch: int) -> Iterator[np.ndarray]:
@@ -192,12 +197,9 @@ class ResidentBatches(TokenBatches):
         properties = None
         if self.property_index is not None:
             properties = torch.from_numpy(np.asarray(self.data.properties)[:, self.property_index]).to(self.device)
-        epoch, skip = divmod(self.start, self.batches_per_epoch)
-        while True:
-            for number, indices in enumerate(self.order(epoch)):
-                if number >= skip:
-                    yield self._gather(indices, tokens, properties)
-            epoch, skip = epoch + 1, 0
+        for _, batches in self._passes():
+            for indices in batches:
+                yield self._gather(indices, tokens, properties)
 
     def _gather(self, indices: np.ndarray, tokens: Tensor, properties: Tensor | None) -> MolBatch:
         starts = np.asarray(self.data.offsets[indices])

@@ -76,7 +76,7 @@ class GNNEncoder(nn.Module):
             source, target = graph.edge_index
             bonds = bonds + self.offset_embedding((target - source).clamp(-REACH, REACH) + REACH)
         rounds = []
-        for conv, norm in zip(self.convs, self.norms, strict=False):
+        for conv, norm in zip(self.convs, self.norms[:-1], strict=True):
             states = states + self.dropout(conv(norm(states), graph.edge_index, bonds))
             rounds.append(states)
         states = self.norms[-1](states)

@@ -51,10 +51,7 @@ class TuRBO:
         alive = best_first(values, len(values))
         if len(alive) < FIRST:
             return self.moves.random(n, rng)
-        others = alive[FITTED_BEST:]
-        chosen = np.concatenate(
-            [alive[:FITTED_BEST], rng.permutation(others)[:FITTED_OTHERS]] if len(others) else [alive[:FITTED_BEST]]
-        )
+        chosen = np.concatenate([alive[:FITTED_BEST], rng.permutation(alive[FITTED_BEST:])[:FITTED_OTHERS]])
         encoded = self.moves.encode([oracle.history.calls[i].smiles for i in chosen])
         kept = [(e.z, values[i]) for e, i in zip(encoded, chosen, strict=True) if e is not None]
         if len(kept) < FIRST:

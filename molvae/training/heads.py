@@ -10,7 +10,6 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Timer
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
 from molvae.checkpoint import replace_heads
 from molvae.data.prepared import PreparedData
@@ -21,7 +20,7 @@ from molvae.progress import SILENT, Progress
 from molvae.training.diagnostics import r_squared
 from molvae.training.fit import held_out_molecules, quiet_lightning
 from molvae.training.losses import property_loss
-from molvae.training.second_stage import HELD_OUT, ShowTime, encode, open_with_data, quiet_trainer
+from molvae.training.second_stage import HELD_OUT, ShowTime, encode, open_with_data, quiet_trainer, shuffled_batches
 
 
 @dataclass(frozen=True)
@@ -90,8 +89,7 @@ def fit_heads(
         timer = Timer(duration=max_time, interval="step")
         module.clock = timer
         trainer = quiet_trainer(device, max_epochs=-1, callbacks=[timer, ShowTime(stage, timer, max_time)])
-        order = BatchSampler(RandomSampler(train_set), batch_size, drop_last=False)
-        trainer.fit(module, DataLoader(train_set, sampler=order, batch_size=None))
+        trainer.fit(module, shuffled_batches(train_set, batch_size))
     heads.cpu().eval()
     with torch.no_grad():
         r2 = r_squared(heads.predict(valid_set.tensors[0]), valid_set.tensors[1])

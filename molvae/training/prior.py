@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, Timer
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
+from torch.utils.data import TensorDataset
 
 from molvae.checkpoint import add_prior
 from molvae.config import PriorFitConfig
@@ -22,7 +22,16 @@ from molvae.priors.base import LearnedPrior
 from molvae.priors.standard import standard_prior
 from molvae.progress import SILENT, Progress
 from molvae.training.fit import held_out_molecules, quiet_lightning
-from molvae.training.second_stage import ENCODE_BATCH, HELD_OUT, ShowTime, encode, open_with_data, quiet_trainer
+from molvae.training.schedules import warm_cosine
+from molvae.training.second_stage import (
+    ENCODE_BATCH,
+    HELD_OUT,
+    ShowTime,
+    encode,
+    open_with_data,
+    quiet_trainer,
+    shuffled_batches,
+)
 
 WARMUP = 100  # steps
 
@@ -99,8 +108,7 @@ def fit_prior(
             callbacks=[timer, stop, ShowTime(stage, timer, config.max_time)],
             precision=config.precision,
         )
-        order = BatchSampler(RandomSampler(train_set), config.batch_size, drop_last=False)
-        trainer.fit(module, DataLoader(train_set, sampler=order, batch_size=None))
+        trainer.fit(module, shuffled_batches(train_set, config.batch_size))
     module.cpu()
     module.judge()
     module.restore_best()
@@ -153,9 +161,7 @@ class _PriorModule(pl.LightningModule):
         spent = 0.0 if self.timer is None else self.timer.time_elapsed() / self.config.max_time.total_seconds()
         steps = self.global_step / (self.config.max_epochs * self.trainer.num_training_batches)
         done = min(1.0, max(spent, steps))
-        return (
-            self.config.learning_rate * min(1.0, (self.global_step + 1) / WARMUP) * 0.5 * (1 + math.cos(math.pi * done))
-        )
+        return self.config.learning_rate * warm_cosine(done, self.global_step, warmup_steps=WARMUP, low=0.0)
 
     def on_train_epoch_end(self) -> None:
         self.log("valid/nll", self.judge())

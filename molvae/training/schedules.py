@@ -56,7 +56,11 @@ def constrained(beta: float, *, reconstruction: float, config: ConstrainedBetaCo
 
 def learning_rate_at(progress: float, step: int, config: TrainingConfig) -> float:
     """Linear warm-up over `warmup_steps`, then a cosine down to `final_learning_rate` of the peak."""
-    warmup = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
-    low = config.final_learning_rate
-    cosine = low + (1.0 - low) * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
-    return config.learning_rate * warmup * cosine
+    share = warm_cosine(progress, step, warmup_steps=config.warmup_steps, low=config.final_learning_rate)
+    return config.learning_rate * share
+
+
+def warm_cosine(progress: float, step: int, *, warmup_steps: int, low: float) -> float:
+    """Share of the peak: a linear warm-up, and over it a cosine from 1 to `low`."""
+    warmup = min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
+    return warmup * (low + (1.0 - low) * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0))))

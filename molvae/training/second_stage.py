@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Timer
 from torch import Tensor
-from torch.utils.data import TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
 from molvae.checkpoint import Checkpoint, load_checkpoint
 from molvae.config import Precision
@@ -57,6 +57,12 @@ def encode(
             properties.append(batch.properties if batch.properties is not None else torch.empty(len(batch), 0))
             stage.advance(len(batch))
     return TensorDataset(torch.cat(codes), torch.cat(properties))
+
+
+def shuffled_batches(data: TensorDataset, batch_size: int) -> DataLoader:
+    """Batches in a new order every pass, each indexed at once and not row by row."""
+    order = BatchSampler(RandomSampler(data), batch_size, drop_last=False)
+    return DataLoader(data, sampler=order, batch_size=None)
 
 
 def quiet_trainer(
