@@ -42,6 +42,7 @@ class PrepareConfig(Section):
     largest_fragment: bool = True
     neutralise: bool = False
     strip_isotopes: bool = False
+    strip_stereo: bool = False
     elements: tuple[str, ...] = ("B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Se", "Br", "I")
     min_atoms: Positive = 1
     max_atoms: Positive = 100

@@ -23,7 +23,7 @@ from molvae.data.spelling import Spelled, Speller
 from molvae.errors import ConfigError, InputError, MolvaeError, VocabularyError
 from molvae.likelihood import negative_elbo, quantiles
 from molvae.model import reads_graphs
-from molvae.priors.base import Prior
+from molvae.priors.base import Codebooks, Prior
 from molvae.priors.standard import standard_prior
 from molvae.progress import SILENT, Progress
 
@@ -339,19 +339,22 @@ class MoleculeGenerator:
         )
 
     def interpolate(
-        self, a: str, b: str, *, steps: int = 9, method: Literal["linear", "spherical"] = "linear"
+        self, a: str, b: str, *, steps: int = 9, method: Literal["linear", "spherical", "bridge"] | None = None
     ) -> pd.DataFrame:
-        """The path between two molecules' latents, decoded greedily.
+        """The path between two molecules through the latent.
 
         Args:
             a: SMILES of the start.
             b: SMILES of the end.
-            steps: latents on the path, both ends counted.
-            method: straight line, or great circle with linearly changing length (Shoemake 1985; White 2016).
+            steps: molecules on the path, both ends counted.
+            method: "linear", a straight line; "spherical", a great circle with linearly changing length (Shoemake
+                1985; White 2016); "bridge", the smoothest path among molecules that the model makes between the two,
+                see `molvae.optimize.bridge`. `None` is "bridge" with codes, where a straight line leads from one
+                code to another at once, and otherwise "linear".
 
         Returns:
             Rows from start to end: `fraction`, `smiles`, `source` ("given" for the two molecules themselves,
-            "decoded" for the path: its ends are the given molecules' own reconstructions),
+            "decoded" for the path; the ends of a line are the given molecules' own reconstructions),
             `tanimoto_to_start`, `tanimoto_to_end`.
 
         Raises:
@@ -359,20 +362,28 @@ class MoleculeGenerator:
         """
         if steps < 2:
             raise ConfigError(f"got {steps} steps; expected at least 2, the two ends")
-        if method not in ("linear", "spherical"):
-            raise ConfigError(f"unknown interpolation {method!r}; expected linear or spherical")
+        if method is None:
+            method = "bridge" if isinstance(self.model.latent, Codebooks) else "linear"
+        if method not in ("linear", "spherical", "bridge"):
+            raise ConfigError(f"unknown interpolation {method!r}; expected linear, spherical or bridge")
         ends = self.encode_rows([a, b])
         for text, reason in zip((a, b), ends.reasons, strict=True):
             if reason:
                 raise InputError(f"cannot encode {text!r}: {reason}")
-        fractions = np.linspace(0.0, 1.0, steps)
-        z = interpolate_latents(ends.z[0], ends.z[1], fractions, method=method)
-        decoded = self.decode(z, retries=RETRIES, seed=0)
         start, end = str(ends.smiles[0]), str(ends.smiles[1])
-        path = [(0.0, start, "given")]
-        path += [(float(f), s, "decoded") for f, s in zip(fractions, decoded, strict=True)]
-        path += [(1.0, end, "given")]
-        frame = pd.DataFrame(path, columns=["fraction", "smiles", "source"])
+        fractions = np.linspace(0.0, 1.0, steps)
+        if method == "bridge":
+            from molvae.optimize.bridge import bridge
+
+            path = [
+                (float(f), s, "decoded") for f, s in zip(fractions, bridge(self, start, end, steps=steps), strict=True)
+            ][1:-1]
+        else:
+            z = interpolate_latents(ends.z[0], ends.z[1], fractions, method=method)
+            decoded = self.decode(z, retries=RETRIES, seed=0)
+            path = [(float(f), s, "decoded") for f, s in zip(fractions, decoded, strict=True)]
+        rows = [(0.0, start, "given"), *path, (1.0, end, "given")]
+        frame = pd.DataFrame(rows, columns=["fraction", "smiles", "source"])
         frame["tanimoto_to_start"] = [tanimoto(s, start) for s in frame["smiles"]]
         frame["tanimoto_to_end"] = [tanimoto(s, end) for s in frame["smiles"]]
         return frame

@@ -87,7 +87,6 @@ def print_table(results: pd.DataFrame) -> None:
 @click.option("--tasks", default=",".join(TASKS), help="Default: all twenty.")
 @click.option("--seeds", default="0,1,2", show_default=True)
 @click.option("--calls", default=10_000, show_default=True)
-@click.option("--batch", default=50, show_default=True)
 @click.option("--start", default=200, show_default=True, help="Molecules of the training sample to begin with.")
 @click.option("--finetune/--no-finetune", default=True, show_default=True, help="Of the methods that can.")
 @click.option("--table", "only_table", is_flag=True, help="Only print the table of what is done.")
@@ -98,7 +97,6 @@ def main(
     tasks: str,
     seeds: str,
     calls: int,
-    batch: int,
     start: int,
     finetune: bool,
     only_table: bool,
@@ -124,7 +122,6 @@ def main(
             load_task(task),
             method=method,
             n_calls=calls,
-            batch_size=batch,
             start=np.random.default_rng(seed).choice(pool, start, replace=False).tolist() if start else (),
             finetune=tuned,
             seed=seed,

@@ -31,6 +31,7 @@ class Standardiser:
         min_atoms: fewest heavy atoms allowed.
         max_atoms: most heavy atoms allowed.
         strip_isotopes: drop isotope labels.
+        strip_stereo: drop stereocentres and double-bond geometry.
     """
 
     largest_fragment: bool = True
@@ -39,6 +40,7 @@ class Standardiser:
     min_atoms: int = 1
     max_atoms: int = 100
     strip_isotopes: bool = False
+    strip_stereo: bool = False
 
     @cached_property
     def _allowed(self) -> frozenset[str]:
@@ -64,6 +66,9 @@ class Standardiser:
             mol = Chem.Mol(mol)
             for atom in mol.GetAtoms():
                 atom.SetIsotope(0)
+        if self.strip_stereo:
+            mol = Chem.Mol(mol)
+            Chem.RemoveStereochemistry(mol)
         n_heavy = mol.GetNumHeavyAtoms()
         if n_heavy < self.min_atoms:
             return Standardised(None, None, "too_small")

@@ -45,6 +45,7 @@ def download(name: str, output: str | None, source: str | None, quiet: bool) -> 
 @click.option("--neutralise", is_flag=True, help="Remove charges that protons can balance.")
 @click.option("--keep-fragments", is_flag=True, help="Reject salts and mixtures; by default the largest part is kept.")
 @click.option("--strip-isotopes", is_flag=True, help="Drop isotope labels.")
+@click.option("--strip-stereo", is_flag=True, help="Drop stereocentres and double-bond geometry.")
 @click.option("--elements", help="The only elements allowed, comma-separated; '' allows all.")
 @click.option("--min-atoms", type=int, default=1, show_default=True, help="Heavy atoms.")
 @click.option("--max-atoms", type=int, default=100, show_default=True, help="Heavy atoms.")

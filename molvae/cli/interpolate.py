@@ -12,8 +12,12 @@ from molvae.cli.options import device_option, model_option, quiet_option, table_
 @click.argument("end", metavar="SMILES_B")
 @model_option
 @table_option()
-@click.option("--steps", type=click.IntRange(2), default=9, show_default=True, help="Latents, both ends counted.")
-@click.option("--method", type=click.Choice(["linear", "spherical"]), default="linear", show_default=True)
+@click.option("--steps", type=click.IntRange(2), default=9, show_default=True, help="Both ends counted.")
+@click.option(
+    "--method",
+    type=click.Choice(["linear", "spherical", "bridge"]),
+    help="A line, a great circle, or the smoothest path of molecules between.  [default: linear; bridge for codes]",
+)
 @click.option("--grid", metavar="FILE", help="Draw the path as .svg or .png.")
 @device_option
 @quiet_option
@@ -23,12 +27,12 @@ def interpolate(
     model_path: str | None,
     output: str,
     steps: int,
-    method: str,
+    method: str | None,
     grid: str | None,
     device: str,
     quiet: bool,
 ) -> None:
-    """The path between two molecules. The ends of the path are the model's own reconstructions of the two.
+    """The path between two molecules. The ends of a line are the model's own reconstructions of the two.
 
     With - for SMILES_A or SMILES_B that molecule is read from the next line of standard input.
     """

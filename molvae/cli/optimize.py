@@ -30,7 +30,9 @@ GRID_MOLECULES = 25
     help="tanimoto-bo, evolution, cmaes, bo, gradient, screen or random.",
 )
 @click.option("--calls", type=click.IntRange(1), default=1000, show_default=True, help="Molecules that may be scored.")
-@click.option("--batch", type=click.IntRange(1), default=50, show_default=True, help="Molecules scored at once.")
+@click.option(
+    "--batch", type=click.IntRange(1), help="Molecules scored at once.  [default: 50, growing with the calls to 200]"
+)
 @click.option("--target", type=float, help="End as soon as a molecule scores this much.")
 @click.option(
     "--finetune/--no-finetune",
@@ -59,7 +61,7 @@ def optimize(
     output: str,
     method: str,
     calls: int,
-    batch: int,
+    batch: int | None,
     target: float | None,
     finetune: bool | None,
     start: tuple[str, ...],

@@ -37,6 +37,7 @@ def describe_chunk(smiles: list[str | None], config: PrepareConfig) -> Described
         min_atoms=config.min_atoms,
         max_atoms=config.max_atoms,
         strip_isotopes=config.strip_isotopes,
+        strip_stereo=config.strip_stereo,
     )
     line = notation(config.notation)
     n = len(smiles)

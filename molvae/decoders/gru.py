@@ -76,7 +76,24 @@ class GRUDecoder(nn.Module):
         Returns:
             `(B, T - 1, V)`.
         """
-        inputs = token_ids[:, :-1]
+        return self.to_logits(self.dropout(self._states(z, token_ids[:, :-1], condition, generator)))
+
+    def logits_at(self, z: Tensor, token_ids: Tensor, places: Tensor, *, condition: Tensor | None = None) -> Tensor:
+        """Logits of one token a row: what would follow tokens 0 … `places` of `token_ids`.
+
+        Args:
+            z: `(B, Z)`.
+            token_ids: `(B, T)`, starting with bos.
+            places: `(B,)`, below T.
+            condition: `(B, C)`.
+
+        Returns:
+            `(B, V)`.
+        """
+        states = self._states(z, token_ids[:, : int(places.max()) + 1], condition, None)
+        return self.to_logits(states[torch.arange(len(states), device=states.device), places])
+
+    def _states(self, z: Tensor, inputs: Tensor, condition: Tensor | None, generator: torch.Generator | None) -> Tensor:
         if self.training and self.token_dropout:
             drop = torch.rand(inputs.shape, generator=generator, device=inputs.device) < self.token_dropout
             inputs = torch.where(drop & (inputs > MASK), torch.full_like(inputs, MASK), inputs)
@@ -84,9 +101,7 @@ class GRUDecoder(nn.Module):
         given = z if condition is None else torch.cat([z, condition.to(z.dtype)], dim=-1)
         steps = torch.cat([embedded, given.to(embedded.dtype).unsqueeze(1).expand(-1, inputs.shape[1], -1)], dim=-1)
         states, _ = self.gru(steps, self._first_state(given))
-        if self.attention is not None:
-            states = self.attention(states, z)
-        return self.to_logits(self.dropout(states))
+        return states if self.attention is None else self.attention(states, z)
 
     @torch.no_grad()
     def generate(
@@ -95,7 +110,7 @@ class GRUDecoder(nn.Module):
         *,
         max_length: int,
         condition: Tensor | None = None,
-        greedy: bool = True,
+        greedy: bool | Tensor = True,
         temperature: float = 1.0,
         top_p: float = 1.0,
         prefix: Tensor | None = None,
@@ -107,7 +122,7 @@ class GRUDecoder(nn.Module):
             z: `(B, Z)`.
             max_length: hard cap on tokens a row, eos counted.
             condition: `(B, C)`.
-            greedy: take the likeliest token; otherwise draw one.
+            greedy: take the likeliest token; otherwise draw one. `(B,)` bool says it row by row.
             temperature: divides the logits of a draw.
             top_p: draw from the smallest set of tokens with at least this probability (Holtzman et al. 2020).
             prefix: `(B, P)` tokens to start with, bos left out; a row is free from its first pad on.
@@ -119,6 +134,7 @@ class GRUDecoder(nn.Module):
         n = len(z)
         out = torch.full((n, max_length), PAD, dtype=torch.int64, device=z.device)
         rows = torch.arange(n, device=z.device)
+        free = ~greedy if isinstance(greedy, Tensor) else torch.full((n,), not greedy, device=z.device)
         given = z if condition is None else torch.cat([z, condition], dim=-1)
         state, tokens = self._first_state(given), torch.full((n,), BOS, dtype=torch.int64, device=z.device)
         for t in range(max_length):
@@ -128,7 +144,9 @@ class GRUDecoder(nn.Module):
                 states = self.attention(states, z, first=t)
             logits = self.to_logits(states[:, 0]).float()
             logits[:, [PAD, BOS, MASK]] = -torch.inf
-            tokens = logits.argmax(-1) if greedy else draw_tokens(logits / temperature, top_p, generator)
+            tokens = logits.argmax(-1)
+            if free.any():
+                tokens[free] = draw_tokens(logits[free] / temperature, top_p, generator)
             if prefix is not None and t < prefix.shape[1]:
                 forced = prefix[rows, t]
                 tokens = torch.where(forced == PAD, tokens, forced)
@@ -138,7 +156,7 @@ class GRUDecoder(nn.Module):
                 break
             if not going.all():
                 rows, tokens, state = rows[going], tokens[going], state[:, going]
-                z, given = z[going], given[going]
+                z, given, free = z[going], given[going], free[going]
         return out
 
     def _first_state(self, given: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ METHODS: dict[str, Builder] = {
     "bo": lambda vae, objective, finetuning: _bo(vae),
     "gradient": lambda vae, objective, finetuning: _gradient(vae, objective),
     "screen": lambda vae, objective, finetuning: TanimotoBO(
-        Moves(vae, weights={"prior": 1.0}), generations=1, children=12
+        Moves(vae, weights={"prior": 1.0}), generations=1, children=600
     ),
     "random": lambda vae, objective, finetuning: RandomDraws(Moves(vae)),
 }

@@ -174,12 +174,12 @@ class Moves:
         device = self.vae.device
         spelt = [(rng.random() < RESPELT and self._respelt(texts[i], rng)) or parents[i].token_ids for i in rows]
         batch = MolBatch.of_token_ids(spelt).to(device)
-        logits = self.vae.model.decoder(
-            torch.from_numpy(np.stack([parents[i].z for i in rows])).to(device), batch.token_ids
-        )
         places = torch.tensor([int(rng.integers(len(ids) + 1)) for ids in spelt], device=device)
         row = torch.arange(len(rows), device=device)
-        here = logits[row, places].float()
+        z = torch.from_numpy(np.stack([parents[i].z for i in rows])).to(device)
+        here = self.vae.model.decoder.logits_at(
+            z, batch.token_ids, places, condition=self.vae.model.given(len(rows))
+        ).float()
         here[:, [PAD, BOS, MASK]] = -torch.inf
         here[row, batch.token_ids[row, places + 1]] = -torch.inf
         drawn = torch.multinomial(here.softmax(-1), 1, generator=self._generator(rng)).squeeze(1)
@@ -196,10 +196,8 @@ class Moves:
     def _decode(self, plans: Sequence[_Plan], free: np.ndarray, rng: np.random.Generator) -> list[str]:
         ends = np.array([plan.prefix[-1:] == [EOS] for plan in plans], dtype=bool)  # nothing is left to decode
         tokens = [plan.prefix if end else [] for plan, end in zip(plans, ends, strict=True)]
-        for greedy in (True, False):
-            rows = np.flatnonzero((free != greedy) & ~ends).tolist()
-            if not rows:
-                continue
+        rows = np.flatnonzero(~ends).tolist()
+        if rows:
             z = torch.from_numpy(np.stack([plans[i].z for i in rows]).astype(np.float32)).to(self.vae.device)
             width = max(len(plans[i].prefix) for i in rows)
             prefix = torch.full((len(rows), width), PAD, dtype=torch.int64)
@@ -208,7 +206,7 @@ class Moves:
             ids = self.vae.model.decode(
                 z,
                 max_length=self.vae.max_length,
-                greedy=greedy,
+                greedy=torch.from_numpy(~free[rows]).to(self.vae.device),
                 prefix=prefix.to(self.vae.device) if width else None,
                 generator=self._generator(rng),
             )

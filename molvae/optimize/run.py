@@ -23,6 +23,7 @@ from molvae.progress import SILENT, Progress
 log = logging.getLogger(__name__)
 
 MAX_IDLE = 20  # rounds without a new molecule before a search is given up
+SMALLEST_BATCH, LARGEST_BATCH = 50, 200
 FIRST = 100  # molecules of the prior that every search starts with when it is given no others
 
 
@@ -64,7 +65,7 @@ def optimize(
     target: float | None = None,
     start: Sequence[str] = (),
     finetune: bool | None = None,
-    batch_size: int = 50,
+    batch_size: int | None = None,
     seed: int = 0,
     record: str | Path | None = None,
     resume: bool = False,
@@ -81,7 +82,7 @@ def optimize(
         start: molecules to begin with; by default draws from the prior.
         finetune: tune a copy of the model on the best molecules found, see `Finetuning`; by default when method and
             model allow it.
-        batch_size: molecules scored at once.
+        batch_size: molecules scored at once; by default a twentieth of the calls made, from 50 to 200.
         seed: the same seed gives the same run.
         record: file to which every call is written as it is made.
         resume: go on from the calls in `record` if it is there.
@@ -94,7 +95,7 @@ def optimize(
         ScoreError: when a score fails altogether; the calls made before are in `record`.
     """
     began = time.perf_counter()
-    if batch_size < 1:
+    if batch_size is not None and batch_size < 1:
         raise ConfigError(f"got a batch size of {batch_size}; expected at least 1")
     wanted = as_objective(objective)
     if finetune is None:
@@ -119,7 +120,7 @@ def optimize(
             stage.advance(min(len(history), n_calls))
             while oracle.remaining and idle < MAX_IDLE and not _reached(oracle, target):
                 rng = np.random.default_rng((seed, len(history), idle))
-                size = min(batch_size, oracle.remaining)
+                size = min(batch_size or _batch_size(len(history)), oracle.remaining)
                 waiting = [c for c in first if c.smiles not in history][:size]
                 if not waiting and not first and len(history) < min(FIRST, n_calls):
                     waiting = beginning.propose(oracle, size, rng)
@@ -167,6 +168,11 @@ def _first(vae: MoleculeGenerator, oracle: Oracle, start: Sequence[str]) -> list
     if unusable:
         log.warning("%d start molecules cannot be encoded: %s", len(unusable), ", ".join(unusable[:3]))
     return [Candidate(smiles, "start") for smiles in admitted]
+
+
+def _batch_size(n_calls: int) -> int:
+    """The more is known, the less a batch adds to it, and the longer the next one takes to choose."""
+    return min(max(SMALLEST_BATCH, n_calls // 20), LARGEST_BATCH)
 
 
 def _reached(oracle: Oracle, target: float | None) -> bool:

@@ -31,7 +31,7 @@ class TanimotoBO:
     Args:
         moves: makes children.
         generations: of children before a batch is chosen.
-        children: a generation, for each molecule of the batch.
+        children: a generation, and never fewer than molecules in the batch.
         points: scored molecules that the process learns from, at most.
         population: scored molecules that may have children.
         finetuning: see `Evolution`.
@@ -42,7 +42,7 @@ class TanimotoBO:
         moves: Moves,
         *,
         generations: int = 6,
-        children: int = 3,
+        children: int = 150,
         points: int = 2000,
         population: int = 1000,
         finetuning: Finetuning | None = None,
@@ -68,7 +68,7 @@ class TanimotoBO:
         if len(alive) < MIN_FOR_MODEL:
             return new_children(self.moves, oracle, known, values[parents], n, rng)
         process = self._process(oracle, values, alive)
-        proposals = self._climb(oracle, process, known, values[parents], self.children * n, rng)
+        proposals = self._climb(oracle, process, known, values[parents], max(self.children, n), rng)
         return _choose(proposals, n, rng)
 
     def _process(self, oracle: Oracle, values: np.ndarray, alive: np.ndarray) -> TanimotoGP:
@@ -121,8 +121,10 @@ def _boldness(n: int, rng: np.random.Generator) -> np.ndarray:
 def _choose(proposals: dict[str, _Proposal], n: int, rng: np.random.Generator) -> list[Candidate]:
     """The best `n`, each by an upper confidence bound of its own boldness."""
     left = list(proposals.values())
+    means, stds = np.array([p.mean for p in left]), np.array([p.std for p in left])
     chosen = []
     for boldness in _boldness(min(n, len(left)), rng):
-        best = max(range(len(left)), key=lambda i: left[i].mean + boldness * left[i].std)
-        chosen.append(left.pop(best).candidate)
+        best = int(np.argmax(means + boldness * stds))
+        means[best] = -np.inf
+        chosen.append(left[best].candidate)
     return chosen

@@ -30,7 +30,15 @@ from molvae.training.module import VAEModule
 
 LAST = Path("last") / "last.ckpt"
 EXPERIMENT = "experiment.yaml"
-_STANDARDISE = ("largest_fragment", "neutralise", "elements", "min_atoms", "max_atoms", "strip_isotopes")
+_STANDARDISE = (
+    "largest_fragment",
+    "neutralise",
+    "elements",
+    "min_atoms",
+    "max_atoms",
+    "strip_isotopes",
+    "strip_stereo",
+)
 
 
 def train(

@@ -71,6 +71,21 @@ def test_greedy_generation_takes_the_likeliest_token_of_the_logits(decoder: torc
             seen.append(token)
 
 
+def test_logits_at_one_place_are_those_of_the_whole_row(decoder: torch.nn.Module, z: torch.Tensor) -> None:
+    places = torch.tensor([2, 1, 0])
+    here = decoder.logits_at(z, BATCH.token_ids, places)
+    torch.testing.assert_close(here, decoder(z, BATCH.token_ids)[torch.arange(3), places])
+
+
+def test_greedy_may_be_said_row_by_row(decoder: torch.nn.Module, z: torch.Tensor) -> None:
+    z = z.repeat(20, 1)
+    greedy = torch.arange(60) < 30
+    ids = decoder.generate(z, max_length=7, greedy=greedy, generator=torch.Generator().manual_seed(0))
+    likeliest = decoder.generate(z, max_length=7)
+    assert torch.equal(ids[greedy], likeliest[greedy])
+    assert not torch.equal(ids[~greedy], likeliest[~greedy])
+
+
 def test_generation_ends_at_the_cap_and_pads_after_eos(decoder: torch.nn.Module) -> None:
     z = torch.randn(64, Z, generator=torch.Generator().manual_seed(5)) * 3
     ids = decoder.generate(z, max_length=5, greedy=False, generator=torch.Generator().manual_seed(0))

@@ -53,3 +53,14 @@ def test_commands_use_the_shipped_model_by_default() -> None:
     result = CliRunner().invoke(main, ["sample", "-n", "3", "--seed", "0", "-q"])
     assert result.exit_code == 0, result.output
     assert len(result.stdout.splitlines()) == 4
+
+
+def test_a_bridge_is_all_molecules_that_come_nearer_step_by_step() -> None:
+    vae = molvae.load(device="cpu")
+    path = vae.interpolate("CC(=O)Nc1ccc(OC)cc1", "O=C(NCc1ccccc1)c1ccco1", steps=7)
+    assert len(path) == 7
+    assert path["source"].tolist() == ["given", *["decoded"] * 5, "given"]
+    assert all(parse_smiles(s) is not None for s in path["smiles"])
+    assert (path["tanimoto_to_end"] - path["tanimoto_to_start"]).diff().dropna().ge(-1e-9).all()
+    assert path["smiles"].nunique() > 3
+    assert vae.interpolate("CCOc1ccccc1C", "CCOc1ccccc1C", steps=3)["smiles"].nunique() == 1

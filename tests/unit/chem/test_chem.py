@@ -80,6 +80,7 @@ def test_descriptor_sets_expand_once_and_unknown_names_are_refused() -> None:
         ("CC(=O)[O-].[Na+]", {"neutralise": True}, "CC(=O)O"),
         ("C[N+](C)(C)C", {"neutralise": True}, "C[N+](C)(C)C"),
         ("[13CH4]", {"strip_isotopes": True}, "C"),
+        ("C[C@H](F)/C=C/Cl", {"strip_stereo": True}, "CC(F)C=CCl"),
         ("OCC", {}, "CCO"),
     ],
 )
