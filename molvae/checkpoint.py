@@ -58,13 +58,14 @@ class Checkpoint:
 def checkpoint_path(path: str | Path | None) -> Path:
     """The checkpoint directory that is meant: by a path itself, or `model/` inside a training run's directory.
 
-    The name of a shipped model means that model, unless there is such a path, and `None` the default one.
+    The name of a shipped model means that model, unless there is a checkpoint called so, and `None` the default one.
     """
-    if path is None or (str(path) in model_names() and not Path(path).exists()):
-        return model_folder(DEFAULT if path is None else str(path))
-    path = Path(path)
-    inside = path / "model"
-    return inside if not (path / "config.json").is_file() and (inside / "config.json").is_file() else path
+    if path is None:
+        return model_folder(DEFAULT)
+    for folder in (Path(path), Path(path) / "model"):
+        if (folder / "config.json").is_file():
+            return folder
+    return model_folder(str(path)) if str(path) in model_names() else Path(path)
 
 
 def length_cap(longest: int) -> int:

@@ -1,5 +1,7 @@
 """The models that ship with the package: they load, sample, say where they come from, and are small."""
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
@@ -53,6 +55,14 @@ def test_commands_use_the_shipped_model_by_default() -> None:
     result = CliRunner().invoke(main, ["sample", "-n", "3", "--seed", "0", "-q"])
     assert result.exit_code == 0, result.output
     assert len(result.stdout.splitlines()) == 4
+
+
+def test_a_folder_that_happens_to_be_called_like_a_model_does_not_hide_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / DEFAULT).mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert molvae.load(DEFAULT, device="cpu").sample(2, seed=0)
 
 
 def test_a_bridge_is_all_molecules_that_come_nearer_step_by_step() -> None:
