@@ -16,6 +16,7 @@ from molvae.chem.parse import silence_rdkit
 from molvae.errors import ConfigError, InputError
 from molvae.features import FeatureEncoder, check_features, count_reasons
 from molvae.generator import MoleculeGenerator
+from molvae.pretrained import READER
 
 INVALID = ("error", "nan", "drop")
 MODELS_KEPT = 4  # opened models that a process keeps
@@ -34,7 +35,7 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
     the model once.
 
     Args:
-        model: a checkpoint's or a training run's directory; `None` is the shipped model.
+        model: a checkpoint's or a training run's directory; the name of a shipped one; `None` is "zinc".
         features: kinds joined by a plus sign: "mean" (the latent z), "logvar" (of a Gaussian posterior), "hidden" (the
             encoder's output before the latent), "heads" (predicted properties), "codes" (indices of a VQ latent).
         n_variants: average over so many randomised SMILES of each molecule (Bjerrum 2017), which makes the features
@@ -154,13 +155,13 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
 def open_model(model: str | Path | None, device: str) -> MoleculeGenerator:
     """A trained model, opened once a process as long as its files do not change."""
     if model is None:
-        return _opened(None, device, 0)
+        model = READER
     file = checkpoint_path(model) / "config.json"
     return _opened(str(model), device, file.stat().st_mtime_ns if file.is_file() else 0)
 
 
 @lru_cache(maxsize=MODELS_KEPT)
-def _opened(model: str | None, device: str, changed: int) -> MoleculeGenerator:
+def _opened(model: str, device: str, changed: int) -> MoleculeGenerator:
     import molvae
 
     return molvae.load(model, device=device)

@@ -25,7 +25,7 @@ from rich.table import Table
 import molvae
 from molvae.cli.options import progress_for
 from molvae.data.readers import read_molecules
-from molvae.optimize.methods import WITH_FINETUNING
+from molvae.optimize.methods import FINETUNED, WITH_FINETUNING
 from molvae.optimize.run import optimize
 from molvae.optimize.tasks import TASKS, load_task, task_name
 
@@ -88,7 +88,7 @@ def print_table(results: pd.DataFrame) -> None:
 @click.option("--seeds", default="0,1,2", show_default=True)
 @click.option("--calls", default=10_000, show_default=True)
 @click.option("--start", default=200, show_default=True, help="Molecules of the training sample to begin with.")
-@click.option("--finetune/--no-finetune", default=True, show_default=True, help="Of the methods that can.")
+@click.option("--finetune/--no-finetune", default=None, help="By default as each method has it.")
 @click.option("--table", "only_table", is_flag=True, help="Only print the table of what is done.")
 def main(
     model: str,
@@ -98,7 +98,7 @@ def main(
     seeds: str,
     calls: int,
     start: int,
-    finetune: bool,
+    finetune: bool | None,
     only_table: bool,
 ) -> None:
     """Run what is not done yet and print the table."""
@@ -111,7 +111,7 @@ def main(
     vae = molvae.load(model)
     for method, task, seed in [] if only_table else wanted:
         done = pd.read_csv(results)
-        tuned = finetune and method in WITH_FINETUNING
+        tuned = method in (FINETUNED if finetune is None else WITH_FINETUNING if finetune else ())
         same = (done["method"] == method) & (done["task"] == task) & (done["seed"] == seed)
         if (same & (done["finetune"] == tuned) & (done["calls"] == calls)).any():
             continue

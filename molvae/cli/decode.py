@@ -11,9 +11,9 @@ from molvae.cli.options import (
     console,
     decoding_options,
     device_option,
-    model_option,
     progress_for,
     quiet_option,
+    reader_option,
     seed_option,
     table_option,
 )
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("path", metavar="LATENTS")
-@model_option
+@reader_option
 @table_option()
 @decoding_options
 @click.option("--sample", "draw", is_flag=True, help="Draw tokens; by default the likeliest are taken.")
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @quiet_option
 def decode(
     path: str,
-    model_path: str | None,
+    model_path: str,
     output: str,
     temperature: float,
     top_p: float,

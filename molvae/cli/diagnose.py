@@ -35,7 +35,7 @@ ON_PAGE = 1000  # structures that a page in a browser still moves about with eas
 @device_option
 @quiet_option
 def diagnose(
-    model_path: str | None,
+    model_path: str,
     path: str,
     smiles_column: str | None,
     split: str,

@@ -7,16 +7,16 @@ from molvae.cli.options import (
     console,
     device_option,
     input_options,
-    model_option,
     progress_for,
     quiet_option,
+    reader_option,
     table_option,
 )
 
 
 @click.command()
 @input_options
-@model_option
+@reader_option
 @table_option()
 @click.option(
     "--features",
@@ -43,7 +43,7 @@ def encode(
     path: str,
     smiles_column: str | None,
     name_column: str | None,
-    model_path: str | None,
+    model_path: str,
     output: str,
     features: str,
     n_variants: int,

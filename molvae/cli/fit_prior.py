@@ -4,11 +4,13 @@ from typing import Any
 
 import click
 
-from molvae.cli.options import console, device_option, model_option, progress_for, quiet_option
+from molvae.cli.options import console, device_option, progress_for, quiet_option
 
 
 @click.command("fit-prior")
-@model_option
+@click.option(
+    "-m", "--model", "model_path", metavar="DIR", required=True, help="A checkpoint or a training run's directory."
+)
 @click.option("--data", "data_path", required=True, metavar="PREPARED", help="The folder the model was trained on.")
 @click.option(
     "--config", "config_path", metavar="YAML", help="An experiment: its `prior` says which, in place of --kind."
@@ -20,7 +22,7 @@ from molvae.cli.options import console, device_option, model_option, progress_fo
 @device_option
 @quiet_option
 def fit_prior(
-    model_path: str | None,
+    model_path: str,
     data_path: str,
     config_path: str | None,
     kind: str,

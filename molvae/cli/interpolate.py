@@ -4,13 +4,13 @@ import sys
 
 import click
 
-from molvae.cli.options import device_option, model_option, quiet_option, table_option
+from molvae.cli.options import device_option, quiet_option, reader_option, table_option
 
 
 @click.command()
 @click.argument("start", metavar="SMILES_A")
 @click.argument("end", metavar="SMILES_B")
-@model_option
+@reader_option
 @table_option()
 @click.option("--steps", type=click.IntRange(2), default=9, show_default=True, help="Both ends counted.")
 @click.option(
@@ -24,7 +24,7 @@ from molvae.cli.options import device_option, model_option, quiet_option, table_
 def interpolate(
     start: str,
     end: str,
-    model_path: str | None,
+    model_path: str,
     output: str,
     steps: int,
     method: str | None,

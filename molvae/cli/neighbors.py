@@ -2,12 +2,12 @@
 
 import click
 
-from molvae.cli.options import device_option, model_option, quiet_option, seed_option, table_option
+from molvae.cli.options import device_option, quiet_option, reader_option, seed_option, table_option
 
 
 @click.command()
 @click.argument("smiles", metavar="SMILES")
-@model_option
+@reader_option
 @table_option()
 @click.option("--walks", type=click.IntRange(1), default=5, show_default=True, help="Directions to walk in.")
 @click.option("--steps", type=click.IntRange(2), default=7, show_default=True, help="Latents on a walk.")

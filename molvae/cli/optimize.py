@@ -7,9 +7,9 @@ import click
 from molvae.cli.options import (
     console,
     device_option,
-    model_option,
     progress_for,
     quiet_option,
+    reader_option,
     table_option,
 )
 
@@ -17,7 +17,7 @@ GRID_MOLECULES = 25
 
 
 @click.command()
-@model_option
+@reader_option
 @click.option(
     "--task", metavar="NAME", help="A task of the PMO benchmark, such as perindopril; a wrong name lists all."
 )

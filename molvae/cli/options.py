@@ -9,17 +9,27 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichBars
 
+from molvae.pretrained import DEFAULT, READER
 from molvae.progress import Progress, Stage
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-model_option: Callable[[F], F] = click.option(
-    "-m",
-    "--model",
-    "model_path",
-    metavar="NAME_OR_PATH",
-    help="A checkpoint, a training run's directory, or a shipped model (see `molvae models`).  [default: moses]",
-)
+
+def _model_option(default: str) -> Callable[[F], F]:
+    return click.option(
+        "-m",
+        "--model",
+        "model_path",
+        metavar="NAME_OR_PATH",
+        default=default,
+        show_default=True,
+        help="A checkpoint, a training run's directory, or a shipped model (see `molvae models`).",
+    )
+
+
+model_option = _model_option(DEFAULT)
+reader_option = _model_option(READER)
+"""Of the commands that are given molecules, or latents of them."""
 device_option: Callable[[F], F] = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."
 )

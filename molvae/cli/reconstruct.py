@@ -7,16 +7,16 @@ from molvae.cli.options import (
     console,
     device_option,
     input_options,
-    model_option,
     progress_for,
     quiet_option,
+    reader_option,
     table_option,
 )
 
 
 @click.command()
 @input_options
-@model_option
+@reader_option
 @table_option()
 @click.option(
     "--split", help="Of a prepared folder given as INPUT: which molecules.", default="test", show_default=True
@@ -29,7 +29,7 @@ def reconstruct(
     path: str,
     smiles_column: str | None,
     name_column: str | None,
-    model_path: str | None,
+    model_path: str,
     output: str,
     split: str,
     limit: int | None,

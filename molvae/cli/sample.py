@@ -43,7 +43,7 @@ GRID_MOLECULES = 25
 @device_option
 @quiet_option
 def sample(
-    model_path: str | None,
+    model_path: str,
     n: int,
     output: str,
     temperature: float,

@@ -27,12 +27,14 @@ METHODS: dict[str, Builder] = {
     "bo": lambda vae, objective, finetuning: _bo(vae),
     "gradient": lambda vae, objective, finetuning: _gradient(vae, objective),
     "screen": lambda vae, objective, finetuning: TanimotoBO(
-        Moves(vae, weights={"prior": 1.0}), generations=1, children=600
+        Moves(vae, weights={"prior": 1.0}), generations=1, children=400
     ),
     "random": lambda vae, objective, finetuning: RandomDraws(Moves(vae)),
 }
 DEFAULT = "tanimoto-bo"
 WITH_FINETUNING = ("tanimoto-bo", "evolution")
+FINETUNED = ("evolution",)
+"""Those that it helped when it was measured; the others are tuned when they are asked to."""
 
 
 def build_search(method: str, vae: MoleculeGenerator, objective: Objective, *, finetune: bool = False) -> Search:

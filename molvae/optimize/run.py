@@ -12,7 +12,7 @@ import pandas as pd
 from molvae.errors import ConfigError, InputError
 from molvae.generator import MoleculeGenerator
 from molvae.optimize.curves import top_auc, top_mean
-from molvae.optimize.methods import DEFAULT, WITH_FINETUNING, build_search
+from molvae.optimize.methods import DEFAULT, FINETUNED, build_search
 from molvae.optimize.objective import Objective, load_objective
 from molvae.optimize.oracle import Candidate, Oracle
 from molvae.optimize.pareto import front_of
@@ -80,8 +80,8 @@ def optimize(
         n_calls: unique molecules to score, those of `start` counted.
         target: the search ends as soon as a molecule scores this much.
         start: molecules to begin with; by default draws from the prior.
-        finetune: tune a copy of the model on the best molecules found, see `Finetuning`; by default when method and
-            model allow it.
+        finetune: tune a copy of the model on the best molecules found, see `Finetuning`; by default with `evolution`,
+            unless the model reads graphs.
         batch_size: molecules scored at once; by default a twentieth of the calls made, from 50 to 200.
         seed: the same seed gives the same run.
         record: file to which every call is written as it is made.
@@ -99,7 +99,7 @@ def optimize(
         raise ConfigError(f"got a batch size of {batch_size}; expected at least 1")
     wanted = as_objective(objective)
     if finetune is None:
-        finetune = method in WITH_FINETUNING and not vae.reads_graphs
+        finetune = method in FINETUNED and not vae.reads_graphs
     search = build_search(method, vae, wanted, finetune=finetune)
     beginning = build_search("random", vae, wanted)
     history = History(wanted.names)

@@ -12,7 +12,7 @@ from molvae.optimize.oracle import Candidate, Oracle
 from molvae.optimize.search import best_first, draw_by_rank, fitness, labels
 
 MIN_FOR_MODEL = 10  # scored molecules before there is anything to learn from
-CAUTIOUS, BOLD = 0.03, 1.0  # standard deviations added to the mean: each choice draws its own between them
+CAUTIOUS, BOLD = 0.01, 0.5  # standard deviations added to the mean: each choice draws its own between them
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class TanimotoBO:
     Args:
         moves: makes children.
         generations: of children before a batch is chosen.
-        children: a generation, and never fewer than molecules in the batch.
+        children: a generation, and never fewer than half of the batch.
         points: scored molecules that the process learns from, at most.
         population: scored molecules that may have children.
         finetuning: see `Evolution`.
@@ -41,8 +41,8 @@ class TanimotoBO:
         self,
         moves: Moves,
         *,
-        generations: int = 6,
-        children: int = 150,
+        generations: int = 12,
+        children: int = 75,
         points: int = 2000,
         population: int = 1000,
         finetuning: Finetuning | None = None,
@@ -68,7 +68,7 @@ class TanimotoBO:
         if len(alive) < MIN_FOR_MODEL:
             return new_children(self.moves, oracle, known, values[parents], n, rng)
         process = self._process(oracle, values, alive)
-        proposals = self._climb(oracle, process, known, values[parents], max(self.children, n), rng)
+        proposals = self._climb(oracle, process, known, values[parents], max(self.children, n // 2), rng)
         return _choose(proposals, n, rng)
 
     def _process(self, oracle: Oracle, values: np.ndarray, alive: np.ndarray) -> TanimotoGP:

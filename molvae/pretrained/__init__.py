@@ -5,6 +5,8 @@ from pathlib import Path
 from molvae.errors import CheckpointError
 
 DEFAULT = "moses"
+READER = "zinc"
+"""The default of what is given molecules: it reads nitro groups, phosphorus and more that the other never met."""
 FOLDER = Path(__file__).parent
 CARD = "MODEL_CARD.md"
 

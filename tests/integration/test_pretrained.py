@@ -9,7 +9,7 @@ import molvae
 from molvae.chem.parse import parse_smiles
 from molvae.cli import main
 from molvae.errors import CheckpointError
-from molvae.pretrained import DEFAULT, model_card, model_folder, model_names
+from molvae.pretrained import DEFAULT, READER, model_card, model_folder, model_names
 
 LIMIT_MB = 25
 
@@ -38,8 +38,8 @@ def test_a_shipped_model_has_a_card_and_is_small(name: str) -> None:
 
 
 def test_a_name_that_does_not_ship_is_one_sentence() -> None:
-    with pytest.raises(CheckpointError, match=f"no shipped model is called 'zinc'; there are: {DEFAULT}"):
-        model_folder("zinc")
+    with pytest.raises(CheckpointError, match=f"no shipped model is called 'chembl'; there are: {DEFAULT}, {READER}"):
+        model_folder("chembl")
     with pytest.raises(CheckpointError, match="no such directory"):
         molvae.load("zinc")
 
