@@ -33,11 +33,12 @@ GRID_MOLECULES = 25
 @click.option(
     "--batch", type=click.IntRange(1), help="Molecules scored at once.  [default: 50, growing with the calls to 200]"
 )
-@click.option("--target", type=float, help="End as soon as a molecule scores this much.")
+@click.option("--target", type=float, help="End as soon as a molecule, or --hits of them, scores this much.")
+@click.option("--hits", type=click.IntRange(1), default=1, show_default=True, help="Molecules that reach the target.")
 @click.option(
     "--finetune/--no-finetune",
     default=None,
-    help="Let a copy of the model learn from the best molecules found. [default: where method and model allow it]",
+    help="Let a copy of the model learn from the best molecules found.  [default: with evolution]",
 )
 @click.option("--start", multiple=True, metavar="SMILES", help="Begin with this molecule (repeatable).")
 @click.option("--start-file", metavar="FILE", help="Begin with the molecules of this file.")
@@ -63,6 +64,7 @@ def optimize(
     calls: int,
     batch: int | None,
     target: float | None,
+    hits: int,
     finetune: bool | None,
     start: tuple[str, ...],
     start_file: str | None,
@@ -114,6 +116,7 @@ def optimize(
         method=method,
         n_calls=calls,
         target=target,
+        hits=hits,
         start=first,
         finetune=finetune,
         batch_size=batch,

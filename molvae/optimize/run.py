@@ -63,6 +63,7 @@ def optimize(
     method: str = DEFAULT,
     n_calls: int = 10_000,
     target: float | None = None,
+    hits: int = 1,
     start: Sequence[str] = (),
     finetune: bool | None = None,
     batch_size: int | None = None,
@@ -78,7 +79,8 @@ def optimize(
         objective: an `Objective`, a function from SMILES to numbers, a task's name, or the path of an objective's YAML.
         method: one of `molvae.optimize.methods.METHODS`.
         n_calls: unique molecules to score, those of `start` counted.
-        target: the search ends as soon as a molecule scores this much.
+        target: the search ends as soon as `hits` molecules score this much.
+        hits: see `target`.
         start: molecules to begin with; by default draws from the prior.
         finetune: tune a copy of the model on the best molecules found, see `Finetuning`; by default with `evolution`,
             unless the model reads graphs.
@@ -118,7 +120,7 @@ def optimize(
     try:
         with progress.stage("Optimising", total=n_calls, unit="calls") as stage:
             stage.advance(min(len(history), n_calls))
-            while oracle.remaining and idle < MAX_IDLE and not _reached(oracle, target):
+            while oracle.remaining and idle < MAX_IDLE and not _reached(oracle, target, hits):
                 rng = np.random.default_rng((seed, len(history), idle))
                 size = min(batch_size or _batch_size(len(history)), oracle.remaining)
                 waiting = [c for c in first if c.smiles not in history][:size]
@@ -175,8 +177,8 @@ def _batch_size(n_calls: int) -> int:
     return min(max(SMALLEST_BATCH, n_calls // 20), LARGEST_BATCH)
 
 
-def _reached(oracle: Oracle, target: float | None) -> bool:
-    return target is not None and bool((np.nan_to_num(oracle.history.scores, nan=-np.inf) >= target).any())
+def _reached(oracle: Oracle, target: float | None, hits: int) -> bool:
+    return target is not None and int((np.nan_to_num(oracle.history.scores, nan=-np.inf) >= target).sum()) >= hits
 
 
 def _outcome(oracle: Oracle, seconds: float) -> Optimized:

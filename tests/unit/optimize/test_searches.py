@@ -197,3 +197,6 @@ def test_a_target_ends_the_search(tiny: MoleculeGenerator, molecules: tuple[str,
     found = optimize(tiny, "qed", n_calls=30, start=molecules, batch_size=5, target=0.5)
     assert len(found.scores) < 30
     assert found.scores[-5:].max() >= 0.5 > found.scores[:-5].max(initial=0.0)
+    more = optimize(tiny, "qed", n_calls=30, start=molecules, batch_size=5, target=0.5, hits=2)
+    assert len(more.scores) >= len(found.scores)
+    assert (more.scores >= 0.5).sum() >= 2 > (more.scores[:-5] >= 0.5).sum()
