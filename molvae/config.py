@@ -54,6 +54,8 @@ class PrepareConfig(Section):
     """With `split: files`, valid_fraction is carved from the file called train when none is called valid."""
     graphs: bool = False
     """Write molecular graphs too, for the encoders that read them."""
+    fingerprints: bool = False
+    """Write ECFP4 bits too, for `training.tanimoto_weight`."""
     variants: Annotated[int, Field(ge=0, le=MOST_VARIANTS)] = 0
     """Random orders of each molecule to write too, for `training.augment`."""
     unknown: Literal["error", "skip", "extend"] = "error"
@@ -349,6 +351,8 @@ class TrainingConfig(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     beta: BetaConfig = LinearBetaConfig()
     property_weight: Annotated[float, Field(ge=0)] = 1.0
+    tanimoto_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Of 1 − the correlation of latent with Tanimoto distances in a batch; needs data prepared with fingerprints."""
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0
     accumulate: Positive = 1
     augment: Literal["none", "randomized"] = "none"
@@ -405,10 +409,19 @@ class ExperimentConfig(Section):
 
     @model_validator(mode="after")
     def _resident_data_are_tokens(self) -> "ExperimentConfig":
-        if self.training.resident and (self.training.augment != "none" or self.model.encoder.kind != "gru"):
+        training = self.training
+        if training.resident and (
+            training.augment != "none" or self.model.encoder.kind != "gru" or training.tanimoto_weight
+        ):
             raise ValueError(
-                "training.resident keeps tokens on the device, neither graphs nor random orders; leave it out"
+                "training.resident keeps tokens on the device, no graphs, random orders or fingerprints; leave it out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _compared_molecules_have_fingerprints(self) -> "ExperimentConfig":
+        if self.training.tanimoto_weight and self.data.prepared is None and not self.data.prepare.fingerprints:
+            raise ValueError("tanimoto_weight compares fingerprints; set data.prepare.fingerprints: true")
         return self
 
     @model_validator(mode="after")

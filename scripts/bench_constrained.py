@@ -55,6 +55,7 @@ def chosen_starts(vae: molvae.MoleculeGenerator, path: str, n: int, seed: int, n
 @click.option("--window", default=0.25, show_default=True, help="How near logP has to come.")
 @click.option("--similarity", default=0.4, show_default=True)
 @click.option("-n", "n", default=200, show_default=True, help="Start molecules.")
+@click.option("--skip", default=0, show_default=True, help="The first so many are another process's.")
 @click.option("--calls", default=1000, show_default=True, help="A start.")
 @click.option("--method", default="tanimoto-bo", show_default=True)
 @click.option("--seed", default=0, show_default=True)
@@ -67,6 +68,7 @@ def main(
     window: float,
     similarity: float,
     n: int,
+    skip: int,
     calls: int,
     method: str,
     seed: int,
@@ -74,7 +76,7 @@ def main(
     """Run what is not done yet and print the success rate."""
     vae = molvae.load(model)
     done = pd.read_csv(output) if output.exists() else pd.DataFrame(columns=["start"])
-    for smiles, value in chosen_starts(vae, starts, n, seed, name):
+    for smiles, value in chosen_starts(vae, starts, n, seed, name)[skip:]:
         if (done["start"] == smiles).any():
             continue
         score: dict[str, Any] = {"kind": name}

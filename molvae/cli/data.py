@@ -51,6 +51,7 @@ def download(name: str, output: str | None, source: str | None, quiet: bool) -> 
 @click.option("--max-atoms", type=int, default=100, show_default=True, help="Heavy atoms.")
 @click.option("--max-symbols", type=int, default=256, show_default=True, help="Symbols of the notation.")
 @click.option("--graphs", is_flag=True, help="Write molecular graphs too, for gnn and fused encoders.")
+@click.option("--fingerprints", is_flag=True, help="Write ECFP4 bits too, for training.tanimoto_weight.")
 @click.option("--variants", type=int, default=0, show_default=True, help="Random orders a molecule; see data augment.")
 @click.option("--vocabulary", metavar="FILE", help="Use this vocabulary.json, for a model that exists already.")
 @click.option("--unknown", type=click.Choice(["error", "skip", "extend"]), default="error", show_default=True)
@@ -132,6 +133,19 @@ def augment(folder: str, variants: int, n_jobs: int, quiet: bool) -> None:
 
 @data.command()
 @click.argument("folder", metavar="PREPARED")
+@click.option("--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes; -1: one a core.")
+@quiet_option
+def fingerprint(folder: str, n_jobs: int, quiet: bool) -> None:
+    """Add ECFP4 fingerprints of every molecule to a prepared folder, for training with tanimoto_weight."""
+    from molvae.data.fingerprints import add_fingerprints
+    from molvae.data.prepared import PreparedData
+
+    data = PreparedData.open(folder)
+    show_prepared(add_fingerprints(data, n_jobs=n_jobs, progress=progress_for(quiet)), quiet)
+
+
+@data.command()
+@click.argument("folder", metavar="PREPARED")
 def stats(folder: str) -> None:
     """What a prepared folder holds: rows, splits, tokens, properties."""
     from molvae.data.prepared import PreparedData
@@ -159,6 +173,9 @@ def show_prepared(prepared: Any, quiet: bool, *, stdout: bool = False) -> None:
     rows.add_row("vocabulary (tokens)", f"{tokens['vocabulary']:,}")
     rows.add_row("tokens a molecule, mean", f"{tokens['mean_length']:.2f}")
     rows.add_row("tokens a molecule, most", f"{tokens['max_length']:,}")
+    if kind := meta.get("fingerprints"):
+        rows.add_section()
+        rows.add_row("bits a fingerprint", f"{kind['bits']:,}")
     if variants := meta.get("variants"):
         rows.add_section()
         rows.add_row("random orders a molecule", f"{variants['each']:,}")

@@ -28,6 +28,7 @@ class MolBatch:
         graph: the same molecules' graphs; `None` when no part of the model reads them.
         source_ids: `(B, S)` int64: what a sequence encoder reads, like `token_ids`; `None` when it reads the same.
         source_lengths: `(B,)` int64, of the source.
+        fingerprints: `(B, bits / 8)` uint8, packed bits; `None` when no loss compares them.
     """
 
     token_ids: Tensor
@@ -36,6 +37,7 @@ class MolBatch:
     graph: GraphBatch | None = None
     source_ids: Tensor | None = None
     source_lengths: Tensor | None = None
+    fingerprints: Tensor | None = None
 
     @classmethod
     def of_token_ids(cls, molecules: Sequence[Sequence[int]], *, graph: GraphBatch | None = None) -> "MolBatch":
@@ -94,7 +96,8 @@ def collate(
     if data.graphs is not None:
         graph = data.graphs.batch(indices).with_parts(data.atom_parts, flat, lengths)
     source_ids, source_lengths = (None, None) if source is None else _pad(*source)
-    return MolBatch(token_ids, n_tokens, properties, graph, source_ids, source_lengths)
+    fingerprints = None if data.fingerprints is None else torch.from_numpy(np.asarray(data.fingerprints[indices]))
+    return MolBatch(token_ids, n_tokens, properties, graph, source_ids, source_lengths, fingerprints)
 
 
 class TokenBatches(IterableDataset):

@@ -17,9 +17,10 @@ from molvae.config import PrepareConfig
 from molvae.data.augment import add_variants
 from molvae.data.chunks import batched
 from molvae.data.describe import describe_chunk
+from molvae.data.fingerprints import add_fingerprints
 from molvae.data.folder_writer import FolderWriter
 from molvae.data.graphs import FOLDER as GRAPHS
-from molvae.data.prepared import FORMAT_VERSION, PreparedData
+from molvae.data.prepared import FINGERPRINTS, FORMAT_VERSION, PreparedData
 from molvae.data.readers import InputRow, count_rows, read_molecules
 from molvae.data.splits import hash_split
 from molvae.data.token_files import spell_tokens, write_tokens
@@ -77,6 +78,8 @@ def prepare(
         writer.save_arrays()
         write_json(folder / "meta.json", _meta(inputs, writer, config, final, lengths))
         shutil.rmtree(writer.work)
+        if config.fingerprints:
+            add_fingerprints(PreparedData.open(folder), n_jobs=config.n_jobs, progress=progress)
         if config.variants:
             add_variants(PreparedData.open(folder), config.variants, n_jobs=config.n_jobs, progress=progress)
     return PreparedData.open(out)
@@ -121,6 +124,8 @@ def refragment(
         vocabulary.save(folder / "vocabulary.json")
         for name in ("splits.npy", "properties.npy", "smiles.parquet", "rejected.csv"):
             shutil.copyfile(data.path / name, folder / name)
+        if "fingerprints" in data.meta:
+            shutil.copyfile(data.path / FINGERPRINTS, folder / FINGERPRINTS)
         if (data.path / GRAPHS).is_dir():
             shutil.copytree(data.path / GRAPHS, folder / GRAPHS)
         meta = {k: v for k, v in data.meta.items() if k != "variants"}

@@ -8,6 +8,7 @@
 | `splits.npy`, `properties.npy` | one row a molecule |
 | `smiles.parquet`, `rejected.csv` | canonical SMILES, split and name of each molecule; rows left out, and why |
 | `graphs/` | if asked for: atoms and bonds, end to end; see `GraphStore` |
+| `fingerprints.npy` | if asked for: one row a molecule, packed bits; see `molvae.data.fingerprints` |
 | `variants/` | if asked for: `tokens.npy` and `offsets.npy` of random orders of every molecule; see `VariantStore` |
 """
 
@@ -30,6 +31,7 @@ from molvae.data.vocabulary import Vocabulary
 from molvae.errors import PreparedDataError
 
 FORMAT_VERSION = 1
+FINGERPRINTS = "fingerprints.npy"
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class PreparedData:
         statistics: scaling of the properties.
         graphs: molecular graphs; `None` unless they were prepared and are asked for.
         variants: the molecules' tokens in random orders; `None` unless they were prepared and are asked for.
+        fingerprints: `(n, bits / 8)` uint8, packed; `None` unless they were prepared and are asked for.
     """
 
     path: Path
@@ -77,6 +80,7 @@ class PreparedData:
     statistics: PropertyStatistics
     graphs: GraphStore | None = None
     variants: VariantStore | None = None
+    fingerprints: np.ndarray | None = None
 
     @classmethod
     def open(cls, path: str | Path) -> "PreparedData":
@@ -130,6 +134,23 @@ class PreparedData:
             raise PreparedDataError(f"{self.path} has no variants; add them with `molvae data augment {self.path}`")
         store = VariantStore.open(self.path / VARIANTS, len(self), self.meta["variants"]["each"])
         return replace(self, variants=store)
+
+    def with_fingerprints(self) -> "PreparedData":
+        """The same folder, whose batches then have fingerprints.
+
+        Raises:
+            PreparedDataError: when it has none, or of another number of molecules.
+        """
+        if "fingerprints" not in self.meta:
+            raise PreparedDataError(
+                f"{self.path} has no fingerprints; add them with `molvae data fingerprint {self.path}`"
+            )
+        rows = _open_array(self.path / FINGERPRINTS)
+        if len(rows) != len(self):
+            raise PreparedDataError(
+                f"{self.path} has {len(rows)} fingerprints of {len(self)} molecules; add them again"
+            )
+        return replace(self, fingerprints=rows)
 
     @cached_property
     def atom_parts(self) -> AtomParts:

@@ -85,6 +85,8 @@ def train(
     property_index = np.array([data.statistics.names.index(n) for n in names], dtype=np.int64) if names else None
     if reads_graphs(config.model):
         data = data.with_graphs()
+    if settings.tanimoto_weight:
+        data = data.with_fingerprints()
     model = build_model(
         config.model,
         vocabulary_size=len(data.vocabulary),

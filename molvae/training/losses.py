@@ -29,3 +29,21 @@ def property_loss(predicted: Tensor, labels: Tensor) -> Tensor:
     known = torch.isfinite(labels)
     error = (predicted.float() - labels.nan_to_num()).square()
     return torch.where(known, error, torch.zeros_like(error)).sum() / known.sum().clamp(min=1)
+
+
+def tanimoto_loss(latents: Tensor, fingerprints: Tensor) -> Tensor:
+    """One minus the correlation (Pearson) of latent and Tanimoto distances over all pairs of a batch; from 0 to 2.
+
+    Args:
+        latents: `(B, Z)`.
+        fingerprints: `(B, bits / 8)` uint8, packed.
+    """
+    shifts = torch.arange(8, device=fingerprints.device, dtype=torch.uint8)
+    bits = ((fingerprints.unsqueeze(-1) >> shifts) & 1).flatten(1).float()
+    both, size = bits @ bits.T, bits.sum(1)
+    tanimoto = 1 - both / (size.unsqueeze(0) + size.unsqueeze(1) - both).clamp(min=1)
+    first, second = torch.triu_indices(len(bits), len(bits), offset=1, device=bits.device)
+    distances = torch.stack([F.pdist(latents.float()), tanimoto[first, second]])
+    centred = distances - distances.mean(dim=1, keepdim=True)
+    norms = centred.norm(dim=1).clamp(min=1e-6)
+    return 1 - (centred[0] @ centred[1]) / (norms[0] * norms[1])

@@ -12,12 +12,12 @@ from molvae.data.batches import MolBatch
 from molvae.model import MolVAE
 from molvae.priors.base import LearnedPrior
 from molvae.training.clock import TrainingClock
-from molvae.training.losses import property_loss, reconstruction_loss
+from molvae.training.losses import property_loss, reconstruction_loss, tanimoto_loss
 from molvae.training.schedules import beta_at, constrained, learning_rate_at
 
 
 class VAEModule(pl.LightningModule):
-    """Minimises reconstruction + beta · regularizer + property_weight · property loss.
+    """Minimises reconstruction + beta · regularizer + property_weight · property loss + tanimoto_weight · its loss.
 
     Args:
         model: what is trained.
@@ -82,6 +82,10 @@ class VAEModule(pl.LightningModule):
             of_properties = property_loss(predicted, self.model.heads.standardise(batch.properties))
             loss = loss + self.config.property_weight * of_properties
             values["property_loss"] = of_properties
+        if batch.fingerprints is not None and self.config.tanimoto_weight:
+            of_distances = tanimoto_loss(latent.mean, batch.fingerprints)
+            loss = loss + self.config.tanimoto_weight * of_distances
+            values["tanimoto_loss"] = of_distances
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the loss is {float(loss)} at step {self.global_step}; lower the learning rate")
         self._follow(float(reconstruction.detach()))

@@ -93,6 +93,22 @@ def test_augment_adds_random_orders_in_place_and_training_reads_them(
     fails(call("data", "augment", folder, "--variants", 999), "expected 1 to 255")
 
 
+def test_fingerprint_adds_bits_in_place_and_training_compares_them(
+    prepared: PreparedData, experiment: ExperimentConfig, tmp_path: Path
+) -> None:
+    folder = tmp_path / "p"
+    shutil.copytree(prepared.path, folder)
+    config = tmp_path / "e.yaml"
+    config.write_text(dump_config(experiment).replace(str(prepared.path), str(folder)))
+    train = ("train", "-c", config, "--set", "training.tanimoto_weight=5", "--set", "training.max_steps=2")
+    fails(call(*train, "-o", tmp_path / "none"), f"add them with `molvae data fingerprint {folder}`")
+    result = call("data", "fingerprint", folder, "--jobs", 1)
+    assert result.exit_code == 0, result.output
+    assert "bits a fingerprint" in call("data", "stats", folder).stdout
+    result = call(*train, "-o", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+
+
 def test_another_prepared_folder_replaces_the_inputs_of_a_configuration(prepared: PreparedData, tmp_path: Path) -> None:
     config = tmp_path / "e.yaml"
     config.write_text(

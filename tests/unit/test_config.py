@@ -65,6 +65,8 @@ def test_overrides_reach_any_depth(tmp_path: Path) -> None:
         (MINIMAL, ["prior={}", "model.latent.latent_dim=12"], "slot_dim 8 does not divide the 12"),
         (MINIMAL, ["training.augment=randomized", "model.encoder.kind=gnn"], "a gnn encoder reads none"),
         ("data: {inputs: [x]}\ntraining: {max_steps: 1, augment: randomized}\n", [], "set data.prepare.variants"),
+        ("data: {inputs: [x]}\ntraining: {max_steps: 1, tanimoto_weight: 1}\n", [], "set data.prepare.fingerprints"),
+        (MINIMAL, ["training.resident=true", "training.tanimoto_weight=1"], "resident keeps tokens"),
         ("a: [", [], "is not valid YAML"),
         ("", [], "holds no settings"),
     ],
