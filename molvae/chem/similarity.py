@@ -14,9 +14,9 @@ _FEATURES = rdFingerprintGenerator.GetMorganFeatureAtomInvGen()
 
 
 def _pharmacophore(mol: Chem.Mol) -> Any:
-    from rdkit.Chem.Pharm2D import Generate, Gobbi_Pharm2D  # slow to import, and seldom wanted
+    from molvae.chem.pharmacophores import gobbi_fingerprint  # slow to import, and seldom wanted
 
-    return Generate.Gen2DFingerprint(mol, Gobbi_Pharm2D.factory)
+    return gobbi_fingerprint(mol)
 
 
 FINGERPRINTS: dict[str, Callable[[Chem.Mol], Any]] = {
