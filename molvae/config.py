@@ -32,7 +32,7 @@ class PrepareConfig(Section):
     fragments: Annotated[int, Field(ge=0, le=60_000)] = 1024
     """Size of the merged vocabulary; 0 keeps plain symbols."""
     descriptors: tuple[str, ...] = ("basic",)
-    """Descriptors or sets of them (`none`, `basic`, `wide`) to compute."""
+    """Descriptors or sets of them (`none`, `basic`, `wide`, `full`) to compute."""
     described: Fraction = 1.0
     """Share of the molecules that get descriptors; the labels of the others are missing, which heads allow."""
     property_columns: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 NEAREST = 4  # codes that a slot between them is read as
 SHARPNESS = 8.0
+FARTHEST = 10.0  # standard deviations from the mean that a label may be
 
 
 class PropertyHeads(nn.Module):
@@ -67,8 +68,8 @@ class PropertyHeads(nn.Module):
         return self(z).float() * self.std + self.mean
 
     def standardise(self, properties: Tensor) -> Tensor:
-        """Labels as the network sees them; missing ones stay nan."""
-        return (properties - self.mean) / self.std
+        """Labels as the network sees them, cut off where some descriptors run away; missing ones stay nan."""
+        return ((properties - self.mean) / self.std).clamp(-FARTHEST, FARTHEST)
 
 
 class CodeLookup(nn.Module):

@@ -1,6 +1,7 @@
 """Molecular descriptors from RDKit, by the names used in prepared folders, heads and output tables."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -80,26 +81,46 @@ DESCRIPTORS: dict[str, Callable[[Chem.Mol], float]] = {
 }
 
 _BASIC = tuple(DESCRIPTORS)[:13]
-DESCRIPTOR_SETS: dict[str, tuple[str, ...]] = {"none": (), "basic": _BASIC, "wide": tuple(DESCRIPTORS)}
+_NAMES = {"none": (), "basic": _BASIC, "wide": tuple(DESCRIPTORS)}
+_UNDER_ANOTHER_NAME = re.compile(  # RDKit's names of those above
+    "MolLogP|qed|TPSA|MolWt|NumHAcceptors|NumHDonors|NumRotatableBonds|RingCount|Num(Aliphatic|Aromatic|Saturated)Rings|"
+    "HeavyAtomCount|Num(Hetero|Spiro|Bridgehead)[aA]toms|FractionCSP3|NumAtomStereoCenters|LabuteASA|MolMR|NumAmideBonds|"
+    "Num(Aromatic)?Heterocycles|Chi[0-4]v|Chi[0-2]n|HallKierAlpha|Kappa[123]|Phi"
+)
+DESCRIPTOR_SETS = (*_NAMES, "full")
+"""`full`: the wide ones and the rest of RDKit's 2D descriptors under RDKit's names, Ipc left out (it has no bound)."""
+
+
+@lru_cache(maxsize=1)
+def _rest_of_rdkit() -> dict[str, Callable[[Chem.Mol], float]]:
+    from rdkit.Chem import Descriptors  # slow to import
+
+    rest = dict(Descriptors.descList)
+    return {k: v for k, v in rest.items() if k != "Ipc" and not _UNDER_ANOTHER_NAME.fullmatch(k)}
+
+
+def descriptor_set(name: str) -> tuple[str, ...]:
+    """Names of the descriptors of a set, one of `DESCRIPTOR_SETS`."""
+    return (*DESCRIPTORS, *_rest_of_rdkit()) if name == "full" else _NAMES[name]
 
 
 def descriptor_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Expand set names (`none`, `basic`, `wide`) and check descriptor names.
+    """Expand set names (`none`, `basic`, `wide`, `full`) and check descriptor names.
 
     Raises:
         ConfigError: for a name that is neither a set nor a descriptor.
     """
     expanded: dict[str, None] = {}
     for name in names:
-        if name not in DESCRIPTOR_SETS and name not in DESCRIPTORS:
+        if name not in DESCRIPTOR_SETS and name not in DESCRIPTORS and name not in _rest_of_rdkit():
             known = ", ".join((*DESCRIPTOR_SETS, *DESCRIPTORS))
-            raise ConfigError(f"unknown descriptor {name!r}; expected a set or a descriptor of: {known}")
-        expanded.update(dict.fromkeys(DESCRIPTOR_SETS.get(name, (name,))))
+            raise ConfigError(f"unknown descriptor {name!r}; expected a set, a name of RDKit's or one of: {known}")
+        expanded.update(dict.fromkeys(descriptor_set(name) if name in DESCRIPTOR_SETS else (name,)))
     return tuple(expanded)
 
 
 def descriptors(mol: Chem.Mol, names: Sequence[str]) -> np.ndarray:
-    """The named descriptors of one molecule, shape `(len(names),)`, float32.
+    """The named descriptors of one molecule, shape `(len(names),)`, float32; nan where one is not defined.
 
     QED already computes logP and TPSA on its way; asked for together, they are computed once.
     """
@@ -107,4 +128,6 @@ def descriptors(mol: Chem.Mol, names: Sequence[str]) -> np.ndarray:
     if "qed" in names:
         parts = QED.properties(mol)
         known = {"qed": QED.qed(mol, qedProperties=parts), "logp": parts.ALOGP, "tpsa": parts.PSA}
-    return np.array([known[n] if n in known else DESCRIPTORS[n](mol) for n in names], dtype=np.float32)
+    values = [known[n] if n in known else (DESCRIPTORS.get(n) or _rest_of_rdkit()[n])(mol) for n in names]
+    array = np.array(values, dtype=np.float32)
+    return np.where(np.isfinite(array), array, np.nan)

@@ -33,7 +33,9 @@ def download(name: str, output: str | None, source: str | None, quiet: bool) -> 
 @click.option("--overwrite", is_flag=True, help="Replace the folder if it exists.")
 @click.option("--notation", type=click.Choice(["selfies", "smiles"]), default="selfies", show_default=True)
 @click.option("--fragments", default=1024, show_default=True, help="Tokens of the merged vocabulary; 0: plain symbols.")
-@click.option("--descriptors", default="basic", show_default=True, help="none, basic, wide, or names, comma-separated.")
+@click.option(
+    "--descriptors", default="basic", show_default=True, help="none, basic, wide, full, or names, with commas."
+)
 @click.option("--described", type=float, default=1.0, show_default=True, help="Share of molecules that get them.")
 @click.option("--property", "property_columns", multiple=True, help="Numeric input column to keep (repeatable).")
 @click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")

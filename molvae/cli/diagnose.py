@@ -24,7 +24,10 @@ ON_PAGE = 1000  # structures that a page in a browser still moves about with eas
 @click.option("-n", "n", type=click.IntRange(20), default=5000, show_default=True, help="Molecules, drawn at random.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of that draw.")
 @click.option(
-    "--descriptors", default="wide", show_default=True, help="Descriptors or sets of them (basic, wide), with commas."
+    "--descriptors",
+    default="wide",
+    show_default=True,
+    help="Descriptors or sets of them (basic, wide, full), with commas.",
 )
 @click.option("-o", "--output", metavar="FILE", help=".json; - is standard output.  [default: a table]")
 @click.option("--map", "map_path", metavar="FILE", help="Draw a map of the latents, as .png, .svg or .pdf.")

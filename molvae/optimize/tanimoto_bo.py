@@ -61,8 +61,8 @@ class TanimotoBO:
             self.moves.forget()
         values = fitness(oracle, rng)
         alive = best_first(values, len(values))
-        if not len(alive):
-            return self.moves.random(n, rng)
+        if not len(alive) or (len(alive) >= MIN_FOR_MODEL and values[alive[0]] == values[alive[-1]]):
+            return self.moves.random(n, rng)  # there is nothing to climb yet
         parents = alive[: self.population]
         known = [oracle.history.calls[i].smiles for i in parents]
         if len(alive) < MIN_FOR_MODEL:

@@ -3,7 +3,7 @@ import pytest
 from rdkit import Chem
 from rdkit.Chem import QED, Descriptors
 
-from molvae.chem.descriptors import DESCRIPTOR_SETS, DESCRIPTORS, descriptor_names, descriptors
+from molvae.chem.descriptors import DESCRIPTORS, descriptor_names, descriptor_set, descriptors
 from molvae.chem.notation import notation
 from molvae.chem.parse import canonical_smiles, parse_smiles
 from molvae.chem.similarity import tanimoto
@@ -54,7 +54,7 @@ def test_an_unknown_notation_lists_the_known_ones() -> None:
 
 def test_descriptors_agree_with_rdkit_alone_and_together() -> None:
     mol = Chem.MolFromSmiles(ASPIRIN)
-    wide = dict(zip(DESCRIPTOR_SETS["wide"], descriptors(mol, DESCRIPTOR_SETS["wide"]), strict=True))
+    wide = dict(zip(descriptor_set("wide"), descriptors(mol, descriptor_set("wide")), strict=True))
     assert wide["mw"] == pytest.approx(Descriptors.MolWt(mol))
     assert wide["logp"] == pytest.approx(Descriptors.MolLogP(mol))
     assert wide["tpsa"] == pytest.approx(Descriptors.TPSA(mol))
@@ -63,12 +63,30 @@ def test_descriptors_agree_with_rdkit_alone_and_together() -> None:
         assert wide[name] == pytest.approx(function(mol), abs=1e-5), name
 
 
+def test_the_full_set_is_all_of_rdkits_each_once() -> None:
+    mol = Chem.MolFromSmiles(ASPIRIN)
+    names = descriptor_set("full")
+    full = dict(zip(names, descriptors(mol, names), strict=True))
+    assert len(set(names)) == len(names)
+    of_rdkit = {name: function(mol) for name, function in Descriptors.descList if name != "Ipc"}
+    for name, value in of_rdkit.items():
+        assert any(
+            value == pytest.approx(float(v), rel=1e-5, abs=1e-5)
+            for v in ([full[name]] if name in full else full.values())
+        )
+    assert len(full) - len(of_rdkit) == 1  # SA, which RDKit has beside its descriptors
+
+
+def test_an_undefined_descriptor_is_missing() -> None:
+    assert np.isnan(descriptors(Chem.MolFromSmiles("[Na+]"), ["BCUT2D_MWHI", "mw"])).tolist() == [True, False]
+
+
 def test_sa_of_aspirin_is_the_published_kind_of_easy() -> None:
     assert descriptors(Chem.MolFromSmiles(ASPIRIN), ["sa"])[0] == pytest.approx(1.58, abs=0.02)
 
 
 def test_descriptor_sets_expand_once_and_unknown_names_are_refused() -> None:
-    assert descriptor_names(["logp", "basic"]) == DESCRIPTOR_SETS["basic"]
+    assert descriptor_names(["logp", "basic"]) == descriptor_set("basic")
     with pytest.raises(ConfigError, match="unknown descriptor 'clogp'"):
         descriptor_names(["clogp"])
 

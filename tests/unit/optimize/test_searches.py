@@ -200,3 +200,10 @@ def test_a_target_ends_the_search(tiny: MoleculeGenerator, molecules: tuple[str,
     more = optimize(tiny, "qed", n_calls=30, start=molecules, batch_size=5, target=0.5, hits=2)
     assert len(more.scores) >= len(found.scores)
     assert (more.scores >= 0.5).sum() >= 2 > (more.scores[:-5] >= 0.5).sum()
+
+
+def test_as_long_as_all_scores_are_alike_the_prior_is_drawn_from(
+    tiny: MoleculeGenerator, molecules: tuple[str, ...]
+) -> None:
+    found = optimize(tiny, lambda smiles: [0.0] * len(smiles), n_calls=20, start=molecules[:12], batch_size=4)
+    assert set(found.frame["origin"]) == {"start", "prior"}
