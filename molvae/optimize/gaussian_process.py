@@ -9,6 +9,7 @@ from scipy.linalg import cho_solve, cholesky, solve_triangular
 
 BITS = 2048
 MAX_COUNT = 16
+JITTER = 1e-3  # of the kernel's amplitude
 NOISES = (1e-4, 1e-3, 1e-2, 1e-1)  # of the kernel's amplitude
 _ECFP4 = rdFingerprintGenerator.GetMorganGenerator(radius=2)
 
@@ -85,6 +86,31 @@ class TanimotoGP:
         explained = solve_triangular(self._factor, cross.T, lower=True)
         variance = np.maximum(1.0 - (explained**2).sum(0), 1e-9)
         return self.mean + cross @ self._weights, np.sqrt(self.amplitude * variance)
+
+    def batch(self, bits: np.ndarray, boldness: np.ndarray) -> list[int]:
+        """Indices of distinct molecules, one an entry of `boldness`, each with the highest upper confidence bound then.
+
+        Each choice lowers the standard deviation of those like it as if it had been scored, so that a batch does not
+        consist of near duplicates (GP-BUCB, Desautels et al. 2014).
+
+        Args:
+            bits: `(m, BITS)`.
+            boldness: standard deviations added to the mean, `(n,)`, n at most m.
+        """
+        cross = tanimoto_kernel(bits, self.bits).astype(np.float64)
+        explained = solve_triangular(self._factor, cross.T, lower=True)
+        covariance = self.amplitude * (tanimoto_kernel(bits, bits) - explained.T @ explained)
+        means, variances = self.mean + cross @ self._weights, np.diag(covariance).copy()
+        told = np.zeros((len(boldness), len(bits)))  # the factor of what is told of the molecules by those chosen
+        chosen: list[int] = []
+        for k, bold in enumerate(boldness):
+            best = int(np.argmax(means + bold * np.sqrt(np.maximum(variances, 0.0))))
+            rest = covariance[best] - told[:k, best] @ told[:k]
+            told[k] = rest / np.sqrt(max(rest[best], 0.0) + JITTER * self.amplitude)
+            variances -= told[k] ** 2
+            means[best] = -np.inf
+            chosen.append(best)
+        return chosen
 
 
 def _solved(factor: np.ndarray, values: np.ndarray) -> tuple[float, np.ndarray]:

@@ -12,12 +12,13 @@ from molvae.optimize.oracle import Candidate, Oracle
 from molvae.optimize.search import best_first, draw_by_rank, fitness, labels
 
 MIN_FOR_MODEL = 10  # scored molecules before there is anything to learn from
-CAUTIOUS, BOLD = 0.01, 0.5  # standard deviations added to the mean: each choice draws its own between them
+CAUTIOUS, BOLD = 0.1, 3.0  # standard deviations added to the mean: each choice draws its own between them
 
 
 @dataclass(frozen=True)
 class _Proposal:
     candidate: Candidate
+    bits: np.ndarray
     mean: float
     std: float
 
@@ -26,7 +27,8 @@ class TanimotoBO:
     """Bayesian optimisation whose acquisition is climbed by an evolution in the latent.
 
     The upper confidence bound decides which children are worth a call, and which have children themselves before any of
-    them is scored. Screening costs time and no calls.
+    them is scored. Screening costs time and no calls. How bold the bound is differs from choice to choice: the cautious
+    ones improve what is good, the bold ones leave it before the search is stuck.
 
     Args:
         moves: makes children.
@@ -69,7 +71,10 @@ class TanimotoBO:
             return new_children(self.moves, oracle, known, values[parents], n, rng)
         process = self._process(oracle, values, alive)
         proposals = self._climb(oracle, process, known, values[parents], max(self.children, n // 2), rng)
-        return _choose(proposals, n, rng)
+        left = list(proposals.values())
+        boldness = _boldness(min(n, len(left)), rng)
+        chosen = process.batch(np.array([p.bits for p in left]), boldness) if left else []
+        return [left[i].candidate for i in chosen]
 
     def _process(self, oracle: Oracle, values: np.ndarray, alive: np.ndarray) -> TanimotoGP:
         """Learn from the best half and the latest half of as many points as are allowed."""
@@ -108,23 +113,12 @@ class TanimotoBO:
                     children[child.smiles] = child
                     mols.append(molecule.mol)
             if children:
-                means, stds = process.predict(count_bits(mols))
-                for child, mean, std in zip(children.values(), means, stds, strict=True):
-                    proposals[child.smiles] = _Proposal(child, float(mean), float(std))
+                bits = count_bits(mols)
+                means, stds = process.predict(bits)
+                for child, row, mean, std in zip(children.values(), bits, means, stds, strict=True):
+                    proposals[child.smiles] = _Proposal(child, row, float(mean), float(std))
         return proposals
 
 
 def _boldness(n: int, rng: np.random.Generator) -> np.ndarray:
     return np.exp(rng.uniform(np.log(CAUTIOUS), np.log(BOLD), size=n))
-
-
-def _choose(proposals: dict[str, _Proposal], n: int, rng: np.random.Generator) -> list[Candidate]:
-    """The best `n`, each by an upper confidence bound of its own boldness."""
-    left = list(proposals.values())
-    means, stds = np.array([p.mean for p in left]), np.array([p.std for p in left])
-    chosen = []
-    for boldness in _boldness(min(n, len(left)), rng):
-        best = int(np.argmax(means + boldness * stds))
-        means[best] = -np.inf
-        chosen.append(left[best].candidate)
-    return chosen

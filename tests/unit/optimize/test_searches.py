@@ -207,3 +207,15 @@ def test_as_long_as_all_scores_are_alike_the_prior_is_drawn_from(
 ) -> None:
     found = optimize(tiny, lambda smiles: [0.0] * len(smiles), n_calls=20, start=molecules[:12], batch_size=4)
     assert set(found.frame["origin"]) == {"start", "prior"}
+
+
+def test_a_batch_is_chosen_as_if_what_is_chosen_were_scored(molecules: tuple[str, ...]) -> None:
+    rng = np.random.default_rng(0)
+    known = count_bits(map(Chem.MolFromSmiles, molecules[:8]))
+    wanted = count_bits(map(Chem.MolFromSmiles, [*molecules[8:], *molecules[8:]]))  # each twice
+    process = TanimotoGP(known, rng.random(8))
+    means, stds = process.predict(wanted)
+    assert process.batch(wanted, np.array([0.7])) == [int(np.argmax(means + 0.7 * stds))]
+    bold = process.batch(wanted, np.full(len(molecules[8:]), 50.0))
+    assert len({i % len(molecules[8:]) for i in bold}) == len(bold)  # no molecule twice while another is left
+    assert sorted(process.batch(wanted, np.full(len(wanted), 1.0))) == list(range(len(wanted)))
