@@ -41,7 +41,7 @@ def test_a_name_that_does_not_ship_is_one_sentence() -> None:
     with pytest.raises(CheckpointError, match=f"no shipped model is called 'chembl'; there are: {DEFAULT}, {READER}"):
         model_folder("chembl")
     with pytest.raises(CheckpointError, match="no such directory"):
-        molvae.load("zinc")
+        molvae.load("chembl")
 
 
 def test_models_are_listed_and_their_cards_printed() -> None:
