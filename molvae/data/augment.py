@@ -2,14 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
-
-import pyarrow.parquet as pq
-from joblib import Parallel, delayed
 
 from molvae.chem.notation import notation
 from molvae.chem.parse import random_orders
 from molvae.config import MOST_VARIANTS
+from molvae.data.chunks import map_smiles
 from molvae.data.prepared import PreparedData
 from molvae.data.token_files import write_tokens
 from molvae.data.variants import FOLDER
@@ -47,7 +44,9 @@ def add_variants(data: PreparedData, n_variants: int, *, n_jobs: int = -1, progr
     """
     if not 1 <= n_variants <= MOST_VARIANTS:
         raise ConfigError(f"got {n_variants} random orders a molecule; expected 1 to {MOST_VARIANTS}")
-    chunks = _described(data, n_variants, n_jobs)
+    known = frozenset(data.vocabulary.symbol_ids)
+    spelled = (n_variants, data.vocabulary.notation, known)
+    chunks = map_smiles(data.path, _orders, *spelled, n_rows=CHUNK_ROWS, n_jobs=n_jobs)
     n_canonical_instead = 0
 
     def rows() -> Iterator[list[str]]:
@@ -70,16 +69,6 @@ def add_variants(data: PreparedData, n_variants: int, *, n_jobs: int = -1, progr
     options = data.meta["options"] | {"variants": n_variants}
     write_json(data.path / "meta.json", data.meta | {"variants": counts, "options": options})
     return PreparedData.open(data.path)
-
-
-def _described(data: PreparedData, n_variants: int, n_jobs: int) -> Iterator[_Orders]:
-    known = frozenset(data.vocabulary.symbol_ids)
-    batches = pq.ParquetFile(data.path / "smiles.parquet").iter_batches(CHUNK_ROWS, columns=["smiles"])
-    calls: Iterator[Any] = (
-        delayed(_orders)(batch.column("smiles").to_pylist(), n_variants, data.vocabulary.notation, known)
-        for batch in batches
-    )
-    yield from Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="4*n_jobs")(calls)
 
 
 def _orders(smiles: list[str], n_variants: int, notation_name: str, known: frozenset[str]) -> _Orders:

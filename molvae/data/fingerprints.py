@@ -1,14 +1,10 @@
 """A prepared folder's molecules as fingerprints too, so that training can compare them without rdkit."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
-import pyarrow.parquet as pq
-from joblib import Parallel, delayed
 from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
 
+from molvae.data.chunks import map_smiles
 from molvae.data.prepared import FINGERPRINTS, PreparedData
 from molvae.files import atomic_path, write_json
 from molvae.progress import SILENT, Progress
@@ -34,19 +30,13 @@ def add_fingerprints(data: PreparedData, *, n_jobs: int = -1, progress: Progress
         progress.stage("Fingerprints", total=len(data), unit="molecules") as stage,
     ):
         np.lib.format.write_array_header_2_0(file, header)
-        for rows in _chunks(data, n_jobs):
+        for rows in map_smiles(data.path, _packed, n_rows=CHUNK_ROWS, n_jobs=n_jobs):
             file.write(rows.tobytes())
             stage.advance(len(rows))
     kind = {"kind": "ecfp", "radius": RADIUS, "bits": BITS}
     options = data.meta["options"] | {"fingerprints": True}
     write_json(data.path / "meta.json", data.meta | {"fingerprints": kind, "options": options})
     return PreparedData.open(data.path)
-
-
-def _chunks(data: PreparedData, n_jobs: int) -> Iterator[np.ndarray]:
-    batches = pq.ParquetFile(data.path / "smiles.parquet").iter_batches(CHUNK_ROWS, columns=["smiles"])
-    calls: Iterator[Any] = (delayed(_packed)(batch.column("smiles").to_pylist()) for batch in batches)
-    yield from Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="4*n_jobs")(calls)
 
 
 def _packed(smiles: list[str]) -> np.ndarray:

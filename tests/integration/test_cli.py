@@ -75,13 +75,18 @@ def test_prepare_accounts_for_rows_and_stats_repeats_it(tmp_path: Path) -> None:
     assert "rejected: duplicate" in stats.stdout
 
 
+def of_its_own(prepared: PreparedData, experiment: ExperimentConfig, tmp_path: Path) -> tuple[Path, Path]:
+    """A copy of the prepared folder that a test may change, and an experiment on it."""
+    folder, config = tmp_path / "p", tmp_path / "e.yaml"
+    shutil.copytree(prepared.path, folder)
+    config.write_text(dump_config(experiment).replace(str(prepared.path), str(folder)))
+    return folder, config
+
+
 def test_augment_adds_random_orders_in_place_and_training_reads_them(
     prepared: PreparedData, experiment: ExperimentConfig, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "p"
-    shutil.copytree(prepared.path, folder)
-    config = tmp_path / "e.yaml"
-    config.write_text(dump_config(experiment).replace(str(prepared.path), str(folder)))
+    folder, config = of_its_own(prepared, experiment, tmp_path)
     train = ("train", "-c", config, "--set", "training.augment=randomized", "--set", "training.max_steps=1")
     fails(call(*train, "-o", tmp_path / "none"), f"add them with `molvae data augment {folder}`")
     result = call("data", "augment", folder, "--variants", 2, "--jobs", 1)
@@ -96,10 +101,7 @@ def test_augment_adds_random_orders_in_place_and_training_reads_them(
 def test_fingerprint_adds_bits_in_place_and_training_compares_them(
     prepared: PreparedData, experiment: ExperimentConfig, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "p"
-    shutil.copytree(prepared.path, folder)
-    config = tmp_path / "e.yaml"
-    config.write_text(dump_config(experiment).replace(str(prepared.path), str(folder)))
+    folder, config = of_its_own(prepared, experiment, tmp_path)
     train = ("train", "-c", config, "--set", "training.tanimoto_weight=5", "--set", "training.max_steps=2")
     fails(call(*train, "-o", tmp_path / "none"), f"add them with `molvae data fingerprint {folder}`")
     result = call("data", "fingerprint", folder, "--jobs", 1)

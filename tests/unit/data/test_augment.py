@@ -114,11 +114,11 @@ def test_an_interrupted_run_leaves_the_folder_as_it_was(
     data = refragment(prepared_with_variants, tmp_path / "folder", fragments=0)
     before = contents(data.path)
 
-    def interrupted(*arguments: object) -> Iterator[object]:
+    def interrupted(*arguments: object, **how: object) -> Iterator[object]:
         yield molvae.data.augment._Orders(["[C]"], 0)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(molvae.data.augment, "_described", interrupted)
+    monkeypatch.setattr(molvae.data.augment, "map_smiles", interrupted)
     with pytest.raises(KeyboardInterrupt):
         add_variants(data, 2, n_jobs=1)
     assert contents(data.path) == before
