@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from molvae.data.vocabulary import BOS, EOS, MASK, PAD
+from molvae.draws import draw_index
 from molvae.slots import MAX_PARTS, stretch_bias
 
 
@@ -197,4 +198,4 @@ def draw_tokens(logits: Tensor, top_p: float, generator: torch.Generator | None)
         ordered, index = probabilities.sort(-1, descending=True)
         outside = ordered.cumsum(-1) - ordered >= top_p
         probabilities = torch.zeros_like(probabilities).scatter(-1, index, ordered.masked_fill(outside, 0.0))
-    return torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)
+    return draw_index(probabilities, generator)

@@ -10,6 +10,7 @@ from rdkit import Chem
 from molvae.chem.parse import parse_smiles
 from molvae.data.batches import MolBatch
 from molvae.data.vocabulary import BOS, EOS, MASK, PAD
+from molvae.draws import draw_index
 from molvae.generator import MoleculeGenerator
 from molvae.optimize.oracle import Candidate
 
@@ -182,7 +183,7 @@ class Moves:
         ).float()
         here[:, [PAD, BOS, MASK]] = -torch.inf
         here[row, batch.token_ids[row, places + 1]] = -torch.inf
-        drawn = torch.multinomial(here.softmax(-1), 1, generator=self._generator(rng)).squeeze(1)
+        drawn = draw_index(here.softmax(-1), self._generator(rng))
         edits = {}
         for i, ids, place, token in zip(rows, spelt, places.tolist(), drawn.tolist(), strict=True):
             if moves[i] == "edit":

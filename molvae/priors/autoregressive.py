@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from molvae.draws import draw_index
 from molvae.priors.base import Codebooks, ContinuousPrior, LearnedPrior
 
 MIN_LOG_SCALE = -5.0
@@ -185,7 +186,7 @@ class PredictedMixture(Mixture):
     def sample(self, states: Tensor, *, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
         """One slot for each state: `(n, D)` → `(n, S)`."""
         log_weights, means, log_scales = self._parts(states)
-        pick = torch.multinomial((log_weights / temperature).softmax(-1), 1, generator=generator).squeeze(1)
+        pick = draw_index((log_weights / temperature).softmax(-1), generator)
         rows = torch.arange(len(states), device=states.device)
         noise = torch.randn((len(states), self.slot_dim), generator=generator, device=states.device)
         return means[rows, pick] + temperature * noise * log_scales[rows, pick].exp()
@@ -246,7 +247,7 @@ class SharedMixture(Mixture):
     def sample(self, states: Tensor, *, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
         """One slot for each state: `(n, D)` → `(n, S)`."""
         weights = (self.to_weights(states) / temperature).softmax(-1)
-        pick = torch.multinomial(weights, 1, generator=generator).squeeze(1)
+        pick = draw_index(weights, generator)
         noise = torch.randn((len(states), self.slot_dim), generator=generator, device=states.device)
         return self.means[pick] + temperature * noise * self.variance.sqrt()
 
@@ -314,9 +315,9 @@ class AutoregressiveCodePrior(LearnedPrior):
         for slot in range(self.n_slots):
             output, state = self.network.step(before, state, slot, condition)
             weights = (self.to_logits(output) / temperature).softmax(-1)
-            drawn.append(torch.multinomial(weights, 1, generator=generator))
-            before = self.embedding(drawn[-1].squeeze(1) + self.first[slot])
-        return torch.cat(drawn, dim=1)
+            drawn.append(draw_index(weights, generator))
+            before = self.embedding(drawn[-1] + self.first[slot])
+        return torch.stack(drawn, dim=1)
 
     def sample(
         self,

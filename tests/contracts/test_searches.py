@@ -43,7 +43,7 @@ def method(request: pytest.FixtureRequest) -> str:
 def test_proposals_are_canonical_molecules(method: str, tiny: MoleculeGenerator, objective: Objective) -> None:
     oracle = Oracle(objective, 100)
     oracle([Candidate(s, "start") for s in START])
-    proposed = build_search(method, tiny, objective).propose(oracle, 10, np.random.default_rng(0))
+    proposed = build_search(method, tiny, objective).propose(oracle, 40, np.random.default_rng(0))
     assert proposed
     assert all(canonical_smiles(c.smiles) == c.smiles and c.origin for c in proposed)
 
