@@ -12,7 +12,7 @@ from molvae.optimize.oracle import Candidate, Oracle
 from molvae.optimize.search import best_first, draw_by_rank, fitness, labels
 
 MIN_FOR_MODEL = 10  # scored molecules before there is anything to learn from
-CAUTIOUS, BOLD = 0.1, 3.0  # standard deviations added to the mean: each choice draws its own between them
+CAUTIOUS, BOLD = 0.01, 3.0  # standard deviations added to the mean: each choice draws its own between them
 
 
 @dataclass(frozen=True)
