@@ -21,7 +21,7 @@ from molvae.data.graphs import GraphStore
 from molvae.data.parts import AtomParts
 from molvae.data.spelling import Spelled, Speller
 from molvae.errors import ConfigError, InputError, MolvaeError, VocabularyError
-from molvae.likelihood import negative_elbo, quantiles
+from molvae.likelihood import QUANTILES, negative_elbo, quantiles
 from molvae.model import reads_graphs
 from molvae.priors.base import Codebooks, Prior
 from molvae.priors.standard import standard_prior
@@ -405,6 +405,11 @@ class MoleculeGenerator:
             prior: "learned" or "standard"; by default as in `sample`.
             batch_size: molecules handled side by side.
         """
+        return self._negative_elbo(smiles, prior, batch_size)[0]
+
+    def _negative_elbo(
+        self, smiles: Sequence[str | None], prior: str | None, batch_size: int
+    ) -> tuple[np.ndarray, list[Spelled]]:
         source = self._prior(prior)
         spelled = self.speller.spell_many(smiles)
         values = np.full(len(spelled), np.nan)
@@ -413,7 +418,7 @@ class MoleculeGenerator:
             rows = usable[first : first + batch_size]
             batch = self.batch([spelled[row] for row in rows])
             values[rows] = negative_elbo(self.model, source, batch).cpu().numpy()
-        return values
+        return values, spelled
 
     def novelty_score(
         self,
@@ -423,10 +428,11 @@ class MoleculeGenerator:
         prior: str | None = None,
         batch_size: int = 512,
     ) -> np.ndarray:
-        """How unlike the training set each molecule is: the percentile of its negative ELBO among known molecules.
+        """How unlike the training set each molecule is: a percentile among known molecules.
 
-        100 means: no known molecule is as unlikely. Beyond that, `negative_elbo` still tells molecules apart. Larger
-        molecules are less likely ones, so size alone is part of the score.
+        What is compared is the negative ELBO a symbol of the notation, because large molecules are less likely than
+        small ones whatever they are. 100 means: no known molecule is as unlikely. Beyond that, `negative_elbo` still
+        tells molecules apart.
 
         Args:
             smiles: any SMILES.
@@ -442,14 +448,21 @@ class MoleculeGenerator:
             InputError: when the checkpoint has no quantiles and no reference is given, or none of it can be used.
         """
         if reference is None:
-            known = self._known_elbo(prior)
+            known = self._known_surprise(prior)
         else:
-            values = self.negative_elbo(reference, prior=prior, batch_size=batch_size)
+            values = self._surprise(reference, prior, batch_size)
             if np.isnan(values).all():
                 raise InputError(f"none of {len(values)} reference molecules can be encoded")
             known = quantiles(torch.from_numpy(values[np.isfinite(values)]))
-        elbo = self.negative_elbo(smiles, prior=prior, batch_size=batch_size)
-        return np.interp(elbo, known, np.linspace(0.0, 100.0, len(known)))
+        values = self._surprise(smiles, prior, batch_size)
+        return np.interp(values, known, np.linspace(0.0, 100.0, len(known)))
+
+    def _surprise(self, smiles: Sequence[str | None], prior: str | None, batch_size: int) -> np.ndarray:
+        """Negative ELBO a symbol, nats `(n,)`."""
+        values, spelled = self._negative_elbo(smiles, prior, batch_size)
+        counts = self.vocabulary.symbol_counts
+        symbols = [sum(counts[token] for token in molecule.canonical) for molecule in spelled]
+        return values / np.maximum(symbols, 1)
 
     def batch(self, molecules: Sequence[Spelled]) -> MolBatch:
         """Molecules side by side on the model's device, in every spelling each has (all of them usable)."""
@@ -577,15 +590,15 @@ class MoleculeGenerator:
             raise ConfigError(f"the model has no prior {name!r}, only: {', '.join(self.priors)}{hint}")
         return self.priors[name]
 
-    def _known_elbo(self, prior: str | None) -> list[float]:
-        """Quantiles of held-out molecules' negative ELBO against a prior, from the checkpoint."""
+    def _known_surprise(self, prior: str | None) -> list[float]:
+        """Quantiles of held-out molecules' negative ELBO a symbol, against a prior, from the checkpoint."""
         learned = self._prior(prior) is self.priors.get("learned")
         written = self.diagnostics.get("prior", {}) if learned else self.diagnostics
-        if "negative_elbo_quantiles" not in written:
+        if QUANTILES not in written:
             raise InputError(
                 "the checkpoint has no quantiles of known molecules; give some of the training set's as reference"
             )
-        return written["negative_elbo_quantiles"]
+        return written[QUANTILES]
 
     def _generator(self, seed: int | None) -> torch.Generator:
         generator = torch.Generator(device=self.device)

@@ -1,7 +1,7 @@
 """How probable a model finds molecules: per-molecule losses and bounds on the log-likelihood, in nats."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,8 @@ from molvae.model import MolVAE
 from molvae.priors.base import Prior
 
 N_QUANTILES = 101
+QUANTILES = "negative_elbo_per_symbol_quantiles"
+"""Key under which checkpoints have what `per_symbol_quantiles` gives for held-out molecules."""
 
 
 def token_losses(logits: Tensor, token_ids: Tensor) -> Tensor:
@@ -95,14 +97,27 @@ def negative_elbo(model: MolVAE, prior: Prior, batch: MolBatch, *, seed: int = 0
     return token_losses(logits, batch.token_ids) + kl
 
 
-def negative_elbo_quantiles(model: MolVAE, prior: Prior, batches: Iterable[MolBatch]) -> list[float]:
-    """Quantiles 0, 0.01 … 1 of molecules' negative ELBO, nats; the model is left in the mode it was in."""
+def per_symbol_quantiles(
+    model: MolVAE, prior: Prior, batches: Iterable[MolBatch], symbol_counts: Sequence[int]
+) -> list[float]:
+    """Quantiles 0, 0.01 … 1 of molecules' negative ELBO a symbol, nats; the model is left in the mode it was in.
+
+    Args:
+        model: of the posterior and the decoder.
+        prior: of its latents.
+        batches: the molecules.
+        symbol_counts: symbols that each token id spells.
+    """
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
-    values = torch.cat([negative_elbo(model, prior, batch.to(device)).cpu() for batch in batches])
+    counts = torch.tensor(symbol_counts, device=device)
+    values = []
+    for batch in batches:
+        there = batch.to(device)
+        values.append((negative_elbo(model, prior, there) / counts[there.token_ids].sum(1).clamp(min=1)).cpu())
     model.train(was_training)
-    return quantiles(values)
+    return quantiles(torch.cat(values))
 
 
 def quantiles(values: Tensor) -> list[float]:

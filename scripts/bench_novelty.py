@@ -1,11 +1,13 @@
-"""Run: python scripts/bench_novelty.py runs/moses-30min [--data ../shared/data] [-n 1000].
+"""Run: python scripts/bench_novelty.py zinc [--data ../shared/data] [-n 1000].
 
-Novelty scores as an outlier test: natural products and peptides against held-out ZINC molecules, as AUROC of the
-negative ELBO. The number of heavy atoms alone, and the negative ELBO an atom, are printed beside it, because large
-molecules are less likely ones. Molecules that the model cannot read are outside its vocabulary; they are counted, and
-the AUROC is given without them and with them, on both sides, as the most novel.
+Novelty scores as an outlier test: natural products, known peptides and random ones against held-out ZINC molecules, as
+AUROC of the negative ELBO a symbol, which the score is the percentile of. The whole negative ELBO and the number of
+heavy atoms alone are printed beside it, because large molecules are less likely ones. Molecules that the model cannot
+read are outside its vocabulary; they are counted, and the AUROC is given without them and with them, on both sides, as
+the most novel.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -16,6 +18,7 @@ from sklearn.metrics import roc_auc_score
 import molvae
 from molvae.chem.parse import parse_smiles
 
+RANDOM_PEPTIDES = 200
 NATURAL_PRODUCTS = {
     "caffeine": "Cn1cnc2c1c(=O)n(C)c(=O)n2C",
     "nicotine": "CN1CCC[C@H]1c1cccnc1",
@@ -92,6 +95,12 @@ def peptide(letters: str) -> str:
     return "".join(RESIDUES[letter] for letter in letters) + "O"
 
 
+def random_peptides(n: int, rng: np.random.Generator) -> list[str]:
+    """SMILES of peptides of three to eight residues."""
+    letters = list(RESIDUES)
+    return [peptide("".join(rng.choice(letters, size=rng.integers(3, 9)))) for _ in range(n)]
+
+
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), default="../shared/data", show_default=True)
@@ -110,31 +119,48 @@ def main(model: Path, data: Path, n: int, device: str) -> None:
     sets = {
         "natural products": list(NATURAL_PRODUCTS.values()),
         "peptides": [peptide(letters) for letters in PEPTIDES.values()],
+        "random peptides": random_peptides(RANDOM_PEPTIDES, np.random.default_rng(0)),
     }
-    usual = vae.negative_elbo(held_out)
-    print("| outliers | molecules | unreadable | median percentile | AUROC | with unreadable | an atom | size alone |")
+    usual = Scored.of(vae, held_out, reference)
+    print("| outliers | molecules | unreadable | median percentile | AUROC | with unreadable | whole | size alone |")
     print("| --- |" + " ---: |" * 7)
-    print(row("held-out ZINC", held_out, usual, held_out, usual, vae.novelty_score(held_out, reference=reference)))
+    print(row("held-out ZINC", usual, usual))
     for name, smiles in sets.items():
-        values = vae.negative_elbo(smiles)
-        print(row(name, smiles, values, held_out, usual, vae.novelty_score(smiles, reference=reference)))
+        print(row(name, Scored.of(vae, smiles, reference), usual))
 
 
-def row(
-    name: str, smiles: list[str], values: np.ndarray, usual_smiles: list[str], usual: np.ndarray, scores: np.ndarray
-) -> str:
+@dataclass(frozen=True)
+class Scored:
+    """Molecules' novelty, negative ELBO, negative ELBO a symbol and heavy atoms, each `(n,)`."""
+
+    novelty: np.ndarray
+    elbo: np.ndarray
+    per_symbol: np.ndarray
+    atoms: np.ndarray
+
+    @classmethod
+    def of(cls, vae: molvae.MoleculeGenerator, smiles: list[str], reference: list[str]) -> "Scored":
+        """Score molecules."""
+        standard = [molecule.smiles or "" for molecule in map(vae.standardiser.apply, smiles)]
+        symbols = np.array([max(len(vae.notation.to_symbols(s)), 1) for s in standard])
+        elbo = vae.negative_elbo(smiles)
+        atoms = np.array([float(parse_smiles(s).GetNumHeavyAtoms()) for s in smiles])
+        return cls(vae.novelty_score(smiles, reference=reference), elbo, elbo / symbols, atoms)
+
+
+def row(name: str, outliers: Scored, usual: Scored) -> str:
     """One line of the table."""
-    sizes, usual_sizes = atoms(smiles), atoms(usual_smiles)
-    largest = max(np.nanmax(values), np.nanmax(usual)) + 1
+    values, known = outliers.per_symbol, usual.per_symbol
+    largest = max(np.nanmax(values), np.nanmax(known)) + 1
     columns = [
-        auroc(values, usual),
-        auroc(np.nan_to_num(values, nan=largest), np.nan_to_num(usual, nan=largest)),
-        auroc(values / sizes, usual / usual_sizes),
-        auroc(sizes, usual_sizes),
+        auroc(values, known),
+        auroc(np.nan_to_num(values, nan=largest), np.nan_to_num(known, nan=largest)),
+        auroc(outliers.elbo, usual.elbo),
+        auroc(outliers.atoms, usual.atoms),
     ]
     numbers = " | ".join(f"{c:.3f}" for c in columns)
     unread = int(np.isnan(values).sum())
-    return f"| {name} | {len(smiles)} | {unread} | {np.nanmedian(scores):.0f} | {numbers} |"
+    return f"| {name} | {len(values)} | {unread} | {np.nanmedian(outliers.novelty):.0f} | {numbers} |"
 
 
 def auroc(outliers: np.ndarray, usual: np.ndarray) -> float:
@@ -143,11 +169,6 @@ def auroc(outliers: np.ndarray, usual: np.ndarray) -> float:
     labels = np.repeat([1, 0], [len(outliers), len(usual)])
     known = np.isfinite(values)
     return roc_auc_score(labels[known], values[known])
-
-
-def atoms(smiles: list[str]) -> np.ndarray:
-    """Heavy atoms of each molecule."""
-    return np.array([float(parse_smiles(s).GetNumHeavyAtoms()) for s in smiles])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import click
 from molvae.checkpoint import add_prior, load_checkpoint, prior_config, save_checkpoint
 from molvae.data.batches import ordered_batches
 from molvae.data.prepared import PreparedData
-from molvae.likelihood import negative_elbo_quantiles
+from molvae.likelihood import QUANTILES, per_symbol_quantiles
 from molvae.pretrained import CARD, FOLDER
 from molvae.training.fit import held_out_molecules
 
@@ -43,8 +43,9 @@ def main(run: Path, name: str, prepared: Path, latent_temperature: float) -> Non
         half=True,
     )
     if checkpoint.prior is not None:
-        known = negative_elbo_quantiles(checkpoint.model, checkpoint.prior, held_out)
-        report = checkpoint.diagnostics["prior"] | {"negative_elbo_quantiles": known}
+        counts = checkpoint.vocabulary.symbol_counts
+        known = per_symbol_quantiles(checkpoint.model, checkpoint.prior, held_out, counts)
+        report = checkpoint.diagnostics["prior"] | {QUANTILES: known}
         add_prior(
             folder,
             checkpoint.prior,

@@ -52,6 +52,11 @@ class Vocabulary:
         """Token id of each single symbol."""
         return {t[0]: i for i, t in enumerate(self.tokens, start=len(SPECIALS)) if len(t) == 1}
 
+    @cached_property
+    def symbol_counts(self) -> list[int]:
+        """Symbols that each id spells; 0 for the specials."""
+        return [0] * len(SPECIALS) + [len(token) for token in self.tokens]
+
     def learn_merges(self, corpus: Iterable[Sequence[str]], *, n_fragments: int) -> "Vocabulary":
         """Add byte-pair merges, learned on `corpus`, until `n_fragments` tokens (symbols included) exist."""
         from tokenizers import Tokenizer, models, trainers

@@ -20,7 +20,7 @@ from molvae.config_file import dump_config
 from molvae.data.batches import ResidentBatches, TokenBatches, ordered_batches
 from molvae.data.prepared import PreparedData
 from molvae.errors import CheckpointError, ConfigError, PreparedDataError
-from molvae.likelihood import negative_elbo_quantiles
+from molvae.likelihood import QUANTILES, per_symbol_quantiles
 from molvae.model import MolVAE, build_model, build_prior, reads_graphs
 from molvae.priors.standard import standard_prior
 from molvae.training.callbacks import SaveLast, StopAtBudget, TrainingProgress, Validate
@@ -179,8 +179,11 @@ def _finish(
     diagnostics: dict[str, Any] = {
         "split": "valid" if "valid" in data.split_names else "train",
         "latent": result.to_json(),
-        "negative_elbo_quantiles": negative_elbo_quantiles(
-            module.model, standard_prior(module.model.latent, module.model.latent.latent_dim), validate.batches()
+        QUANTILES: per_symbol_quantiles(
+            module.model,
+            standard_prior(module.model.latent, module.model.latent.latent_dim),
+            validate.batches(),
+            data.vocabulary.symbol_counts,
         ),
         "training": {
             "steps": trainer.global_step,
@@ -193,8 +196,10 @@ def _finish(
     }
     save_run(out, module.model, config, data, max_length=max_length, diagnostics=diagnostics)
     if module.prior is not None and config.prior is not None:
-        known = negative_elbo_quantiles(module.model, module.prior.eval(), validate.batches())
-        report = {"fit": "joint", "kl": result.kl_learned, "negative_elbo_quantiles": known}
+        known = per_symbol_quantiles(
+            module.model, module.prior.eval(), validate.batches(), data.vocabulary.symbol_counts
+        )
+        report = {"fit": "joint", "kl": result.kl_learned, QUANTILES: known}
         add_prior(out / "model", module.prior, config=config.prior.model, report=report)
     save_last.save(trainer)
     return result

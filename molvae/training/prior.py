@@ -16,7 +16,7 @@ from molvae.checkpoint import add_prior
 from molvae.config import PriorFitConfig
 from molvae.data.batches import ordered_batches
 from molvae.data.prepared import PreparedData
-from molvae.likelihood import negative_elbo_quantiles
+from molvae.likelihood import QUANTILES, per_symbol_quantiles
 from molvae.model import MolVAE, build_prior
 from molvae.priors.base import LearnedPrior
 from molvae.priors.standard import standard_prior
@@ -196,6 +196,6 @@ def fit_prior_of(
     checkpoint, data = open_with_data(path, data, hint="give the folder it was trained on")
     prior, report = fit_prior(checkpoint.model, data, config, device=device, progress=progress)
     known = ordered_batches(data, held_out_molecules(data, HELD_OUT, config.seed), batch_size=ENCODE_BATCH)
-    elbo = {"negative_elbo_quantiles": negative_elbo_quantiles(checkpoint.model, prior, known)}
+    elbo = {QUANTILES: per_symbol_quantiles(checkpoint.model, prior, known, data.vocabulary.symbol_counts)}
     add_prior(path, prior, config=config.model, report=report.to_json() | elbo)
     return report

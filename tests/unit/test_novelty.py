@@ -17,7 +17,7 @@ from molvae.errors import InputError
 from molvae.generator import MoleculeGenerator
 from molvae.heads import PropertyHeads
 from molvae.latents.vq import VQLatent
-from molvae.likelihood import negative_elbo, negative_elbo_quantiles
+from molvae.likelihood import QUANTILES, negative_elbo, per_symbol_quantiles
 from molvae.model import MolVAE
 from molvae.priors.standard import standard_prior
 from molvae.training.diagnostics import diagnose
@@ -63,18 +63,22 @@ def test_a_molecule_has_the_same_value_whatever_stands_beside_it(
 def test_novelty_is_the_percentile_among_the_held_out_molecules(
     run: Path, vae: MoleculeGenerator, molecules: tuple[str, ...]
 ) -> None:
-    known = json.loads((run / "model" / "diagnostics.json").read_text())["negative_elbo_quantiles"]
+    known = json.loads((run / "model" / "diagnostics.json").read_text())[QUANTILES]
     assert len(known) == 101
     assert known == sorted(known)
     scores = vae.novelty_score([*molecules, "xx", None])
     assert np.isnan(scores[-2:]).all()
     assert ((scores[:-2] >= 0) & (scores[:-2] <= 100)).all()
-    elbo = vae.negative_elbo(molecules)
-    np.testing.assert_allclose(scores[:-2], [100 * np.interp(e, known, np.linspace(0, 1, 101)) for e in elbo])
+    values = per_symbol(vae, molecules)
+    np.testing.assert_allclose(scores[:-2], [100 * np.interp(v, known, np.linspace(0, 1, 101)) for v in values])
+
+
+def per_symbol(vae: MoleculeGenerator, molecules: tuple[str, ...]) -> np.ndarray:
+    return vae.negative_elbo(molecules) / [len(vae.notation.to_symbols(m)) for m in molecules]
 
 
 def test_novelty_against_given_molecules(vae: MoleculeGenerator, molecules: tuple[str, ...]) -> None:
-    elbo = vae.negative_elbo(molecules)
+    elbo = per_symbol(vae, molecules)
     scores = vae.novelty_score(molecules, reference=molecules)
     assert scores[elbo.argmin()] == 0
     assert scores[elbo.argmax()] == 100
@@ -107,6 +111,7 @@ def test_a_learned_prior_brings_its_own_quantiles(
 def test_the_model_is_left_in_its_mode(vae: MoleculeGenerator, prepared: PreparedData) -> None:
     vae.model.train()
     batches = ordered_batches(prepared, np.arange(4), batch_size=2)
-    assert len(negative_elbo_quantiles(vae.model, vae.priors["standard"], batches)) == 101
+    counts = vae.vocabulary.symbol_counts
+    assert len(per_symbol_quantiles(vae.model, vae.priors["standard"], batches, counts)) == 101
     assert vae.model.training
     vae.model.eval()
