@@ -9,7 +9,8 @@ from rdkit.Chem import rdFingerprintGenerator
 from molvae.chem.parse import parse_smiles
 from molvae.errors import InputError
 
-_ECFP4 = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
+ECFP4 = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
+"""ECFP4 folded to 2,048 bits (Rogers and Hahn 2010)."""
 _FEATURES = rdFingerprintGenerator.GetMorganFeatureAtomInvGen()
 
 
@@ -36,7 +37,7 @@ def tanimoto(a: str, b: str) -> float:
     first, second = parse_smiles(a), parse_smiles(b)
     if first is None or second is None:
         return float("nan")
-    return DataStructs.TanimotoSimilarity(_ECFP4.GetFingerprint(first), _ECFP4.GetFingerprint(second))
+    return DataStructs.TanimotoSimilarity(ECFP4.GetFingerprint(first), ECFP4.GetFingerprint(second))
 
 
 class SimilarityTo:
@@ -54,7 +55,7 @@ class SimilarityTo:
     """
 
     def __init__(self, target: str, fingerprint: str = "bits") -> None:
-        self.fingerprint = _ECFP4.GetFingerprint if fingerprint == "bits" else FINGERPRINTS[fingerprint]
+        self.fingerprint = ECFP4.GetFingerprint if fingerprint == "bits" else FINGERPRINTS[fingerprint]
         mol = parse_smiles(target)
         if mol is None:
             raise InputError(f"{target!r} does not parse as a molecule")

@@ -2,9 +2,9 @@
 
 import numpy as np
 from rdkit import Chem
-from rdkit.Chem import rdFingerprintGenerator
 
 from molvae.chem.parse import parse_smiles
+from molvae.chem.similarity import ECFP4
 from molvae.generator import MoleculeGenerator
 from molvae.optimize.gaussian_process import tanimoto_kernel
 from molvae.optimize.moves import Moves
@@ -13,7 +13,6 @@ WEIGHTS = {"cross": 0.5, "edit": 0.3, "swap": 0.2}
 TOWARDS = 0.15  # Gumbel noise on the choice of parents, in log similarity
 TINY = 1e-3  # similarity of molecules that share nothing
 STAYING = 0.15  # cost of showing a molecule twice: as much as a step of similarity 0.47
-_ECFP4 = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
 
 
 def bridge(
@@ -53,7 +52,7 @@ def bridge(
 
 
 def _bits(smiles: list[str]) -> np.ndarray:
-    return np.stack([_ECFP4.GetFingerprintAsNumPy(Chem.MolFromSmiles(s)) for s in smiles]).astype(np.float32)
+    return np.stack([ECFP4.GetFingerprintAsNumPy(Chem.MolFromSmiles(s)) for s in smiles]).astype(np.float32)
 
 
 def _smoothest(similarity: np.ndarray, steps: int) -> list[int]:

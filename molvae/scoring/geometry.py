@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from rdkit import Chem, DataStructs
-from rdkit.Chem import rdFingerprintGenerator
 from scipy.stats import spearmanr
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from molvae.chem.similarity import ECFP4
 
 N_BINS = 20
 BLOCK = 2000  # molecules whose bins are counted at once
@@ -28,8 +29,7 @@ def distance_correlation(z: np.ndarray, mols: Sequence[Chem.Mol], *, n_pairs: in
     rng = np.random.default_rng(seed)
     first = rng.integers(len(z), size=n_pairs)
     second = (first + rng.integers(1, len(z), size=n_pairs)) % len(z)  # never a molecule with itself
-    generator = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
-    bits = [generator.GetFingerprint(mol) for mol in mols]
+    bits = [ECFP4.GetFingerprint(mol) for mol in mols]
     tanimoto = [1 - DataStructs.TanimotoSimilarity(bits[a], bits[b]) for a, b in zip(first, second, strict=True)]
     latent = np.linalg.norm(z[first] - z[second], axis=1)
     return float(spearmanr(latent, tanimoto).statistic)
