@@ -1,7 +1,7 @@
 """The one standard form of a molecule, used alike before training, encoding and featurising."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from rdkit import Chem
 from rdkit.Chem.MolStandardize import rdMolStandardize
@@ -18,6 +18,11 @@ class Standardised:
     smiles: str | None
     mol: Chem.Mol | None
     reason: str | None = None
+
+
+@lru_cache(maxsize=1)
+def _uncharger() -> rdMolStandardize.Uncharger:
+    return rdMolStandardize.Uncharger()  # making one takes longer than using it
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class Standardiser:
                     return Standardised(None, None, "several_fragments")
                 mol = rdMolStandardize.LargestFragmentChooser().choose(mol)
             if self.neutralise:
-                mol = rdMolStandardize.Uncharger().uncharge(mol)
+                mol = _uncharger().uncharge(mol)
         if self.strip_isotopes and any(atom.GetIsotope() for atom in mol.GetAtoms()):
             mol = Chem.Mol(mol)
             for atom in mol.GetAtoms():
