@@ -20,6 +20,27 @@ class Standardised:
     reason: str | None = None
 
 
+def is_sound(mol: Chem.Mol) -> bool:
+    """Whether a molecule has neither unpaired electrons nor a charge that protons could balance.
+
+    Nitro groups, N-oxides and quaternary ammonium are sound.
+
+    >>> [is_sound(Chem.MolFromSmiles(s)) for s in ("C[N+](=O)[O-]", "[O-]c1ccccc1", "C[N+]C")]
+    [True, False, False]
+    """
+    if not any(atom.GetFormalCharge() or atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
+        return True
+    if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
+        return False
+    return Chem.MolToSmiles(uncharged(mol)) == Chem.MolToSmiles(mol)
+
+
+def uncharged(mol: Chem.Mol) -> Chem.Mol:
+    """A copy without the charges that protons can balance."""
+    with silence_rdkit():
+        return _uncharger().uncharge(mol)
+
+
 @lru_cache(maxsize=1)
 def _uncharger() -> rdMolStandardize.Uncharger:
     return rdMolStandardize.Uncharger()  # making one takes longer than using it
@@ -65,8 +86,8 @@ class Standardiser:
                 if not self.largest_fragment:
                     return Standardised(None, None, "several_fragments")
                 mol = rdMolStandardize.LargestFragmentChooser().choose(mol)
-            if self.neutralise:
-                mol = _uncharger().uncharge(mol)
+        if self.neutralise:
+            mol = uncharged(mol)
         if self.strip_isotopes and any(atom.GetIsotope() for atom in mol.GetAtoms()):
             mol = Chem.Mol(mol)
             for atom in mol.GetAtoms():

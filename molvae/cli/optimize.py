@@ -48,6 +48,12 @@ GRID_MOLECULES = 25
 @click.option(
     "--window", multiple=True, metavar="NAME=LOW:HIGH", help="Only molecules within, such as logp=1:3 or mw=:500."
 )
+@click.option(
+    "--sound/--no-sound",
+    default=None,
+    help="Refuse radicals and charges that protons could balance.  [default: yes; no for tasks, which have no "
+    "constraints]",
+)
 @click.option("--record", metavar="FILE", help="Every call, as it is made. [default: the output and .calls.jsonl]")
 @click.option("--resume", is_flag=True, help="Go on from the record.")
 @click.option("--plot", metavar="FILE", help="Best and top 10 against calls, .png, .svg or .pdf.")
@@ -72,6 +78,7 @@ def optimize(
     min_similarity: float,
     keep: tuple[str, ...],
     window: tuple[str, ...],
+    sound: bool | None,
     record: str | None,
     resume: bool,
     plot: str | None,
@@ -97,7 +104,7 @@ def optimize(
     from molvae.report.grid import check_picture, draw_grid
 
     objective = load_task(task) if task is not None else load_objective(str(objective_path))
-    objective = objective.with_constraints(_constraints(similar_to, min_similarity, keep, window))
+    objective = objective.with_constraints(_constraints(similar_to, min_similarity, keep, window, sound))
     check_output(output)
     if plot:
         check_plot(plot)
@@ -138,7 +145,9 @@ def optimize(
     console(quiet).print(optimization_summary(found))
 
 
-def _constraints(similar_to: str | None, min_similarity: float, keep: tuple[str, ...], window: tuple[str, ...]) -> Any:
+def _constraints(
+    similar_to: str | None, min_similarity: float, keep: tuple[str, ...], window: tuple[str, ...], sound: bool | None
+) -> Any:
     from molvae.config_file import parse_config
     from molvae.optimize.constraints import Constraints
 
@@ -147,6 +156,8 @@ def _constraints(similar_to: str | None, min_similarity: float, keep: tuple[str,
         values["similar_to"] = {"to": similar_to, "at_least": min_similarity}
     if keep:
         values["keeps"] = keep
+    if sound is not None:
+        values["sound"] = sound
     if window:
         values["windows"] = dict(_window(text) for text in window)
     return parse_config(Constraints, values, where="the constraints")

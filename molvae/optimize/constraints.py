@@ -1,4 +1,4 @@
-"""What a molecule must be to be worth an oracle call: similar to a start, a substructure kept, within windows."""
+"""What a molecule must be to be worth an oracle call: sound, similar to a start, within windows, a part kept."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -9,6 +9,7 @@ from rdkit import Chem
 
 from molvae.chem.parse import silence_rdkit
 from molvae.chem.similarity import SimilarityTo
+from molvae.chem.standardise import is_sound
 from molvae.config import Fraction, Section
 from molvae.optimize.scores import SINGLE_VALUES, check_molecule, check_smarts
 
@@ -31,7 +32,7 @@ class SimilarityConstraint(Section):
 
 
 class Constraints(Section):
-    """All must hold; without any, every molecule passes.
+    """All must hold.
 
     >>> Constraints(windows={"logp": (1, 3)}).hold(Chem.MolFromSmiles("CCCCCC"))
     True
@@ -42,6 +43,9 @@ class Constraints(Section):
     """SMARTS that must all be present, such as a scaffold."""
     windows: Mapping[str, Annotated[tuple[float | None, float | None], Field()]] = {}
     """Descriptor → lowest and highest value allowed; `null` leaves a side open."""
+
+    sound: bool = True
+    """No unpaired electrons, and no charge that protons could balance."""
 
     _check_keeps = field_validator("keeps")(lambda value: tuple(check_smarts(v) for v in value))
 
@@ -57,11 +61,10 @@ class Constraints(Section):
                 raise ValueError(f"the window of {name} is empty: {low:g} is above {high:g}")
         return value
 
-    def __bool__(self) -> bool:
-        return self.similar_to is not None or bool(self.keeps) or bool(self.windows)
-
     def hold(self, mol: Chem.Mol) -> bool:
         """Whether a molecule may be scored at all."""
+        if self.sound and not is_sound(mol):
+            return False
         if self.similar_to is not None and not self.similar_to.holds(mol):
             return False
         with silence_rdkit():

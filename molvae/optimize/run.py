@@ -8,7 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from rdkit import Chem
 
+from molvae.chem.parse import parse_smiles
+from molvae.chem.standardise import uncharged
 from molvae.errors import ConfigError, InputError
 from molvae.generator import MoleculeGenerator
 from molvae.optimize.curves import top_auc, top_mean
@@ -156,9 +159,11 @@ def as_objective(objective: Objective | Callable[[list[str]], Sequence[float]] |
 
 def _first(vae: MoleculeGenerator, oracle: Oracle, start: Sequence[str]) -> list[Candidate]:
     """The molecules to begin with, canonical, each once; those that the model cannot encode have no children."""
+    if oracle.objective.constraints.sound:
+        start = [_uncharged(smiles) for smiles in start]
     admitted = list({m.smiles: None for m in map(oracle.admits, start) if m is not None})
     if start and not admitted:
-        kept = " and keeps the constraints" if oracle.objective.constraints else ""
+        kept = " and keeps the constraints" if any(parse_smiles(s) is not None for s in start) else ""
         raise InputError(f"none of the {len(start)} start molecules parses{kept}, such as {start[0]!r}")
     unusable = [
         f"{smiles!r} ({reason})"
@@ -170,6 +175,11 @@ def _first(vae: MoleculeGenerator, oracle: Oracle, start: Sequence[str]) -> list
     if unusable:
         log.warning("%d start molecules cannot be encoded: %s", len(unusable), ", ".join(unusable[:3]))
     return [Candidate(smiles, "start") for smiles in admitted]
+
+
+def _uncharged(smiles: str) -> str:
+    mol = parse_smiles(smiles)
+    return smiles if mol is None else Chem.MolToSmiles(uncharged(mol))
 
 
 def _batch_size(n_calls: int) -> int:

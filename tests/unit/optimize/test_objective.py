@@ -164,8 +164,10 @@ def test_constraints_hold_where_rdkit_says_so() -> None:
     assert Constraints(keeps=("c1ccccc1",)).hold(parse_smiles(near))
     assert not Constraints(keeps=("c1ccccc1", "Cl")).hold(parse_smiles(near))
     assert not Constraints(windows={"logp": (None, 0.0)}).hold(parse_smiles("CCCCCC"))
-    assert not Constraints()
-    assert Constraints(keeps=("C",))
+    assert not Constraints().hold(parse_smiles("[O-]c1ccccc1"))
+    assert not Constraints().hold(parse_smiles("C[N+]C"))
+    assert Constraints().hold(parse_smiles("C[N+](=O)[O-]"))
+    assert Constraints(sound=False).hold(parse_smiles("[O-]c1ccccc1"))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from scipy.stats import multivariate_normal
 from molvae.chem.similarity import tanimoto
 from molvae.errors import ConfigError, InputError
 from molvae.generator import MoleculeGenerator
+from molvae.optimize.constraints import Constraints
 from molvae.optimize.finetune import Finetuning
 from molvae.optimize.gaussian_process import KernelCache, TanimotoGP, count_bits, tanimoto_kernel
 from molvae.optimize.gradient import GradientAscent
@@ -139,6 +140,16 @@ def test_constraints_hold_for_everything_that_is_scored(tiny: MoleculeGenerator,
     found = optimize(tiny, constrained, n_calls=20, start=[start], batch_size=5, method="evolution")
     assert len(found.scores) > 1
     assert all(tanimoto(s, start) >= 0.2 for s in found.frame["smiles"])
+
+
+def test_start_molecules_are_uncharged_where_only_sound_ones_are_scored(tiny: MoleculeGenerator) -> None:
+    def run(objective: Objective) -> str:
+        return optimize(tiny, objective, method="random", n_calls=1, start=["[O-]C(=O)c1ccccc1"]).frame["smiles"][0]
+
+    sound = Objective.of_callable(lambda smiles: [0.0 for _ in smiles])
+    assert run(sound) == "O=C(O)c1ccccc1"
+    with pytest.raises(InputError, match=r"unknown_symbol \[O-1\]"):
+        run(sound.with_constraints(Constraints(sound=False)))
 
 
 def test_start_molecules_that_cannot_be_used_are_one_sentence(tiny: MoleculeGenerator) -> None:
