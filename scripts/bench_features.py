@@ -1,4 +1,4 @@
-"""Run: python scripts/bench_features.py runs/moses-30min [MODEL ...] -o runs/qsar [--data ../shared/data].
+"""Run: python scripts/bench_features.py MODEL [MODEL ...] -o runs/qsar [--data ../shared/data].
 
 Frozen encoders as QSAR features, beside ECFP4 counts (2,048) and RDKit 2D descriptors: ESOL, FreeSolv, Lipophilicity
 (RMSE, R²) and BACE (AUROC), random and scaffold splits of 80 to 20, five seeds. The head (ridge or logistic regression,
@@ -197,13 +197,14 @@ class Features:
 
 
 def feature_sets(models: list[str], chosen: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """Name → blocks: the baselines, then each model alone and joined with them."""
-    sets = {"ecfp": ("ecfp",), "rdkit": ("rdkit",), "ecfp+rdkit": ("ecfp", "rdkit")}
+    """Name → blocks: the baselines, then each model alone, and the first one joined with the baselines too."""
+    baselines = {"ecfp": ("ecfp",), "rdkit": ("rdkit",), "ecfp+rdkit": ("ecfp", "rdkit")}
+    sets: dict[str, tuple[str, ...]] = dict(baselines)
     for label in models:
-        for kind in ("z", "hidden"):
-            block = f"{kind}:{label}"
-            sets |= {block: (block,), f"ecfp+{block}": ("ecfp", block), f"rdkit+{block}": ("rdkit", block)}
-            sets[f"ecfp+rdkit+{block}"] = ("ecfp", "rdkit", block)
+        for block in (f"z:{label}", f"hidden:{label}"):
+            sets[block] = (block,)
+            if label == models[0]:
+                sets |= {f"{name}+{block}": (*blocks, block) for name, blocks in baselines.items()}
     return {k: v for k, v in sets.items() if not chosen or k in chosen}
 
 
