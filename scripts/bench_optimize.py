@@ -4,7 +4,8 @@ The 20 RDKit tasks of PMO at 10,000 oracle calls, AUC of the top 10, no prescree
 asked for, beside the published values of the best latent Bayesian optimisation over SELFIES. The commands behind the
 README's table:
 
-    python scripts/bench_optimize.py zinc -o runs/pmo --methods tanimoto-bo,screen,random --seeds 0,1,2
+    python scripts/bench_optimize.py zinc -o runs/pmo --methods tanimoto-bo --seeds 0,1,2
+    python scripts/bench_optimize.py zinc -o runs/pmo --methods screen,random --seeds 0
     python scripts/bench_optimize.py zinc -o runs/pmo --table
 
 Each run begins with the same 200 molecules drawn from the training sample by its seed (their calls are counted), as the
