@@ -50,8 +50,8 @@ def rdkit_2d(smiles: list[str]) -> np.ndarray:
     """All of RDKit's 2D descriptors but Ipc, which grows without bound (AvgIpc is among them); nan where undefined."""
     names = [name for name, _ in Descriptors.descList if name != "Ipc"]
     with silence_rdkit():
-        rows = [[dict(Descriptors.CalcMolDescriptors(parse_smiles(s)))[n] for n in names] for s in smiles]
-    values = np.array(rows, dtype=np.float64)
+        rows = [Descriptors.CalcMolDescriptors(parse_smiles(s)) for s in smiles]
+    values = np.array([[row[name] for name in names] for row in rows], dtype=np.float64)
     return np.where(np.isfinite(values) & (np.abs(values) < 1e30), values, np.nan).astype(np.float32)
 
 
