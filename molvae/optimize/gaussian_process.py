@@ -82,10 +82,9 @@ class TanimotoGP:
 
     def predict(self, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Posterior mean and standard deviation, both `(m,)`, of molecules `(m, BITS)`."""
-        cross = tanimoto_kernel(bits, self.bits).astype(np.float64)
-        explained = solve_triangular(self._factor, cross.T, lower=True)
+        means, explained = self._condition(bits)
         variance = np.maximum(1.0 - (explained**2).sum(0), 1e-9)
-        return self.mean + cross @ self._weights, np.sqrt(self.amplitude * variance)
+        return means, np.sqrt(self.amplitude * variance)
 
     def batch(self, bits: np.ndarray, boldness: np.ndarray) -> list[int]:
         """Indices of distinct molecules, one an entry of `boldness`, each with the highest upper confidence bound then.
@@ -97,10 +96,9 @@ class TanimotoGP:
             bits: `(m, BITS)`.
             boldness: standard deviations added to the mean, `(n,)`, n at most m.
         """
-        cross = tanimoto_kernel(bits, self.bits).astype(np.float64)
-        explained = solve_triangular(self._factor, cross.T, lower=True)
+        means, explained = self._condition(bits)
         covariance = self.amplitude * (tanimoto_kernel(bits, bits) - explained.T @ explained)
-        means, variances = self.mean + cross @ self._weights, np.diag(covariance).copy()
+        variances = np.diag(covariance).copy()
         told = np.zeros((len(boldness), len(bits)))  # the factor of what is told of the molecules by those chosen
         chosen: list[int] = []
         for k, bold in enumerate(boldness):
@@ -111,6 +109,11 @@ class TanimotoGP:
             means[best] = -np.inf
             chosen.append(best)
         return chosen
+
+    def _condition(self, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Posterior means `(m,)`, and the factor `(n, m)` of what the scored molecules explain of the kernel."""
+        cross = tanimoto_kernel(bits, self.bits).astype(np.float64)
+        return self.mean + cross @ self._weights, solve_triangular(self._factor, cross.T, lower=True)
 
 
 def _solved(factor: np.ndarray, values: np.ndarray) -> tuple[float, np.ndarray]:
