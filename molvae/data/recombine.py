@@ -68,10 +68,9 @@ def _of_chunk(smiles: list[str], parts: float, pairs: float, seed: tuple[int, in
                     part = _sane(random_part(part, rng))
                 made.append(part)
             if rng.random() < pairs:
-                other: Chem.Mol | None = mols[int(rng.integers(len(mols)))]
-                if other is not None and rng.random() < WITH_PART:
-                    other = _sane(random_part(other, rng))
-                made.append(None if other is None else _sane(random_join(mol, other, rng)))
+                other = mols[int(rng.integers(len(mols)))]
+                partner = _sane(random_part(other, rng)) if rng.random() < WITH_PART else other
+                made.append(None if partner is None else _sane(random_join(mol, partner, rng)))
         return list(map(Chem.MolToSmiles, mols)), [Chem.MolToSmiles(mol) for mol in made if mol is not None]
 
 
