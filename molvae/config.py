@@ -55,7 +55,7 @@ class PrepareConfig(Section):
     graphs: bool = False
     """Write molecular graphs too, for the encoders that read them."""
     fingerprints: bool = False
-    """Write ECFP4 bits too, for `training.tanimoto_weight`."""
+    """Write ECFP4 bits too, for `training.tanimoto_weight` and `training.fingerprint_weight`."""
     variants: Annotated[int, Field(ge=0, le=MOST_VARIANTS)] = 0
     """Random orders of each molecule to write too, for `training.augment`."""
     unknown: Literal["error", "skip", "extend"] = "error"
@@ -353,6 +353,8 @@ class TrainingConfig(Section):
     property_weight: Annotated[float, Field(ge=0)] = 1.0
     tanimoto_weight: Annotated[float, Field(ge=0)] = 0.0
     """Of 1 − the correlation of latent with Tanimoto distances in a batch; needs data prepared with fingerprints."""
+    fingerprint_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Of the negative log-likelihood (nats) of the ECFP4 bits that a linear layer reads from z; needs them prepared."""
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0
     accumulate: Positive = 1
     augment: Literal["none", "randomized"] = "none"
@@ -376,6 +378,11 @@ class TrainingConfig(Section):
 
     _read_clock = field_validator("max_time", mode="before")(lambda value: read_clock(value))
     _write_clock = field_serializer("max_time")(lambda value: write_clock(value))
+
+    @property
+    def compares_fingerprints(self) -> bool:
+        """Whether batches must have fingerprints."""
+        return bool(self.tanimoto_weight or self.fingerprint_weight)
 
     @model_validator(mode="after")
     def _ends(self) -> "TrainingConfig":
@@ -411,7 +418,7 @@ class ExperimentConfig(Section):
     def _resident_data_are_tokens(self) -> "ExperimentConfig":
         training = self.training
         if training.resident and (
-            training.augment != "none" or self.model.encoder.kind != "gru" or training.tanimoto_weight
+            training.augment != "none" or self.model.encoder.kind != "gru" or training.compares_fingerprints
         ):
             raise ValueError(
                 "training.resident keeps tokens on the device, no graphs, random orders or fingerprints; leave it out"
@@ -420,8 +427,8 @@ class ExperimentConfig(Section):
 
     @model_validator(mode="after")
     def _compared_molecules_have_fingerprints(self) -> "ExperimentConfig":
-        if self.training.tanimoto_weight and self.data.prepared is None and not self.data.prepare.fingerprints:
-            raise ValueError("tanimoto_weight compares fingerprints; set data.prepare.fingerprints: true")
+        if self.training.compares_fingerprints and self.data.prepared is None and not self.data.prepare.fingerprints:
+            raise ValueError("tanimoto_weight and fingerprint_weight need data.prepare.fingerprints: true")
         return self
 
     @model_validator(mode="after")

@@ -53,7 +53,7 @@ def download(name: str, output: str | None, source: str | None, quiet: bool) -> 
 @click.option("--max-atoms", type=int, default=100, show_default=True, help="Heavy atoms.")
 @click.option("--max-symbols", type=int, default=256, show_default=True, help="Symbols of the notation.")
 @click.option("--graphs", is_flag=True, help="Write molecular graphs too, for gnn and fused encoders.")
-@click.option("--fingerprints", is_flag=True, help="Write ECFP4 bits too, for training.tanimoto_weight.")
+@click.option("--fingerprints", is_flag=True, help="Write ECFP4 bits too, for tanimoto_weight and fingerprint_weight.")
 @click.option("--variants", type=int, default=0, show_default=True, help="Random orders a molecule; see data augment.")
 @click.option("--vocabulary", metavar="FILE", help="Use this vocabulary.json, for a model that exists already.")
 @click.option("--unknown", type=click.Choice(["error", "skip", "extend"]), default="error", show_default=True)
@@ -138,7 +138,7 @@ def augment(folder: str, variants: int, n_jobs: int, quiet: bool) -> None:
 @click.option("--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes; -1: one a core.")
 @quiet_option
 def fingerprint(folder: str, n_jobs: int, quiet: bool) -> None:
-    """Add ECFP4 fingerprints of every molecule to a prepared folder, for training with tanimoto_weight."""
+    """Add ECFP4 fingerprints of every molecule to a prepared folder, for losses that need them."""
     from molvae.data.fingerprints import add_fingerprints
     from molvae.data.prepared import PreparedData
 

@@ -85,7 +85,7 @@ def train(
     property_index = np.array([data.statistics.names.index(n) for n in names], dtype=np.int64) if names else None
     if reads_graphs(config.model):
         data = data.with_graphs()
-    if settings.tanimoto_weight:
+    if settings.compares_fingerprints:
         data = data.with_fingerprints()
     model = build_model(
         config.model,
@@ -112,7 +112,8 @@ def train(
         if isinstance(config.prior, JointPriorConfig)
         else None
     )
-    module = VAEModule(model, settings, clock, prior=prior)
+    n_bits = 0 if data.fingerprints is None else 8 * data.fingerprints.shape[1]
+    module = VAEModule(model, settings, clock, prior=prior, n_bits=n_bits)
     held_out = held_out_molecules(data, settings.valid_molecules, settings.seed)
     validate = Validate(
         lambda: ordered_batches(data, held_out, batch_size=settings.batch_size, property_index=property_index),

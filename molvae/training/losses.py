@@ -38,8 +38,7 @@ def tanimoto_loss(latents: Tensor, fingerprints: Tensor) -> Tensor:
         latents: `(B, Z)`.
         fingerprints: `(B, bits / 8)` uint8, packed.
     """
-    shifts = torch.arange(8, device=fingerprints.device, dtype=torch.uint8)
-    bits = ((fingerprints.unsqueeze(-1) >> shifts) & 1).flatten(1).float()
+    bits = _unpack(fingerprints)
     both, size = bits @ bits.T, bits.sum(1)
     tanimoto = 1 - both / (size.unsqueeze(0) + size.unsqueeze(1) - both).clamp(min=1)
     first, second = torch.triu_indices(len(bits), len(bits), offset=1, device=bits.device)
@@ -47,3 +46,19 @@ def tanimoto_loss(latents: Tensor, fingerprints: Tensor) -> Tensor:
     centred = distances - distances.mean(dim=1, keepdim=True)
     norms = centred.norm(dim=1).clamp(min=1e-6)
     return 1 - (centred[0] @ centred[1]) / (norms[0] * norms[1])
+
+
+def fingerprint_loss(logits: Tensor, fingerprints: Tensor) -> Tensor:
+    """Negative log-likelihood of the bits, each on its own: summed over bits, mean over molecules.
+
+    Args:
+        logits: `(B, bits)`.
+        fingerprints: `(B, bits / 8)` uint8, packed.
+    """
+    return F.binary_cross_entropy_with_logits(logits.float(), _unpack(fingerprints), reduction="sum") / len(logits)
+
+
+def _unpack(fingerprints: Tensor) -> Tensor:
+    """`(B, bits / 8)` uint8 → `(B, bits)` of 0 and 1, in one order for all rows."""
+    shifts = torch.arange(8, device=fingerprints.device, dtype=torch.uint8)
+    return ((fingerprints.unsqueeze(-1) >> shifts) & 1).flatten(1).float()

@@ -5,33 +5,47 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from molvae.config import ConstrainedBetaConfig, TrainingConfig
 from molvae.data.batches import MolBatch
 from molvae.model import MolVAE
 from molvae.priors.base import LearnedPrior
 from molvae.training.clock import TrainingClock
-from molvae.training.losses import property_loss, reconstruction_loss, tanimoto_loss
+from molvae.training.losses import fingerprint_loss, property_loss, reconstruction_loss, tanimoto_loss
 from molvae.training.schedules import beta_at, constrained, learning_rate_at
+
+RARE = -3.5  # the logit of a bit that 3 % of molecules have: what most of them are
 
 
 class VAEModule(pl.LightningModule):
-    """Minimises reconstruction + beta · regularizer + property_weight · property loss + tanimoto_weight · its loss.
+    """Minimises reconstruction + beta · regularizer + property, Tanimoto and fingerprint losses with their weights.
 
     Args:
         model: what is trained.
         config: how.
         clock: the budget that learning rate and beta follow.
         prior: trained with the model, which is then regularised against it.
+        n_bits: of the molecules' fingerprints, which a linear layer is to read from z if `fingerprint_weight` is set;
+            the layer serves training only and is in no checkpoint directory.
     """
 
     def __init__(
-        self, model: MolVAE, config: TrainingConfig, clock: TrainingClock, *, prior: LearnedPrior | None = None
+        self,
+        model: MolVAE,
+        config: TrainingConfig,
+        clock: TrainingClock,
+        *,
+        prior: LearnedPrior | None = None,
+        n_bits: int = 0,
     ) -> None:
         super().__init__()
         self.model = model
         self.prior = prior
+        self.to_bits: nn.Linear | None = None
+        if config.fingerprint_weight:
+            self.to_bits = nn.Linear(model.latent.latent_dim, n_bits)
+            nn.init.constant_(self.to_bits.bias, RARE)
         self.config = config
         self.clock = clock
         self.molecules_seen = 0
@@ -86,6 +100,10 @@ class VAEModule(pl.LightningModule):
             of_distances = tanimoto_loss(latent.mean, batch.fingerprints)
             loss = loss + self.config.tanimoto_weight * of_distances
             values["tanimoto_loss"] = of_distances
+        if batch.fingerprints is not None and self.to_bits is not None:
+            of_bits = fingerprint_loss(self.to_bits(latent.z), batch.fingerprints)
+            loss = loss + self.config.fingerprint_weight * of_bits
+            values["fingerprint_loss"] = of_bits
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the loss is {float(loss)} at step {self.global_step}; lower the learning rate")
         self._follow(float(reconstruction.detach()))

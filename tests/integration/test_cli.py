@@ -102,7 +102,8 @@ def test_fingerprint_adds_bits_in_place_and_training_compares_them(
     prepared: PreparedData, experiment: ExperimentConfig, tmp_path: Path
 ) -> None:
     folder, config = of_its_own(prepared, experiment, tmp_path)
-    train = ("train", "-c", config, "--set", "training.tanimoto_weight=5", "--set", "training.max_steps=2")
+    weights = ("--set", "training.tanimoto_weight=5", "--set", "training.fingerprint_weight=1")
+    train = ("train", "-c", config, *weights, "--set", "training.max_steps=2")
     fails(call(*train, "-o", tmp_path / "none"), f"add them with `molvae data fingerprint {folder}`")
     result = call("data", "fingerprint", folder, "--jobs", 1)
     assert result.exit_code == 0, result.output

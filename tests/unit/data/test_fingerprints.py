@@ -1,4 +1,4 @@
-"""Fingerprints of a prepared folder, and the loss that compares them."""
+"""Fingerprints of a prepared folder, and the losses that need them."""
 
 import shutil
 from pathlib import Path
@@ -13,7 +13,7 @@ from molvae.data.fingerprints import add_fingerprints
 from molvae.data.prepare import refragment
 from molvae.data.prepared import PreparedData
 from molvae.errors import PreparedDataError
-from molvae.training.losses import tanimoto_loss
+from molvae.training.losses import fingerprint_loss, tanimoto_loss
 
 
 @pytest.fixture
@@ -76,3 +76,28 @@ def test_latents_all_alike_give_a_finite_gradient(data: PreparedData) -> None:
     tanimoto_loss(z, batch.fingerprints).backward()
     assert z.grad is not None
     assert torch.isfinite(z.grad).all()
+
+
+def test_the_bits_cost_as_many_nats_as_their_probabilities_say(data: PreparedData) -> None:
+    batch = collate(data.with_fingerprints(), np.arange(4))
+    assert batch.fingerprints is not None
+    on = np.unpackbits(batch.fingerprints.numpy(), axis=1).sum()
+    rare = torch.full((4, 1024), -3.0)  # every bit with the same probability, so their order does not matter
+    p = 1 / (1 + np.exp(3.0))
+    expected = -(on * np.log(p) + (4 * 1024 - on) * np.log(1 - p)) / 4
+    assert float(fingerprint_loss(rare, batch.fingerprints)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_linear_layer_learns_the_bits(data: PreparedData) -> None:
+    batch = collate(data.with_fingerprints(), np.arange(8))
+    assert batch.fingerprints is not None
+    layer = torch.nn.Linear(8, 1024)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=0.1)
+    losses = []
+    for _ in range(100):
+        optimizer.zero_grad()
+        loss = fingerprint_loss(layer(torch.eye(8)), batch.fingerprints)
+        losses.append(float(loss.detach()))
+        loss.backward()
+        optimizer.step()
+    assert losses[-1] < 0.02 * losses[0]
