@@ -1,7 +1,7 @@
 """The one standard form of a molecule, used alike before training, encoding and featurising."""
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 from rdkit import Chem
 from rdkit.Chem.MolStandardize import rdMolStandardize
@@ -11,13 +11,24 @@ from molvae.chem.parse import parse_smiles, silence_rdkit
 ORGANIC_ELEMENTS = ("B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Se", "Br", "I")
 
 
+_CHARGED = Chem.MolFromSmarts("[!+0]")
+
+
 @dataclass(frozen=True)
 class Standardised:
-    """One molecule's outcome: `smiles` and `mol`, or the `reason` why it cannot be used."""
+    """One molecule's outcome.
+
+    Attributes:
+        smiles: canonical; `None` where the molecule cannot be used.
+        mol: the same, with its atoms in the order they were given in.
+        reason: why it cannot be used, `None` where it can.
+        changed: whether atoms, charges or isotopes are others than those given.
+    """
 
     smiles: str | None
     mol: Chem.Mol | None
     reason: str | None = None
+    changed: bool = False
 
 
 def is_sound(mol: Chem.Mol) -> bool:
@@ -68,10 +79,6 @@ class Standardiser:
     strip_isotopes: bool = False
     strip_stereo: bool = False
 
-    @cached_property
-    def _allowed(self) -> frozenset[str]:
-        return frozenset(self.elements)
-
     def apply(self, smiles: str) -> Standardised:
         """Standardise one SMILES; never raises for a bad molecule, the reason is in the result."""
         mol = parse_smiles(smiles)
@@ -81,17 +88,21 @@ class Standardiser:
 
     def apply_mol(self, mol: Chem.Mol) -> Standardised:
         """Standardise an RDKit molecule; the given one is not changed."""
-        with silence_rdkit():
-            if len(Chem.GetMolFrags(mol)) > 1:
-                if not self.largest_fragment:
-                    return Standardised(None, None, "several_fragments")
+        changed = False
+        if len(Chem.GetMolFrags(mol)) > 1:
+            if not self.largest_fragment:
+                return Standardised(None, None, "several_fragments")
+            with silence_rdkit():
                 mol = rdMolStandardize.LargestFragmentChooser().choose(mol)
-        if self.neutralise:
+            changed = True
+        if self.neutralise and mol.HasSubstructMatch(_CHARGED):
             mol = uncharged(mol)
+            changed = True
         if self.strip_isotopes and any(atom.GetIsotope() for atom in mol.GetAtoms()):
             mol = Chem.Mol(mol)
             for atom in mol.GetAtoms():
                 atom.SetIsotope(0)
+            changed = True
         if self.strip_stereo:
             mol = Chem.Mol(mol)
             Chem.RemoveStereochemistry(mol)
@@ -100,6 +111,13 @@ class Standardiser:
             return Standardised(None, None, "too_small")
         if n_heavy > self.max_atoms:
             return Standardised(None, None, "too_large")
-        if self._allowed and any(a.GetSymbol() not in self._allowed and a.GetAtomicNum() != 1 for a in mol.GetAtoms()):
+        if self.elements and mol.HasSubstructMatch(_foreign(tuple(self.elements))):
             return Standardised(None, None, "element")
-        return Standardised(Chem.MolToSmiles(mol), mol)
+        return Standardised(Chem.MolToSmiles(mol), mol, changed=changed)
+
+
+@lru_cache
+def _foreign(elements: tuple[str, ...]) -> Chem.Mol:
+    """The pattern of an atom that is neither hydrogen nor one of `elements`."""
+    table = Chem.GetPeriodicTable()
+    return Chem.MolFromSmarts("[!#1" + "".join(f";!#{table.GetAtomicNumber(symbol)}" for symbol in elements) + "]")

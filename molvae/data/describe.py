@@ -7,7 +7,7 @@ from rdkit import Chem
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
 from molvae.chem.descriptors import descriptor_names, descriptors
-from molvae.chem.graphs import MolGraph, smiles_to_graph
+from molvae.chem.graphs import MolGraph, standard_graph
 from molvae.chem.notation import notation
 from molvae.chem.standardise import Standardiser
 from molvae.config import PrepareConfig
@@ -60,7 +60,7 @@ def describe_chunk(smiles: list[str | None], config: PrepareConfig) -> Described
             chunk.reasons[i] = "too_many_symbols"
             continue
         if config.graphs:
-            graph = smiles_to_graph(standard.smiles)
+            graph = standard_graph(standard)
             if graph is None:
                 chunk.reasons[i] = "unparsable"
                 continue

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from rdkit import Chem
 
-from molvae.chem.graphs import MolGraph, mol_to_graph
+from molvae.chem.graphs import MolGraph, standard_graph
 from molvae.chem.notation import Notation, notation
 from molvae.chem.parse import parse_smiles, silence_rdkit
 from molvae.chem.standardise import Standardiser
@@ -72,20 +72,20 @@ class Speller:
             return Spelled(standard.smiles, f"not_{self.notation.name}")
         except VocabularyError as error:
             return Spelled(standard.smiles, f"unknown_symbol {' '.join(error.symbols)}")
-        if not self.graphs and not self.n_variants:
-            return Spelled(standard.smiles, None, [token_ids], canonical=token_ids)
-        mol = parse_smiles(standard.smiles)
-        if mol is None:
+        graph = standard_graph(standard) if self.graphs else None
+        if self.graphs and graph is None:
             return Spelled(standard.smiles, "unparsable")
-        variants = self._variants(mol) if self.n_variants else []
-        graph = mol_to_graph(mol) if self.graphs else None
+        variants = self._variants(standard.smiles) if self.n_variants else []
         return Spelled(standard.smiles, None, variants or [token_ids], graph, token_ids)
 
     def spell_many(self, smiles: Sequence[str | None]) -> list[Spelled]:
         """`spell` for each of a list."""
         return [self.spell(text) for text in smiles]
 
-    def _variants(self, mol: Chem.Mol) -> list[list[int]]:
+    def _variants(self, smiles: str) -> list[list[int]]:
+        mol = parse_smiles(smiles)  # whose atoms have the same order however the molecule was given
+        if mol is None:
+            return []
         with silence_rdkit():
             texts = Chem.MolToRandomSmilesVect(mol, self.n_variants, randomSeed=self.seed + 1)  # 0 is no seed
         variants = []

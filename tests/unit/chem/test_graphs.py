@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from rdkit import Chem
 
-from molvae.chem.graphs import mol_to_graph, smiles_to_graph
+from molvae.chem.graphs import MolGraph, mol_to_graph, smiles_to_graph, standard_graph
+from molvae.chem.standardise import Standardiser
 from molvae.data.graphs import ATOM_CLASSES, BOND_CLASSES, GraphStore
 
 
@@ -45,3 +46,32 @@ def test_a_smiles_that_does_not_parse_has_no_graph() -> None:
     graph = smiles_to_graph("CCO")
     assert graph is not None
     np.testing.assert_array_equal(graph.atoms, graph_of("CCO").atoms)
+
+
+@pytest.mark.parametrize(
+    "smiles",
+    [
+        "OC(=O)c1ccccc1OC(C)=O",
+        "C1=CC=CC=C1C(N)=O",
+        "[Na+].[O-]C(=O)CCN",
+        "C[NH2+]CC[O-]",
+        "C[N+](C)(C)CC([O-])=O",
+        "N[C@@H](C)C(=O)O",
+        "F/C=C\\Cl",
+        "[13CH3]c1c[nH]cc1",
+        "C",
+    ],
+)
+@pytest.mark.parametrize("strip", [False, True])
+def test_a_molecule_just_standardised_has_the_graph_of_its_smiles(smiles: str, strip: bool) -> None:
+    standard = Standardiser(neutralise=True, strip_stereo=strip, strip_isotopes=strip).apply(smiles)
+    assert standard.smiles is not None
+    one, other = standard_graph(standard), smiles_to_graph(standard.smiles)
+    assert one is not None
+    assert other is not None
+    np.testing.assert_array_equal(one.atoms, other.atoms)
+    assert bonds_of(one) == bonds_of(other)
+
+
+def bonds_of(graph: MolGraph) -> list[list[int]]:
+    return sorted(np.hstack([graph.bonds, graph.bond_codes]).tolist())
