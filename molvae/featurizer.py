@@ -16,7 +16,7 @@ from molvae.chem.parse import silence_rdkit
 from molvae.errors import ConfigError, InputError
 from molvae.features import FeatureEncoder, check_features, count_reasons
 from molvae.generator import MoleculeGenerator
-from molvae.pretrained import READER
+from molvae.pretrained import FEATURIZER
 
 INVALID = ("error", "nan", "drop")
 MODELS_KEPT = 4  # opened models that a process keeps
@@ -35,9 +35,10 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
     the model once.
 
     Args:
-        model: a checkpoint's or a training run's directory; the name of a shipped one; `None` is "zinc".
+        model: a checkpoint's or a training run's directory; the name of a shipped one; `None` is "qsar".
         features: kinds joined by a plus sign: "mean" (the latent z), "logvar" (of a Gaussian posterior), "hidden" (the
-            encoder's output before the latent), "heads" (predicted properties), "codes" (indices of a VQ latent).
+            encoder's output before the latent), "heads" (predicted properties), "codes" (indices of a VQ latent). The
+            default is what did best on four data sets (README); a model without heads has no "heads".
         n_variants: average over so many randomised SMILES of each molecule (Bjerrum 2017), which makes the features
             those of the molecule and not of its spelling; 0 encodes the canonical SMILES.
         seed: of the randomisation. A molecule's features do not depend on what stands beside it.
@@ -51,14 +52,14 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
 
     >>> from molvae import LatentFeaturizer
     >>> LatentFeaturizer("runs/quickstart").transform(["CCO", "c1ccccc1"]).shape  # doctest: +SKIP
-    (2, 128)
+    (2, 525)
     """
 
     def __init__(
         self,
         model: str | Path | None = None,
         *,
-        features: str = "mean",
+        features: str = "hidden+heads",
         n_variants: int = 0,
         seed: int = 0,
         invalid: Literal["error", "nan", "drop"] = "error",
@@ -155,7 +156,7 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
 def open_model(model: str | Path | None, device: str) -> MoleculeGenerator:
     """A trained model, opened once a process as long as its files do not change."""
     if model is None:
-        model = READER
+        model = FEATURIZER
     file = checkpoint_path(model) / "config.json"
     return _opened(str(model), device, file.stat().st_mtime_ns if file.is_file() else 0)
 

@@ -282,7 +282,9 @@ class MoleculeGenerator:
         _check_decoding(temperature, top_p)
         z = np.asarray(z, dtype=np.float32)
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
-            raise InputError(f"got latents of shape {z.shape}; expected (n, {self.latent_dim})")
+            raise InputError(
+                f"got latents of shape {z.shape}; expected (n, {self.latent_dim}), of the model that encoded them"
+            )
         out = [""] * len(z)
         usable = np.flatnonzero(np.isfinite(z).all(1))
         generator = self._generator(seed)

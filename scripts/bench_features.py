@@ -34,6 +34,7 @@ from molvae.scoring.parallel import map_chunks
 DATASETS = {"esol": "logS", "freesolv": "dG_hyd", "lipophilicity": "logD74", "bace": "active"}
 CLASSIFICATION = ("bace",)
 SPLITS = ("random", "scaffold")
+KINDS = ("z", "hidden", "hidden+heads")
 KEY = ("dataset", "split", "seed", "features")
 COLUMNS = (*KEY, "head", "inner", "rmse", "r2", "auroc", "n_train", "n_test", "unread")
 TEST_SHARE = 0.2
@@ -173,7 +174,7 @@ class Features:
         self.variants, self.n_jobs = variants, n_jobs
 
     def block(self, name: str) -> np.ndarray:
-        """Features `(n, F)`: ecfp, rdkit, or z or hidden with a model's label after a colon."""
+        """Features `(n, F)`: ecfp, rdkit, or one of `KINDS` with a model's label after a colon."""
         path = self.folder / f"{self.dataset}-{name.replace(':', '-')}-{self.variants}.npy"
         if path.is_file():
             return np.load(path)
@@ -201,7 +202,8 @@ def feature_sets(models: list[str], chosen: tuple[str, ...]) -> dict[str, tuple[
     baselines = {"ecfp": ("ecfp",), "rdkit": ("rdkit",), "ecfp+rdkit": ("ecfp", "rdkit")}
     sets: dict[str, tuple[str, ...]] = dict(baselines)
     for label in models:
-        for block in (f"z:{label}", f"hidden:{label}"):
+        for kind in KINDS:
+            block = f"{kind}:{label}"
             sets[block] = (block,)
             if label == models[0]:
                 sets |= {f"{name}+{block}": (*blocks, block) for name, blocks in baselines.items()}

@@ -12,14 +12,14 @@ def models(name: str | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from molvae.pretrained import DEFAULT, model_card, model_folder, model_names
+    from molvae.pretrained import USED_FOR, model_card, model_folder, model_names
 
     if name is not None:
         click.echo(model_card(name))
         return
-    table = Table("model", "encoder", "latent", "prior", "vocabulary", "heads", "MB")
+    table = Table("model", "default of", "encoder", "latent", "prior", "tokens", "heads", "MB")
     table.columns[0].no_wrap = True
-    for column in table.columns[4:]:
+    for column in table.columns[5:]:
         column.justify = "right"
     for shipped in model_names():
         folder = model_folder(shipped)
@@ -27,7 +27,8 @@ def models(name: str | None) -> None:
         size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
         parts = config["model"]
         table.add_row(
-            f"{shipped} (default)" if shipped == DEFAULT else shipped,
+            shipped,
+            USED_FOR.get(shipped, ""),
             parts["encoder"]["kind"],
             parts["latent"]["kind"],
             (config.get("prior") or {"kind": "standard"})["kind"],

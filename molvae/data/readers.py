@@ -121,7 +121,8 @@ def count_rows(path: str | Path) -> int | None:
             if kind == "parquet":
                 return _parquet(stream).metadata.num_rows
             marker = b"$$$$" if kind == "sdf" else b"\n"
-            return max(1, sum(block.count(marker) for block in iter(lambda: stream.read(1 << 20), b"")))
+            n = sum(block.count(marker) for block in iter(lambda: stream.read(1 << 20), b""))
+            return max(1, n - 1 if kind in ("csv", "tsv") else n)  # without the header
     except (OSError, EOFError, ValueError, zlib.error):  # pyarrow's errors are ValueErrors too
         return None  # whatever is wrong is said when the file is read
 

@@ -7,6 +7,13 @@ from molvae.errors import CheckpointError
 DEFAULT = "moses"
 READER = "zinc"
 """The default of what is given molecules: it reads nitro groups, phosphorus and more that the other never met."""
+FEATURIZER = "qsar"
+"""The default of features: trained for them, on molecules of more sizes than it samples well."""
+USED_FOR = {  # what it is the default of
+    DEFAULT: "sampling",
+    READER: "optimising",
+    FEATURIZER: "features",
+}
 FOLDER = Path(__file__).parent
 CARD = "MODEL_CARD.md"
 

@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from rdkit.Chem import Crippen
 
 import molvae
+from molvae import LatentFeaturizer
 from molvae.chem.parse import parse_smiles
 from molvae.cli import main
 from molvae.errors import CheckpointError
-from molvae.pretrained import DEFAULT, READER, model_card, model_folder, model_names
+from molvae.pretrained import DEFAULT, FEATURIZER, READER, model_card, model_folder, model_names
 
 LIMIT_MB = 25
 
@@ -18,8 +21,8 @@ def test_there_is_a_default_model() -> None:
     assert model_names()[0] == DEFAULT
 
 
-@pytest.mark.parametrize("name", model_names())
-def test_a_shipped_model_samples_and_reconstructs(name: str) -> None:
+@pytest.mark.parametrize("name", [DEFAULT, READER])
+def test_a_shipped_generator_samples_and_reconstructs(name: str) -> None:
     vae = molvae.load(name, device="cpu")
     smiles = vae.sample(32, seed=0)
     assert all(parse_smiles(s) is not None for s in smiles)
@@ -27,6 +30,18 @@ def test_a_shipped_model_samples_and_reconstructs(name: str) -> None:
     frame = vae.reconstruct(["CC(=O)Nc1ccc(O)cc1", "COc1ccccc1OCC(O)CO", "O=C(NCc1ccccc1)c1ccco1"])
     assert frame["exact"].all()
     assert vae.properties(smiles).notna().all(axis=None)
+
+
+def test_the_shipped_featurizer_knows_descriptors_and_puts_relatives_side_by_side() -> None:
+    smiles = ["CCCCCCCC", "OCC(O)CO", "Oc1ccccc1", "Cc1ccccc1O", "CC(=O)Nc1ccc(O)cc1", "CC(=O)Nc1ccc(OC)cc1"]
+    vae = molvae.load(FEATURIZER, device="cpu")
+    logp = vae.properties(smiles)["logp"].to_numpy()
+    truth = [Crippen.MolLogP(parse_smiles(s)) for s in smiles]
+    assert np.abs(logp - truth).max() < 0.8
+    rows = LatentFeaturizer().transform(smiles)
+    cosines = np.corrcoef(rows)
+    assert cosines[2, 3] > cosines[2, :2].max()
+    assert cosines[5, 4] > cosines[5, :4].max()
 
 
 @pytest.mark.parametrize("name", model_names())
@@ -38,7 +53,9 @@ def test_a_shipped_model_has_a_card_and_is_small(name: str) -> None:
 
 
 def test_a_name_that_does_not_ship_is_one_sentence() -> None:
-    with pytest.raises(CheckpointError, match=f"no shipped model is called 'chembl'; there are: {DEFAULT}, {READER}"):
+    with pytest.raises(
+        CheckpointError, match=f"no shipped model is called 'chembl'; there are: {DEFAULT}, {FEATURIZER}, {READER}"
+    ):
         model_folder("chembl")
     with pytest.raises(CheckpointError, match="no such directory"):
         molvae.load("chembl")
@@ -47,7 +64,8 @@ def test_a_name_that_does_not_ship_is_one_sentence() -> None:
 def test_models_are_listed_and_their_cards_printed() -> None:
     listed = CliRunner().invoke(main, ["models"])
     assert listed.exit_code == 0
-    assert f"{DEFAULT} (default)" in listed.output
+    assert all(name in listed.output for name in model_names())
+    assert "sampling" in listed.output
     assert CliRunner().invoke(main, ["models", DEFAULT]).output.strip() == model_card(DEFAULT).strip()
 
 

@@ -31,7 +31,7 @@ TINY = Path(__file__).parents[1] / "golden" / "tiny"
 
 @pytest.fixture
 def featurizer() -> LatentFeaturizer:
-    return LatentFeaturizer(str(TINY))
+    return LatentFeaturizer(str(TINY), features="mean")
 
 
 @pytest.fixture(scope="module")

@@ -107,6 +107,8 @@ def test_a_count_is_a_guess_that_never_fails(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"no Parquet")
     (tmp_path / "a.smi.gz").write_bytes(b"no gzip")
     assert count_rows(tmp_path / "a.smi") == 2
+    (tmp_path / "a.csv").write_text("smiles,x\nCCO,1\nCC,2\n")
+    assert count_rows(tmp_path / "a.csv") == 2
     for source in ("a.parquet", "a.smi.gz", "none.smi", "a.xyz"):
         assert count_rows(tmp_path / source) is None
     assert count_rows("-") is None
