@@ -67,7 +67,7 @@ def mol_to_graph(mol: Chem.Mol, *, order: Sequence[int] | None = None) -> MolGra
     """The graph of a molecule's heavy atoms (hydrogens are counted, not drawn).
 
     Atoms stand in the order of the canonical SMILES, whatever their order in `mol`: the place of an atom is then a
-    fact about the molecule.
+    fact about the molecule. Bonds stand in the order of their atoms.
 
     Args:
         mol: sanitised.
@@ -79,11 +79,14 @@ def mol_to_graph(mol: Chem.Mol, *, order: Sequence[int] | None = None) -> MolGra
     places = np.empty(len(order), dtype=np.uint16)
     places[list(order)] = np.arange(len(order))
     bonds = [mol.GetBondWithIdx(bond) for bond in range(mol.GetNumBonds())]
-    ends = np.array([(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in bonds], dtype=np.intp).reshape(-1, 2)
+    given = np.array([(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in bonds], dtype=np.intp).reshape(-1, 2)
+    ends = np.sort(places[given], axis=1)
+    by_place = np.lexsort((ends[:, 1], ends[:, 0]))
+    bond_codes = np.array([_bond_codes(bond) for bond in bonds], dtype=np.uint8).reshape(-1, 4)
     return MolGraph(
         np.array(codes, dtype=np.uint8),
-        np.stack([places[ends], places[ends[:, ::-1]]], axis=1).reshape(-1, 2),
-        np.repeat(np.array([_bond_codes(bond) for bond in bonds], dtype=np.uint8).reshape(-1, 4), 2, axis=0),
+        np.stack([ends, ends[:, ::-1]], axis=1)[by_place].reshape(-1, 2),
+        np.repeat(bond_codes[by_place], 2, axis=0),
     )
 
 

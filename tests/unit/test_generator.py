@@ -6,7 +6,7 @@ import torch
 from rdkit import Chem
 
 import molvae
-import molvae.data.spelling
+import molvae.chem.graphs
 from molvae.checkpoint import save_checkpoint
 from molvae.chem.parse import parse_smiles
 from molvae.config import ModelConfig
@@ -32,8 +32,8 @@ def test_a_standardised_smiles_that_does_not_parse_is_a_reason_and_no_crash(
     def broken(smiles: str) -> Chem.Mol | None:
         return None if smiles == "CCN" else parse_smiles(smiles)
 
-    monkeypatch.setattr(molvae.data.spelling, "parse_smiles", broken)
-    encoded = graph_reader.encode_rows(["OCC", "NCC", "CCN", "xx"])
+    monkeypatch.setattr(molvae.chem.graphs, "parse_smiles", broken)
+    encoded = graph_reader.encode_rows(["OCC", "NCC.Cl", "CCN.O", "xx"])  # without a salt it is not parsed again
     assert encoded.valid.tolist() == [True, False, False, False]
     assert encoded.smiles == ["CCO", "CCN", "CCN", None]
     assert encoded.reasons == [None, "unparsable", "unparsable", "unparsable"]
