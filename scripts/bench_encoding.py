@@ -18,10 +18,10 @@ from typing import TypeVar
 import click
 import numpy as np
 import torch
-from rdkit.Chem import rdFingerprintGenerator
 
 from molvae.chem.graphs import standard_graph
 from molvae.chem.parse import parse_smiles
+from molvae.chem.similarity import ECFP4
 from molvae.data.readers import read_molecules
 from molvae.data.spelling import Spelled
 from molvae.features import CHUNK, FeatureEncoder
@@ -35,8 +35,7 @@ T = TypeVar("T")
 
 def ecfp(smiles: list[str]) -> np.ndarray:
     """ECFP4 counts, `(n, 2048)`."""
-    generator = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
-    return np.stack([generator.GetCountFingerprintAsNumPy(parse_smiles(s)) for s in smiles])
+    return np.stack([ECFP4.GetCountFingerprintAsNumPy(parse_smiles(s)) for s in smiles])
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -17,7 +17,7 @@ import click
 import numpy as np
 import pandas as pd
 from rdkit import Chem
-from rdkit.Chem import Descriptors, rdFingerprintGenerator
+from rdkit.Chem import Descriptors
 from rdkit.Chem.Scaffolds import MurckoScaffold
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
@@ -28,6 +28,7 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import Pipeline
 
 from molvae.chem.parse import parse_smiles, silence_rdkit
+from molvae.chem.similarity import ECFP4
 from molvae.featurizer import LatentFeaturizer
 from molvae.scoring.parallel import map_chunks
 
@@ -43,8 +44,7 @@ CLIP = 10.0  # standard deviations
 
 def ecfp(smiles: list[str]) -> np.ndarray:
     """ECFP4 counts, `(n, 2048)`."""
-    generator = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
-    return np.stack([generator.GetCountFingerprintAsNumPy(parse_smiles(s)) for s in smiles]).astype(np.float32)
+    return np.stack([ECFP4.GetCountFingerprintAsNumPy(parse_smiles(s)) for s in smiles]).astype(np.float32)
 
 
 def rdkit_2d(smiles: list[str]) -> np.ndarray:

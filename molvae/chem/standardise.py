@@ -39,11 +39,9 @@ def is_sound(mol: Chem.Mol) -> bool:
     >>> [is_sound(Chem.MolFromSmiles(s)) for s in ("C[N+](=O)[O-]", "[O-]c1ccccc1", "C[N+]C")]
     [True, False, False]
     """
-    if not any(atom.GetFormalCharge() or atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
-        return True
     if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
         return False
-    return Chem.MolToSmiles(uncharged(mol)) == Chem.MolToSmiles(mol)
+    return not mol.HasSubstructMatch(_CHARGED) or Chem.MolToSmiles(uncharged(mol)) == Chem.MolToSmiles(mol)
 
 
 def uncharged(mol: Chem.Mol) -> Chem.Mol:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from molvae.cli.options import console, progress_for, quiet_option
+from molvae.cli.options import console, jobs_option, progress_for, quiet_option
 
 
 @click.group()
@@ -57,7 +57,7 @@ def download(name: str, output: str | None, source: str | None, quiet: bool) -> 
 @click.option("--variants", type=int, default=0, show_default=True, help="Random orders a molecule; see data augment.")
 @click.option("--vocabulary", metavar="FILE", help="Use this vocabulary.json, for a model that exists already.")
 @click.option("--unknown", type=click.Choice(["error", "skip", "extend"]), default="error", show_default=True)
-@click.option("--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes; -1: one a core.")
+@jobs_option
 @quiet_option
 def prepare(
     inputs: tuple[str, ...],
@@ -119,7 +119,7 @@ def refragment(folder: str, output: str, fragments: int, notation: str | None, o
 @data.command()
 @click.argument("folder", metavar="PREPARED")
 @click.option("--variants", type=int, default=4, show_default=True, help="Random orders a molecule.")
-@click.option("--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes; -1: one a core.")
+@jobs_option
 @quiet_option
 def augment(folder: str, variants: int, n_jobs: int, quiet: bool) -> None:
     """Add random orders of every molecule to a prepared folder, for training with augment: randomized.
@@ -135,7 +135,7 @@ def augment(folder: str, variants: int, n_jobs: int, quiet: bool) -> None:
 
 @data.command()
 @click.argument("folder", metavar="PREPARED")
-@click.option("--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes; -1: one a core.")
+@jobs_option
 @quiet_option
 def fingerprint(folder: str, n_jobs: int, quiet: bool) -> None:
     """Add ECFP4 fingerprints of every molecule to a prepared folder, for losses that need them."""
@@ -153,7 +153,7 @@ def fingerprint(folder: str, n_jobs: int, quiet: bool) -> None:
 @click.option("--pairs", type=float, default=0.35, show_default=True, help="Pairs made a molecule.")
 @click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes; -1: one a core.")
+@jobs_option
 @quiet_option
 def recombine(
     inputs: tuple[str, ...],

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from molvae.cli.options import console, device_option, progress_for, quiet_option
+from molvae.cli.options import console, device_option, jobs_option, progress_for, quiet_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,7 +34,7 @@ ON_PAGE = 1000  # structures that a page in a browser still moves about with eas
 @click.option("--page", metavar="FILE", help="The same as .html, with structures under the pointer.")
 @click.option("--method", type=click.Choice(["pca", "umap"]), default="pca", show_default=True, help="Of the map.")
 @click.option("--colour", default="logp", show_default=True, help="Descriptor that colours the map.")
-@click.option("--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes; -1: one a core.")
+@jobs_option
 @device_option
 @quiet_option
 def diagnose(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from molvae.cli.options import console, progress_for, quiet_option
+from molvae.cli.options import console, jobs_option, progress_for, quiet_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ ENDINGS = (".json", ".csv")
 @click.option("--fcd/--no-fcd", default=None, help="Fréchet ChemNet distance.  [default: if it is installed]")
 @click.option("--cache", metavar="DIR", help="Where statistics of references are kept.  [default: the user's cache]")
 @click.option("--no-cache", is_flag=True, help="Neither read nor write that cache.")
-@click.option("--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes; -1: one a core.")
+@jobs_option
 @click.option("--device", default="auto", show_default=True, help="For ChemNet: auto, cpu, cuda or cuda:N.")
 @quiet_option
 def evaluate(

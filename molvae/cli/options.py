@@ -34,6 +34,9 @@ device_option: Callable[[F], F] = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."
 )
 quiet_option: Callable[[F], F] = click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
+jobs_option: Callable[[F], F] = click.option(
+    "--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes; -1: one a core."
+)
 seed_option: Callable[[F], F] = click.option("--seed", type=int, help="Same seed, same result.")
 batch_size_option: Callable[[F], F] = click.option(
     "--batch-size", type=click.IntRange(1), default=512, show_default=True, help="Molecules handled side by side."
