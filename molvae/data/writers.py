@@ -153,7 +153,9 @@ def _parquet(path: Path) -> Iterator[WriteFrame]:
         nonlocal writer
         if waiting:
             table = pa.concat_tables(waiting)
-            writer = writer or pq.ParquetWriter(path, table.schema)
+            if writer is None:  # a dictionary of floats, which hardly repeat, would only be added to them
+                repeating = [f.name for f in table.schema if not pa.types.is_floating(f.type)]
+                writer = pq.ParquetWriter(path, table.schema, use_dictionary=repeating)
             writer.write_table(table)
             waiting.clear()
 

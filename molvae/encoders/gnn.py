@@ -11,6 +11,7 @@ from molvae.data.batches import MolBatch
 from molvae.data.graphs import ATOM_CLASSES, BOND_CLASSES
 from molvae.errors import InputError
 
+MANY = 32.0  # about the number of atoms: divided by it, sums are of the scale of means
 REACH = 24  # places; bonds that lead farther are told from each other no more
 
 
@@ -22,7 +23,9 @@ class GNNEncoder(nn.Module):
         n_layers: rounds of message passing.
         conv: "gine" (Hu et al. 2020) or "gatv2" (Brody et al. 2022), both from torch-geometric, with bond features.
         readout: "multi" joins mean, max and standard deviation over the atoms and their sum over 32 (Corso et al.
-            2020); "attention" weighs atoms by a learned score, in four heads (Li et al. 2016).
+            2020); "attention" weighs atoms by a learned score, in four heads (Li et al. 2016); "additive" is "multi"
+            plus what a network says of each atom alone, added up over the atoms: group contributions, which stay right
+            in molecules of any size.
         dropout: after every round.
         h_dim: size of h, of each slot where there are several.
         n_slots: parts that h consists of; above 1 each reads the atoms of its own stretch of the tokens, and what
@@ -36,7 +39,7 @@ class GNNEncoder(nn.Module):
         hidden_dim: int = 128,
         n_layers: int = 4,
         conv: Literal["gine", "gatv2"] = "gine",
-        readout: Literal["multi", "attention"] = "multi",
+        readout: Literal["multi", "attention", "additive"] = "multi",
         dropout: float = 0.0,
         h_dim: int = 512,
         n_slots: int = 1,
@@ -55,7 +58,9 @@ class GNNEncoder(nn.Module):
         if n_slots > 1:
             self.readout: nn.Module = _SlotReadout(hidden_dim, n_slots, stretch=stretch)
         else:
-            self.readout = _MultiReadout() if readout == "multi" else _AttentionReadout(hidden_dim)
+            self.readout = _AttentionReadout(hidden_dim) if readout == "attention" else _MultiReadout()
+        additive = readout == "additive" and n_slots == 1
+        self.contributions = _Contributions(hidden_dim, h_dim) if additive else None
         self.to_h = nn.Sequential(nn.Linear(4 * hidden_dim, h_dim), nn.SiLU(), nn.Linear(h_dim, h_dim))
 
     def forward(self, batch: MolBatch) -> Tensor:
@@ -85,7 +90,10 @@ class GNNEncoder(nn.Module):
                 raise InputError("the batch does not say which token each atom belongs to; see GraphBatch.with_parts")
             slots = self.readout(rounds[0], states, graph.parts, graph.graph_index, graph.n_graphs)
             return self.to_h(slots).flatten(1)
-        return self.to_h(self.readout(states, graph.graph_index, graph.n_graphs))
+        h = self.to_h(self.readout(states, graph.graph_index, graph.n_graphs))
+        if self.contributions is None:
+            return h
+        return h + self.contributions(states, graph.graph_index, graph.n_graphs)
 
 
 class CodeEmbedding(nn.Module):
@@ -117,7 +125,22 @@ class _MultiReadout(nn.Module):
     def forward(self, states: Tensor, graph_index: Tensor, n_graphs: int) -> Tensor:
         joined = self.aggregate(states, graph_index, dim_size=n_graphs)
         mean_max_std, total = joined.split([3 * states.shape[1], states.shape[1]], dim=-1)
-        return torch.cat([mean_max_std, total / 32.0], dim=-1)  # about the number of atoms: the same scale
+        return torch.cat([mean_max_std, total / MANY], dim=-1)
+
+
+class _Contributions(nn.Module):
+    """The sum over the atoms of what each adds to h."""
+
+    def __init__(self, dim: int, h_dim: int) -> None:
+        super().__init__()
+        self.of_atom = nn.Sequential(nn.Linear(dim, h_dim), nn.SiLU())
+        self.to_h = nn.Linear(h_dim, h_dim, bias=False)
+
+    def forward(self, states: Tensor, graph_index: Tensor, n_graphs: int) -> Tensor:
+        from torch_geometric.utils import scatter
+
+        total = scatter(self.of_atom(states).float(), graph_index, dim_size=n_graphs, reduce="sum")
+        return self.to_h(total / MANY)
 
 
 class _SlotReadout(nn.Module):

@@ -26,6 +26,7 @@ ENCODERS = {
     "gru, two layers": GRUEncoderConfig(token_dim=8, hidden_dim=6, n_layers=2),
     "gnn gine multi": GNN,
     "gnn gatv2 attention": GNN.model_copy(update={"conv": "gatv2", "readout": "attention"}),
+    "gnn additive": GNN.model_copy(update={"readout": "additive"}),
     "fused": FusedEncoderConfig(sequence=GRUEncoderConfig(token_dim=8, hidden_dim=6), graph=GNN),
     "gru slots": GRU_SLOTS,
     "gnn slots": GNN.model_copy(update={"n_slots": 3}),

