@@ -12,6 +12,12 @@ ORGANIC_ELEMENTS = ("B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Se", "Br", "
 
 
 _CHARGED = Chem.MolFromSmarts("[!+0]")
+_DRAWN_APART = Chem.MolFromSmarts("[S,Se,P;+,+2]-[O,S;-]")
+_DRAWN_TOGETHER = """
+Sulfone	[S,Se;+2:1](-[O;-:2])-[O;-:3]>>[*+0:1](=[O+0:2])=[O+0:3]
+Sulfoxide	[S,Se;+:1]-[O,S;-:2]>>[*+0:1]=[*+0:2]
+Phosphine oxide	[P;+:1]-[O,S;-:2]>>[P+0:1]=[*+0:2]
+"""
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,25 @@ def uncharged(mol: Chem.Mol) -> Chem.Mol:
         return _uncharger().uncharge(mol)
 
 
+def drawn_together(mol: Chem.Mol) -> Chem.Mol:
+    """A molecule whose sulfones, sulfoxides and phosphine oxides have double bonds in place of charges.
+
+    ChEMBL draws sulfoxides with charges, ZINC without.
+
+    >>> Chem.MolToSmiles(drawn_together(Chem.MolFromSmiles("C[S+]([O-])C")))
+    'CS(C)=O'
+    """
+    if not mol.HasSubstructMatch(_DRAWN_APART):
+        return mol
+    with silence_rdkit():
+        return _normalizer().normalize(mol)
+
+
+@lru_cache(maxsize=1)
+def _normalizer() -> rdMolStandardize.Normalizer:
+    return rdMolStandardize.NormalizerFromData(_DRAWN_TOGETHER, rdMolStandardize.CleanupParameters())
+
+
 @lru_cache(maxsize=1)
 def _uncharger() -> rdMolStandardize.Uncharger:
     return rdMolStandardize.Uncharger()  # making one takes longer than using it
@@ -61,7 +86,7 @@ class Standardiser:
 
     Args:
         largest_fragment: drop counter-ions and solvents; otherwise several fragments are a rejection.
-        neutralise: remove charges that protons can balance.
+        neutralise: remove charges that protons can balance, and those of sulfoxides and their like (`drawn_together`).
         elements: the only elements allowed; empty allows all.
         min_atoms: fewest heavy atoms allowed.
         max_atoms: most heavy atoms allowed.
@@ -94,7 +119,7 @@ class Standardiser:
                 mol = rdMolStandardize.LargestFragmentChooser().choose(mol)
             changed = True
         if self.neutralise and mol.HasSubstructMatch(_CHARGED):
-            mol = uncharged(mol)
+            mol = uncharged(drawn_together(mol))
             changed = True
         if self.strip_isotopes and any(atom.GetIsotope() for atom in mol.GetAtoms()):
             mol = Chem.Mol(mol)

@@ -1,4 +1,4 @@
-"""`molvae data`: download, prepare, refragment, augment, fingerprint, recombine, stats."""
+"""`molvae data`: download, prepare, refragment, augment, fingerprint, stats."""
 
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ def download(name: str, output: str | None, source: str | None, quiet: bool) -> 
 @click.option("--split-column", default="split", show_default=True)
 @click.option("--valid-fraction", type=float, default=0.05, show_default=True)
 @click.option("--test-fraction", type=float, default=0.05, show_default=True)
-@click.option("--neutralise", is_flag=True, help="Remove charges that protons can balance.")
+@click.option("--neutralise", is_flag=True, help="Remove charges that protons or double bonds can balance.")
 @click.option("--keep-fragments", is_flag=True, help="Reject salts and mixtures; by default the largest part is kept.")
 @click.option("--strip-isotopes", is_flag=True, help="Drop isotope labels.")
 @click.option("--strip-stereo", is_flag=True, help="Drop stereocentres and double-bond geometry.")
@@ -145,43 +145,6 @@ def fingerprint(folder: str, n_jobs: int, quiet: bool) -> None:
 
     data = PreparedData.open(folder)
     show_prepared(add_fingerprints(data, n_jobs=n_jobs, progress=progress_for(quiet)), quiet)
-
-
-@data.command()
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option("-o", "--output", required=True, metavar="FILE", help="What is made and what it is made of.")
-@click.option("--parts", type=float, default=0.6, show_default=True, help="Parts made a molecule.")
-@click.option("--pairs", type=float, default=0.35, show_default=True, help="Pairs made a molecule.")
-@click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@jobs_option
-@quiet_option
-def recombine(
-    inputs: tuple[str, ...],
-    output: str,
-    parts: float,
-    pairs: float,
-    smiles_column: str | None,
-    seed: int,
-    n_jobs: int,
-    quiet: bool,
-) -> None:
-    """Add parts of molecules and pairs of them, joined, to a file's molecules.
-
-    For encoders that are to read smaller and larger molecules than their training set has.
-    """
-    import pandas as pd
-
-    from molvae.data.readers import read_molecules
-    from molvae.data.recombine import recombined
-    from molvae.data.writers import check_output, write_table
-
-    check_output(output)
-    rows = (row.smiles for path in inputs for row in read_molecules(path, smiles_column=smiles_column))
-    smiles = [text for text in rows if text]
-    made = recombined(smiles, parts=parts, pairs=pairs, seed=seed, n_jobs=n_jobs, progress=progress_for(quiet))
-    write_table(pd.DataFrame({"smiles": smiles + made}), output)
-    console(quiet).print(f"{len(smiles):,} molecules given, {len(made):,} made of them")
 
 
 @data.command()

@@ -56,7 +56,7 @@ DATASETS: dict[str, PublishedDataset] = {
     ),
     "chemicals": PublishedDataset(
         "chemicals==1.5.2",
-        "df85ef7f36e77fee634686c26562929ee61026cd548d89cebd57b2251ca843d6e",
+        "f85ef7f36e77fee634686c26562929ee61026cd548d89cebd57b2251ca843d6e",
         {
             "large.smi": ("chemicals/Identifiers/chemical identifiers pubchem large.tsv", 71_347),
             "small.smi": ("chemicals/Identifiers/chemical identifiers pubchem small.tsv", 1_815),

@@ -193,7 +193,8 @@ class Vocabulary:
 
         text = {i: "".join(self._character(self.symbol_ids[s]) for s in t) for i, t in enumerate(self.tokens, start=4)}
         vocab = {t: i for i, t in text.items()}
-        return Tokenizer(models.BPE(vocab=vocab, merges=[(text[a], text[b]) for a, b in self.merges]))
+        merges = [(text[a], text[b]) for a, b in self.merges]
+        return Tokenizer(models.BPE(vocab=vocab, merges=merges, cache_capacity=0))  # hardly a molecule comes twice
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: self.__dict__[name] for name in ("notation", "tokens", "merges", "merged")}
