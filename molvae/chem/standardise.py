@@ -12,6 +12,7 @@ ORGANIC_ELEMENTS = ("B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Se", "Br", "
 
 
 _CHARGED = Chem.MolFromSmarts("[!+0]")
+_LABELLED = Chem.MolFromSmarts("[!0*]")
 _DRAWN_APART = Chem.MolFromSmarts("[S,Se,P;+,+2]-[O,S;-]")
 _DRAWN_TOGETHER = """
 Sulfone	[S,Se;+2:1](-[O;-:2])-[O;-:3]>>[*+0:1](=[O+0:2])=[O+0:3]
@@ -121,7 +122,7 @@ class Standardiser:
         if self.neutralise and mol.HasSubstructMatch(_CHARGED):
             mol = uncharged(drawn_together(mol))
             changed = True
-        if self.strip_isotopes and any(atom.GetIsotope() for atom in mol.GetAtoms()):
+        if self.strip_isotopes and mol.HasSubstructMatch(_LABELLED):
             mol = Chem.Mol(mol)
             for atom in mol.GetAtoms():
                 atom.SetIsotope(0)

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.nn import GATv2Conv, GINEConv
 from torch_geometric.nn.aggr import MultiAggregation
@@ -114,7 +115,7 @@ class CodeEmbedding(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """`(n, columns)` int64 → `(n, dim)`."""
-        return self.table(codes + self.offsets).sum(1)
+        return F.embedding_bag(codes + self.offsets, self.table.weight, mode="sum")
 
 
 class _MultiReadout(nn.Module):
