@@ -71,7 +71,8 @@ class FeatureEncoder:
         vae: a trained model.
         features: kinds joined by a plus sign: "mean" (the latent z), "logvar" (of a Gaussian posterior), "hidden" (the
             encoder's output h, averaged over its slots), "heads" (predicted properties), "codes" (of a VQ latent).
-        n_variants: average over so many randomised SMILES of each molecule; 0 encodes the canonical one.
+        n_variants: average over so many randomised SMILES of each molecule; 0 encodes the canonical one. To an encoder
+            of graphs alone all are the same, so it reads one.
         seed: of the randomisation.
         batch_size: spellings encoded side by side; does not change the numbers beyond rounding.
 
@@ -95,7 +96,7 @@ class FeatureEncoder:
             raise ConfigError(f"got n_variants = {n_variants} and batch_size = {batch_size}; expected ≥ 0 and ≥ 1")
         if n_variants and "codes" in self.kinds:
             raise ConfigError("codes cannot be averaged over randomised SMILES; set n_variants = 0")
-        self.speller = replace(vae.speller, n_variants=n_variants, seed=seed)
+        self.speller = replace(vae.speller, n_variants=n_variants if vae.reads_sequences else 0, seed=seed)
         self.names = [name for kind in self.kinds for name in self._names(kind)]
 
     def encode(self, smiles: Sequence[str | None]) -> EncodedFeatures:

@@ -22,7 +22,7 @@ from molvae.data.parts import AtomParts
 from molvae.data.spelling import Spelled, Speller
 from molvae.errors import ConfigError, InputError, MolvaeError, VocabularyError
 from molvae.likelihood import QUANTILES, negative_elbo, quantiles
-from molvae.model import reads_graphs
+from molvae.model import reads_graphs, reads_sequences
 from molvae.priors.base import Codebooks, Prior
 from molvae.priors.standard import standard_prior
 from molvae.progress import SILENT, Progress
@@ -89,6 +89,7 @@ class MoleculeGenerator:
         self.notation = notation(checkpoint.vocabulary.notation)
         self.standardiser = Standardiser(**checkpoint.standardise)
         self.speller = Speller(self.standardiser, self.vocabulary, graphs=reads_graphs(checkpoint.config))
+        self.reads_sequences = reads_sequences(checkpoint.config)
         self.priors: dict[str, Prior] = {"standard": standard_prior(self.model.latent, self.latent_dim)}
         if checkpoint.prior is not None:
             self.priors["learned"] = checkpoint.prior

@@ -240,5 +240,10 @@ def reads_graphs(config: ModelConfig) -> bool:
     return config.encoder.kind in ("gnn", "fused")
 
 
+def reads_sequences(config: ModelConfig) -> bool:
+    """Whether it matters to a model's encoder how a molecule is spelled."""
+    return config.encoder.kind in ("gru", "fused")
+
+
 def _arguments(config: Section) -> dict[str, Any]:
     return config.model_dump(exclude={"kind"})

@@ -106,6 +106,16 @@ def test_randomised_smiles_are_averaged_and_reproducible(fused: str, molecules: 
     np.testing.assert_allclose(graph_part, plain[:, 16:], atol=1e-5)
 
 
+def test_an_encoder_of_graphs_alone_reads_one_spelling(
+    prepared: PreparedData, tmp_path: Path, molecules: tuple[str, ...]
+) -> None:
+    encoder = {"kind": "gnn", "hidden_dim": 8, "n_layers": 2, "h_dim": 8}
+    path = checkpoint_of({"encoder": encoder, "latent": {"latent_dim": 4}}, prepared, tmp_path / "gnn")
+    varied = LatentFeaturizer(path, n_variants=8)
+    assert len(varied._encoder().speller.spell(molecules[0]).spellings) == 1
+    np.testing.assert_array_equal(varied.transform(list(molecules)), LatentFeaturizer(path).transform(list(molecules)))
+
+
 def test_a_spelling_outside_the_vocabulary_is_left_out(featurizer: LatentFeaturizer) -> None:
     speller = featurizer.set_params(n_variants=8)._encoder().speller
     for smiles in ("CCO", "c1ccccc1C(=O)NC"):
