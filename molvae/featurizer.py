@@ -40,8 +40,8 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
             encoder's output before the latent), "heads" (predicted properties), "codes" (indices of a VQ latent). The
             default is what did best on four data sets (README); a model without heads has no "heads".
         n_variants: average over so many randomised SMILES of each molecule (Bjerrum 2017), which makes the features
-            those of the molecule and not of its spelling; 0 encodes the canonical SMILES. The shipped "qsar" reads graphs,
-            which have one spelling: there it changes nothing.
+            those of the molecule and not of its spelling; 0 encodes the canonical SMILES. The shipped "qsar" reads
+            graphs, which have one spelling: there it changes nothing.
         seed: of the randomisation. A molecule's features do not depend on what stands beside it.
         invalid: molecules that do not parse, or are outside the vocabulary or the size limits: "error" raises, "nan"
             gives a row of nan, "drop" leaves the row out (of pandas input comes a table with the kept rows' index).
