@@ -16,12 +16,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
-import numpy as np
 import torch
 
 from molvae.chem.graphs import standard_graph
-from molvae.chem.parse import parse_smiles
-from molvae.chem.similarity import ECFP4
+from molvae.chem.similarity import ecfp4_counts
 from molvae.data.readers import read_molecules
 from molvae.data.spelling import Spelled
 from molvae.features import CHUNK, FeatureEncoder
@@ -31,11 +29,6 @@ from molvae.scoring.parallel import map_chunks
 BLOCK = 4000
 PARTS = ("parsing and standardising", "notation and vocabulary", "graphs", "network")
 T = TypeVar("T")
-
-
-def ecfp(smiles: list[str]) -> np.ndarray:
-    """ECFP4 counts, `(n, 2048)`."""
-    return np.stack([ECFP4.GetCountFingerprintAsNumPy(parse_smiles(s)) for s in smiles])
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -84,7 +77,7 @@ def main(models: tuple[Path, ...], molecules: Path, n: int, batch_size: int, n_j
         for name, encoder in encoders.items()
     }
     tasks["ECFP4 counts"] = lambda block: list(
-        map_chunks(ecfp, block, chunk_size=CHUNK, description="ecfp", n_jobs=n_jobs)
+        map_chunks(ecfp4_counts, block, chunk_size=CHUNK, description="ecfp", n_jobs=n_jobs)
     )
     blocks = [smiles[first : first + BLOCK] for first in range(0, len(smiles), BLOCK)]
     rates: dict[str, list[float]] = {name: [] for name in tasks}

@@ -28,7 +28,7 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import Pipeline
 
 from molvae.chem.parse import parse_smiles, silence_rdkit
-from molvae.chem.similarity import ECFP4
+from molvae.chem.similarity import ecfp4_counts
 from molvae.featurizer import LatentFeaturizer
 from molvae.scoring.parallel import map_chunks
 
@@ -40,11 +40,6 @@ KEY = ("dataset", "split", "seed", "features")
 COLUMNS = (*KEY, "head", "inner", "rmse", "r2", "auroc", "n_train", "n_test", "unread")
 TEST_SHARE = 0.2
 CLIP = 10.0  # standard deviations
-
-
-def ecfp(smiles: list[str]) -> np.ndarray:
-    """ECFP4 counts, `(n, 2048)`."""
-    return np.stack([ECFP4.GetCountFingerprintAsNumPy(parse_smiles(s)) for s in smiles]).astype(np.float32)
 
 
 def rdkit_2d(smiles: list[str]) -> np.ndarray:
@@ -179,9 +174,9 @@ class Features:
         if path.is_file():
             return np.load(path)
         if name in ("ecfp", "rdkit"):
-            function = ecfp if name == "ecfp" else rdkit_2d
+            function = ecfp4_counts if name == "ecfp" else rdkit_2d
             chunks = map_chunks(function, self.smiles, chunk_size=200, description=name, n_jobs=self.n_jobs)
-            values = np.concatenate(list(chunks))
+            values = np.concatenate(list(chunks)).astype(np.float32)
         else:
             kind, label = name.split(":")
             featurizer = LatentFeaturizer(

@@ -1,8 +1,9 @@
 """Fingerprints and their similarity."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from rdkit import Chem, DataStructs
 from rdkit.Chem import rdFingerprintGenerator
 
@@ -38,6 +39,21 @@ def tanimoto(a: str, b: str) -> float:
     if first is None or second is None:
         return float("nan")
     return DataStructs.TanimotoSimilarity(ECFP4.GetFingerprint(first), ECFP4.GetFingerprint(second))
+
+
+def ecfp4_counts(smiles: Sequence[str]) -> np.ndarray:
+    """How often each of the 2,048 folded ECFP4 fragments occurs in each molecule, `(n, 2048)` uint32.
+
+    Raises:
+        InputError: when one does not parse.
+    """
+    rows = []
+    for text in smiles:
+        mol = parse_smiles(text)
+        if mol is None:
+            raise InputError(f"{text!r} does not parse as a molecule")
+        rows.append(ECFP4.GetCountFingerprintAsNumPy(mol))
+    return np.stack(rows)
 
 
 class SimilarityTo:

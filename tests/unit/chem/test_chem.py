@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 from rdkit import Chem
-from rdkit.Chem import QED, Descriptors
+from rdkit.Chem import QED, Descriptors, rdFingerprintGenerator
 
 from molvae.chem.descriptors import DESCRIPTORS, descriptor_names, descriptor_set, descriptors
 from molvae.chem.notation import notation
 from molvae.chem.parse import canonical_smiles, parse_smiles
-from molvae.chem.similarity import tanimoto
+from molvae.chem.similarity import ecfp4_counts, tanimoto
 from molvae.chem.standardise import Standardiser
 from molvae.errors import ConfigError, InputError
 
@@ -132,3 +132,18 @@ def test_tanimoto_is_one_for_the_same_molecule_and_nan_for_none() -> None:
     assert tanimoto("CCO", "OCC") == 1.0
     assert 0 < tanimoto("CCO", "CCN") < 1
     assert np.isnan(tanimoto("CCO", ""))
+
+
+def test_ecfp_counts_are_the_folded_sparse_ones() -> None:
+    smiles = ["CCO", "CCCCCCCC", "c1ccncc1"]
+    counts = ecfp4_counts(smiles)
+    assert counts.shape == (3, 2048)
+    generator = rdFingerprintGenerator.GetMorganGenerator(radius=2)
+    for text, row in zip(smiles, counts, strict=True):
+        sparse = generator.GetSparseCountFingerprint(Chem.MolFromSmiles(text)).GetNonzeroElements()
+        folded = np.zeros(2048)
+        for fragment, n in sparse.items():
+            folded[fragment % 2048] += n
+        np.testing.assert_array_equal(row, folded)
+    with pytest.raises(InputError, match="'xx' does not parse"):
+        ecfp4_counts(["CCO", "xx"])
