@@ -97,16 +97,10 @@ def canonical_order(mol: Chem.Mol) -> list[int]:
 
 
 def standard_graph(standard: Standardised) -> MolGraph | None:
-    """The graph of a molecule that was just standardised, `None` when its SMILES does not parse.
-
-    Where standardising changed atoms or charges the molecule may carry traces of what was cut off; its SMILES does not,
-    and is read again.
-    """
-    if standard.smiles is None or standard.mol is None:
+    """The graph of a molecule that was just standardised, `None` where there is none."""
+    if standard.mol is None:
         return None
-    if standard.changed:
-        return smiles_to_graph(standard.smiles)
-    return mol_to_graph(standard.mol, order=_written_order(standard.mol))
+    return mol_to_graph(standard.mol, order=None if standard.changed else _written_order(standard.mol))
 
 
 def _written_order(mol: Chem.Mol) -> list[int]:

@@ -27,7 +27,7 @@ class Standardised:
 
     Attributes:
         smiles: canonical; `None` where the molecule cannot be used.
-        mol: the same, with its atoms in the order they were given in.
+        mol: the same, with its atoms in the order they were given in, or in that of `smiles` where it was changed.
         reason: why it cannot be used, `None` where it can.
         changed: whether atoms, charges or isotopes are others than those given.
     """
@@ -137,7 +137,13 @@ class Standardiser:
             return Standardised(None, None, "too_large")
         if self.elements and mol.HasSubstructMatch(_foreign(tuple(self.elements))):
             return Standardised(None, None, "element")
-        return Standardised(Chem.MolToSmiles(mol), mol, changed=changed)
+        smiles = Chem.MolToSmiles(mol)
+        if not changed:
+            return Standardised(smiles, mol)
+        again = parse_smiles(smiles)  # without traces of what was cut off; half of a ferrocene is no molecule
+        if again is None:
+            return Standardised(None, None, "unparsable")
+        return Standardised(smiles, again, changed=True)
 
 
 @lru_cache

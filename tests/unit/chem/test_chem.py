@@ -116,6 +116,7 @@ def test_standardising(smiles: str, options: dict[str, bool], expected: str) -> 
     ("smiles", "options", "reason"),
     [
         ("xx", {}, "unparsable"),
+        ("[CH-]1C=CC=C1.[CH-]1C=CC=C1.[Fe+2]", {"neutralise": True}, "unparsable"),
         ("CC.O", {"largest_fragment": False}, "several_fragments"),
         ("[Fe]", {}, "element"),
         ("*CC", {}, "element"),
