@@ -52,11 +52,7 @@ def describe_chunk(smiles: list[str | None], config: PrepareConfig) -> Described
             chunk.reasons[i] = "too_many_symbols"
             continue
         if config.graphs:
-            graph = standard_graph(standard)
-            if graph is None:
-                chunk.reasons[i] = "unparsable"
-                continue
-            chunk.graphs[i] = graph
+            chunk.graphs[i] = standard_graph(standard)
         chunk.smiles[i] = standard.smiles
         chunk.symbols[i] = " ".join(symbols)
         if hash_fraction(f"described {standard.smiles}") < config.described:

@@ -73,8 +73,6 @@ class Speller:
         except VocabularyError as error:
             return Spelled(standard.smiles, f"unknown_symbol {' '.join(error.symbols)}")
         graph = standard_graph(standard) if self.graphs else None
-        if self.graphs and graph is None:
-            return Spelled(standard.smiles, "unparsable")
         variants = self._variants(standard.smiles) if self.n_variants else []
         return Spelled(standard.smiles, None, variants or [token_ids], graph, token_ids)
 
