@@ -47,13 +47,7 @@ def ecfp4_counts(smiles: Sequence[str]) -> np.ndarray:
     Raises:
         InputError: when one does not parse.
     """
-    rows = []
-    for text in smiles:
-        mol = parse_smiles(text)
-        if mol is None:
-            raise InputError(f"{text!r} does not parse as a molecule")
-        rows.append(ECFP4.GetCountFingerprintAsNumPy(mol))
-    return np.stack(rows)
+    return np.stack([ECFP4.GetCountFingerprintAsNumPy(_parsed(text)) for text in smiles])
 
 
 class SimilarityTo:
@@ -72,11 +66,15 @@ class SimilarityTo:
 
     def __init__(self, target: str, fingerprint: str = "bits") -> None:
         self.fingerprint = ECFP4.GetFingerprint if fingerprint == "bits" else FINGERPRINTS[fingerprint]
-        mol = parse_smiles(target)
-        if mol is None:
-            raise InputError(f"{target!r} does not parse as a molecule")
-        self.target = self.fingerprint(mol)
+        self.target = self.fingerprint(_parsed(target))
 
     def __call__(self, mol: Chem.Mol) -> float:
         """Similarity in [0, 1]."""
         return DataStructs.TanimotoSimilarity(self.fingerprint(mol), self.target)
+
+
+def _parsed(smiles: str) -> Chem.Mol:
+    mol = parse_smiles(smiles)
+    if mol is None:
+        raise InputError(f"{smiles!r} does not parse as a molecule")
+    return mol

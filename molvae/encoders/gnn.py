@@ -3,7 +3,6 @@
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.nn import GATv2Conv, GINEConv
 from torch_geometric.nn.aggr import MultiAggregation
@@ -109,13 +108,13 @@ class CodeEmbedding(nn.Module):
 
     def __init__(self, classes: tuple[int, ...], dim: int) -> None:
         super().__init__()
-        self.table = nn.Embedding(sum(classes), dim)
+        self.table = nn.EmbeddingBag(sum(classes), dim, mode="sum")
         starts = torch.tensor((0, *classes[:-1])).cumsum(0)
         self.register_buffer("offsets", starts, persistent=False)
 
     def forward(self, codes: Tensor) -> Tensor:
         """`(n, columns)` int64 → `(n, dim)`."""
-        return F.embedding_bag(codes + self.offsets, self.table.weight, mode="sum")
+        return self.table(codes + self.offsets)
 
 
 class _MultiReadout(nn.Module):
