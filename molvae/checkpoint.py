@@ -21,10 +21,10 @@ from molvae.config_file import parse_config
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import CheckpointError, ConfigError, PreparedDataError
 from molvae.files import atomic_folder, write_json
-from molvae.heads import PropertyHeads
-from molvae.model import MolVAE, build_model, build_prior
+from molvae.nn.heads import PropertyHeads
+from molvae.nn.priors.base import LearnedPrior
+from molvae.nn.vae import MolVAE, build_model, build_prior
 from molvae.pretrained import DEFAULT, model_folder, model_names
-from molvae.priors.base import LearnedPrior
 
 FORMAT_VERSION = 1
 _LENGTH_MARGIN = 1.25  # generated molecules may be this much longer than the longest one trained on
@@ -39,7 +39,7 @@ class Checkpoint:
         config: its parts.
         vocabulary: its token ids.
         max_length: most tokens a generated molecule may have, eos counted.
-        standardise: the options of `Standardiser` used in training, applied again before encoding.
+        standardize: the options of `Standardizer` used in training, applied again before encoding.
         diagnostics: what `diagnostics.json` says, if it is there.
         prior: the learned prior, if one was fitted.
         latent_temperature: of draws from it, unless another is asked for.
@@ -49,7 +49,7 @@ class Checkpoint:
     config: ModelConfig
     vocabulary: Vocabulary
     max_length: int
-    standardise: dict[str, Any] = field(default_factory=dict)
+    standardize: dict[str, Any] = field(default_factory=dict)
     diagnostics: dict[str, Any] = field(default_factory=dict)
     prior: LearnedPrior | None = None
     latent_temperature: float = 1.0
@@ -80,7 +80,7 @@ def save_checkpoint(
     config: ModelConfig,
     vocabulary: Vocabulary,
     max_length: int,
-    standardise: dict[str, Any] | None = None,
+    standardize: dict[str, Any] | None = None,
     diagnostics: dict[str, Any] | None = None,
     half: bool = False,
 ) -> None:
@@ -92,7 +92,7 @@ def save_checkpoint(
         config: its parts.
         vocabulary: its token ids.
         max_length: see `Checkpoint`.
-        standardise: see `Checkpoint`.
+        standardize: see `Checkpoint`.
         diagnostics: written to `diagnostics.json`.
         half: store weights in half precision; loading gives single precision again.
     """
@@ -109,7 +109,7 @@ def save_checkpoint(
             "vocabulary_size": len(vocabulary),
             "properties": list(model.heads.names),
             "max_length": max_length,
-            "standardise": standardise or {},
+            "standardize": standardize or {},
         }
         write_json(folder / "config.json", description)
 
@@ -132,7 +132,7 @@ def load_checkpoint(path: str | Path | None = None, *, device: torch.device | st
         config = parse_config(ModelConfig, description["model"], where=str(path / "config.json"))
         names: Sequence[str] = description["properties"]
         vocabulary = Vocabulary.load(path / "vocabulary.json")
-        max_length, standardise = int(description["max_length"]), dict(description["standardise"])
+        max_length, standardize = int(description["max_length"]), dict(description["standardize"])
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path / 'config.json'} is damaged: {error!r}") from error
     except (ConfigError, PreparedDataError) as error:
@@ -150,7 +150,7 @@ def load_checkpoint(path: str | Path | None = None, *, device: torch.device | st
         config=config,
         vocabulary=vocabulary,
         max_length=max_length,
-        standardise=standardise,
+        standardize=standardize,
         diagnostics=_read_diagnostics(path),
         prior=_load_prior(path, model, description.get("prior"), device),
         latent_temperature=float(description.get("latent_temperature", 1.0)),

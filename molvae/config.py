@@ -1,4 +1,4 @@
-"""Every setting of an experiment: one YAML is one whole experiment, and a misspelt key is an error."""
+"""Every setting of an experiment: one YAML is one whole experiment, and a misspelled key is an error."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -40,7 +40,7 @@ class PrepareConfig(Section):
     smiles_column: str | None = None
     name_column: str | None = None
     largest_fragment: bool = True
-    neutralise: bool = False
+    neutralize: bool = False
     strip_isotopes: bool = False
     strip_stereo: bool = False
     elements: tuple[str, ...] = ("B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Se", "Br", "I")
@@ -143,7 +143,7 @@ class GaussianLatentConfig(Section):
     kind: Literal["gaussian"] = "gaussian"
     latent_dim: Positive = 128
     free_bits: Annotated[float, Field(ge=0)] = 0.0
-    """λ nats a dimension: the loss counts max(λ, KL_i) of the batch mean (Kingma et al. 2016)."""
+    """λ nats per dimension: the loss counts max(λ, KL_i) of the batch mean (Kingma et al. 2016)."""
     min_rate: Annotated[float, Field(ge=0)] = 0.0
     """Nats for the whole vector: the loss counts max(min_rate, Σ KL_i)."""
 
@@ -329,7 +329,7 @@ class ConstrainedBetaConfig(Section):
 
     kind: Literal["geco"] = "geco"
     reconstruction: Annotated[float, Field(gt=0)] = 2.0
-    """Target, nats a molecule."""
+    """Target, nats per molecule."""
     start: Annotated[float, Field(gt=0)] = 0.1
     lowest: Annotated[float, Field(gt=0)] = 0.01
     highest: Annotated[float, Field(gt=0)] = 1.0

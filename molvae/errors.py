@@ -6,7 +6,7 @@ class MolvaeError(Exception):
 
 
 class ConfigError(MolvaeError, ValueError):
-    """A configuration that is misspelt, contradictory or out of range."""
+    """A configuration that is misspelled, contradictory or out of range."""
 
 
 class InputError(MolvaeError, ValueError):

@@ -14,8 +14,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from molvae.checkpoint import checkpoint_path
 from molvae.chem.parse import silence_rdkit
 from molvae.errors import ConfigError, InputError
-from molvae.features import FeatureEncoder, check_features, count_reasons
 from molvae.generator import MoleculeGenerator
+from molvae.inference.features import FeatureEncoder, check_features, count_reasons
 from molvae.pretrained import FEATURIZER
 
 INVALID = ("error", "nan", "drop")
@@ -23,14 +23,14 @@ MODELS_KEPT = 4  # opened models that a process keeps
 
 
 class InvalidMoleculeWarning(UserWarning):
-    """Molecules that could not be featurised, with counts by reason."""
+    """Molecules that could not be featurized, with counts by reason."""
 
 
 class LatentFeaturizer(TransformerMixin, BaseEstimator):
     """Molecules → what a trained encoder knows of them, `(n_samples, F)` float32.
 
     Nothing is fitted, so `transform` needs no `fit`. Input is a list, an array, a pandas Series or a table's only
-    column; SMILES and RDKit molecules may be mixed. Each molecule is standardised as the training data were (salts,
+    column; SMILES and RDKit molecules may be mixed. Each molecule is standardized as the training data were (salts,
     charges, isotopes). The object holds the model's path and not its weights: it pickles small, and every process opens
     the model once.
 
@@ -39,17 +39,17 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
         features: kinds joined by a plus sign: "mean" (the latent z), "logvar" (of a Gaussian posterior), "hidden" (the
             encoder's output before the latent), "heads" (predicted properties), "codes" (indices of a VQ latent). The
             default is what did best on four data sets (README); a model without heads has no "heads".
-        n_variants: average over so many randomised SMILES of each molecule (Bjerrum 2017), which makes the features
+        n_variants: average over so many randomized SMILES of each molecule (Bjerrum 2017), which makes the features
             those of the molecule and not of its spelling; 0 encodes the canonical SMILES. The shipped "qsar" reads
             graphs, which have one spelling: there it changes nothing.
-        seed: of the randomisation. A molecule's features do not depend on what stands beside it.
+        seed: of the randomization. A molecule's features do not depend on what stands beside it.
         invalid: molecules that do not parse, or are outside the vocabulary or the size limits: "error" raises, "nan"
             gives a row of nan, "drop" leaves the row out (of pandas input comes a table with the kept rows' index).
             The last two warn with counts by reason; `report` lists the rows. Rows that are dropped have to be dropped
             from `y` too, so in a pipeline with one "nan" and an imputer go together.
         batch_size: molecules encoded side by side.
         device: "cpu", "cuda", "auto" …
-        n_jobs: processes that parse; -1 is one a core.
+        n_jobs: processes that parse; -1 is one per core.
 
     >>> from molvae import LatentFeaturizer
     >>> LatentFeaturizer("runs/quickstart").transform(["CCO", "c1ccccc1"]).shape  # doctest: +SKIP
@@ -115,14 +115,14 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
         """What becomes of every row, without encoding it.
 
         Returns:
-            `smiles` as given, `standardised` (what is encoded), `reason` why a row cannot be used; "" for none.
+            `smiles` as given, `standardized` (what is encoded), `reason` why a row cannot be used; "" for none.
         """
         smiles = as_smiles(X)
         spelled = self._encoder().speller.spell_many(smiles)
         return pd.DataFrame(
             {
                 "smiles": [text or "" for text in smiles],
-                "standardised": [s.smiles or "" for s in spelled],
+                "standardized": [s.smiles or "" for s in spelled],
                 "reason": [s.reason or "" for s in spelled],
             },
             index=X.index if isinstance(X, pd.Series | pd.DataFrame) else None,
@@ -155,7 +155,7 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
 
 
 def open_model(model: str | Path | None, device: str) -> MoleculeGenerator:
-    """A trained model, opened once a process as long as its files do not change."""
+    """A trained model, opened once per process as long as its files do not change."""
     if model is None:
         model = FEATURIZER
     file = checkpoint_path(model) / "config.json"
@@ -173,7 +173,7 @@ def as_smiles(molecules: Any) -> list[str | None]:
     """A list of SMILES from whatever holds molecules; missing ones are `None`.
 
     RDKit molecules are written as SMILES, and so read again like any other: explicit hydrogens and the state of their
-    sanitisation do not matter.
+    sanitization do not matter.
 
     Raises:
         InputError: for one string, more than one column, no rows, and entries that are neither.
@@ -211,6 +211,6 @@ def _account(reasons: Sequence[str | None], smiles: Sequence[str | None]) -> str
     first = next(row for row, reason in enumerate(reasons) if reason)
     listed = ", ".join(f"{n} {reason}" for reason, n in counts.items())
     return (
-        f"{sum(counts.values())} of {len(reasons)} molecules cannot be featurised: {listed} "
+        f"{sum(counts.values())} of {len(reasons)} molecules cannot be featurized: {listed} "
         f"(first: row {first}, {smiles[first]!r}: {reasons[first]})"
     )

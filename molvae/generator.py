@@ -15,16 +15,16 @@ from molvae.checkpoint import Checkpoint, load_checkpoint
 from molvae.chem.graphs import smiles_to_graph
 from molvae.chem.notation import notation
 from molvae.chem.similarity import tanimoto
-from molvae.chem.standardise import Standardiser
+from molvae.chem.standardize import Standardizer
+from molvae.data.atom_tokens import AtomParts
 from molvae.data.batches import MolBatch
 from molvae.data.graphs import GraphStore
-from molvae.data.parts import AtomParts
-from molvae.data.spelling import Spelled, Speller
+from molvae.data.tokenizer import Spelled, Speller
 from molvae.errors import ConfigError, InputError, MolvaeError, VocabularyError
-from molvae.likelihood import QUANTILES, negative_elbo, quantiles
-from molvae.model import reads_graphs, reads_sequences
-from molvae.priors.base import Codebooks, Prior
-from molvae.priors.standard import standard_prior
+from molvae.nn.likelihood import QUANTILES, negative_elbo, quantiles
+from molvae.nn.priors.base import Codebooks, Prior
+from molvae.nn.priors.standard import standard_prior
+from molvae.nn.vae import reads_graphs, reads_sequences
 from molvae.progress import SILENT, Progress
 
 GUIDANCE = 1.5  # of conditions, by default; chosen by measurement
@@ -58,7 +58,7 @@ class EncodedMolecules:
     Attributes:
         z: `(n, Z)` float32 posterior means, nan rows where a molecule cannot be used.
         valid: `(n,)` bool.
-        smiles: the standardised canonical SMILES that was encoded, `None` where there is none.
+        smiles: the standardized canonical SMILES that was encoded, `None` where there is none.
         reasons: why a row cannot be used, `None` where it can.
     """
 
@@ -87,8 +87,8 @@ class MoleculeGenerator:
         self.diagnostics = checkpoint.diagnostics
         self.latent_temperature = checkpoint.latent_temperature
         self.notation = notation(checkpoint.vocabulary.notation)
-        self.standardiser = Standardiser(**checkpoint.standardise)
-        self.speller = Speller(self.standardiser, self.vocabulary, graphs=reads_graphs(checkpoint.config))
+        self.standardizer = Standardizer(**checkpoint.standardize)
+        self.speller = Speller(self.standardizer, self.vocabulary, graphs=reads_graphs(checkpoint.config))
         self.reads_sequences = reads_sequences(checkpoint.config)
         self.priors: dict[str, Prior] = {"standard": standard_prior(self.model.latent, self.latent_dim)}
         if checkpoint.prior is not None:
@@ -167,7 +167,7 @@ class MoleculeGenerator:
             novel_against: canonical SMILES to leave out.
             condition: values of properties to ask for, in their own units; of those the model was trained to be asked.
             guidance: how far the condition goes on from asking for nothing: 1 asks as in training; above 1 makes up for
-                the pull towards the average (after Ho and Salimans 2022, who do it with predictions).
+                the pull toward the average (after Ho and Salimans 2022, who do it with predictions).
             latent_temperature: of the latents' draws: below 1 they are likelier and vary less; by default the
                 checkpoint's own with a learned prior, and 1 with the standard one.
             prior: "learned" or "standard"; by default the learned one if the checkpoint has it.
@@ -228,7 +228,7 @@ class MoleculeGenerator:
         """Encode, and say of every row what became of it.
 
         Args:
-            smiles: any SMILES; each is standardised as the training data were.
+            smiles: any SMILES; each is standardized as the training data were.
             batch_size: molecules encoded side by side; does not change the numbers beyond rounding.
             progress: reports molecules encoded.
         """
@@ -324,7 +324,7 @@ class MoleculeGenerator:
         """There and back, greedily from the posterior mean.
 
         Returns:
-            One row a molecule: `smiles` as given, `standardised`, `reconstruction`, `exact` (same canonical
+            One row per molecule: `smiles` as given, `standardized`, `reconstruction`, `exact` (same canonical
             SMILES), `tanimoto` (ECFP4; nan where there is nothing to compare), `reason` of unusable rows.
         """
         encoded = self.encode_rows(smiles, batch_size=batch_size, progress=progress)
@@ -333,7 +333,7 @@ class MoleculeGenerator:
         return pd.DataFrame(
             {
                 "smiles": [s or "" for s in smiles],
-                "standardised": [s or "" for s in encoded.smiles],
+                "standardized": [s or "" for s in encoded.smiles],
                 "reconstruction": decoded,
                 "exact": [bool(a) and a == b for a, b in pairs],
                 "tanimoto": [tanimoto(a, b) if a and b else np.nan for a, b in pairs],
@@ -433,7 +433,7 @@ class MoleculeGenerator:
     ) -> np.ndarray:
         """How unlike the training set each molecule is: a percentile among known molecules.
 
-        What is compared is the negative ELBO a symbol of the notation, because large molecules are less likely than
+        What is compared is the negative ELBO per symbol of the notation, because large molecules are less likely than
         small ones whatever they are. 100 means: no known molecule is as unlikely. Beyond that, `negative_elbo` still
         tells molecules apart.
 
@@ -461,7 +461,7 @@ class MoleculeGenerator:
         return np.interp(values, known, np.linspace(0.0, 100.0, len(known)))
 
     def _surprise(self, smiles: Sequence[str | None], prior: str | None, batch_size: int) -> np.ndarray:
-        """Negative ELBO a symbol, nats `(n,)`."""
+        """Negative ELBO per symbol, nats `(n,)`."""
         values, spelled = self._negative_elbo(smiles, prior, batch_size)
         counts = self.vocabulary.symbol_counts
         symbols = [sum(counts[token] for token in molecule.canonical) for molecule in spelled]
@@ -594,7 +594,7 @@ class MoleculeGenerator:
         return self.priors[name]
 
     def _known_surprise(self, prior: str | None) -> list[float]:
-        """Quantiles of held-out molecules' negative ELBO a symbol, against a prior, from the checkpoint."""
+        """Quantiles of held-out molecules' negative ELBO per symbol, against a prior, from the checkpoint."""
         learned = self._prior(prior) is self.priors.get("learned")
         written = self.diagnostics.get("prior", {}) if learned else self.diagnostics
         if QUANTILES not in written:

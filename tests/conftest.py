@@ -10,11 +10,11 @@ import torch
 
 from molvae.checkpoint import save_checkpoint
 from molvae.config import ExperimentConfig, ModelConfig, PrepareConfig
-from molvae.data.augment import add_variants
-from molvae.data.prepare import prepare
+from molvae.data.prepare.randomize import add_variants
+from molvae.data.prepare.run import prepare
 from molvae.data.prepared import PreparedData
 from molvae.generator import MoleculeGenerator
-from molvae.model import build_model
+from molvae.nn.vae import build_model
 from molvae.training.fit import train
 
 GOLDEN = Path(__file__).parent / "golden" / "tiny" / "recorded.json"

@@ -55,7 +55,7 @@ DESCRIPTORS: dict[str, Callable[[Chem.Mol], float]] = {
     "heavy_atoms": rdMolDescriptors.CalcNumHeavyAtoms,
     "heteroatoms": rdMolDescriptors.CalcNumHeteroatoms,
     "fraction_csp3": rdMolDescriptors.CalcFractionCSP3,
-    "stereocentres": rdMolDescriptors.CalcNumAtomStereoCenters,
+    "stereocenters": rdMolDescriptors.CalcNumAtomStereoCenters,
     "labute_asa": rdMolDescriptors.CalcLabuteASA,  # Å²
     "molar_refractivity": lambda mol: rdMolDescriptors.CalcCrippenDescriptors(mol)[1],
     "amide_bonds": rdMolDescriptors.CalcNumAmideBonds,

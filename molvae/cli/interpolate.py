@@ -38,7 +38,7 @@ def interpolate(
     """
     import molvae
     from molvae.cli.tables import described
-    from molvae.data.writers import check_output, write_table
+    from molvae.formats.writers import check_output, write_table
     from molvae.report.grid import check_picture, draw_grid
 
     check_output(output)

@@ -14,7 +14,7 @@ from molvae.cli.options import device_option, quiet_option, reader_option, seed_
 @click.option(
     "--reach", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="Length, in prior draws."
 )
-@click.option("--grid", metavar="FILE", help="Draw the walks, one a row, as .svg or .png.")
+@click.option("--grid", metavar="FILE", help="Draw the walks, one per row, as .svg or .png.")
 @seed_option
 @device_option
 @quiet_option
@@ -33,7 +33,7 @@ def neighbors(
     """Walk through the latent around one molecule, in random directions."""
     import molvae
     from molvae.cli.tables import described
-    from molvae.data.writers import check_output, write_table
+    from molvae.formats.writers import check_output, write_table
     from molvae.report.grid import check_picture, draw_grid
 
     check_output(output)

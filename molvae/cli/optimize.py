@@ -96,7 +96,7 @@ def optimize(
         raise click.UsageError("give either --task or --objective")
     import molvae
     from molvae.cli.tables import optimization_summary, read_input
-    from molvae.data.writers import check_output, write_table
+    from molvae.formats.writers import check_output, write_table
     from molvae.optimize.objective import load_objective
     from molvae.optimize.run import optimize as run
     from molvae.optimize.tasks import load_task

@@ -35,7 +35,7 @@ device_option: Callable[[F], F] = click.option(
 )
 quiet_option: Callable[[F], F] = click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
 jobs_option: Callable[[F], F] = click.option(
-    "--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes; -1: one a core."
+    "--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes; -1: one per core."
 )
 seed_option: Callable[[F], F] = click.option("--seed", type=int, help="Same seed, same result.")
 batch_size_option: Callable[[F], F] = click.option(

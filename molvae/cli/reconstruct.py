@@ -40,7 +40,7 @@ def reconstruct(
     """Molecules to latents and back, greedily from the posterior mean; INPUT is a file, - or a prepared folder."""
     import molvae
     from molvae.cli.tables import read_input
-    from molvae.data.writers import check_output, write_table
+    from molvae.formats.writers import check_output, write_table
 
     check_output(output)
     vae = molvae.load(model_path, device=device)

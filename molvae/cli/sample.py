@@ -64,7 +64,7 @@ def sample(
     """Draw new molecules, with their QED, logP and SA."""
     import molvae
     from molvae.cli.tables import described, known_molecules, sampling_summary
-    from molvae.data.writers import check_output, write_table
+    from molvae.formats.writers import check_output, write_table
     from molvae.report.grid import check_picture, draw_grid
 
     check_output(output)
@@ -72,7 +72,7 @@ def sample(
         check_picture(grid)
     condition = read_conditions(conditions)
     vae = molvae.load(model_path, device=device)
-    known = known_molecules(novel_against, vae.standardiser)
+    known = known_molecules(novel_against, vae.standardizer)
     drawn = vae.draw(
         n,
         temperature=temperature,

@@ -10,10 +10,10 @@ from rich.table import Table
 
 from molvae.chem.descriptors import descriptors
 from molvae.chem.parse import canonical_smiles, parse_smiles
-from molvae.chem.standardise import Standardiser
+from molvae.chem.standardize import Standardizer
 from molvae.data.prepared import PreparedData
-from molvae.data.readers import read_molecules
 from molvae.errors import InputError
+from molvae.formats.readers import read_molecules
 from molvae.generator import Sampled
 
 if TYPE_CHECKING:
@@ -41,14 +41,14 @@ def read_input(path: str, *, split: str, smiles_column: str | None) -> list[str 
     return [row.smiles for row in read_molecules(path, smiles_column=smiles_column)]
 
 
-def known_molecules(paths: Sequence[str], standardiser: Standardiser) -> frozenset[str]:
+def known_molecules(paths: Sequence[str], standardizer: Standardizer) -> frozenset[str]:
     """Canonical SMILES of the files' molecules, both as they are and in the model's standard form."""
     known: set[str] = set()
     for path in paths:
         before = len(known)
         for row in read_molecules(path):
             if row.smiles is not None:
-                standard = standardiser.apply(row.smiles).smiles
+                standard = standardizer.apply(row.smiles).smiles
                 known.update(s for s in (standard, canonical_smiles(row.smiles)) if s is not None)
         if len(known) == before:
             raise InputError(f"{path} holds no molecule that parses, nothing to be novel against")
@@ -84,7 +84,7 @@ def sampling_summary(
 
 def optimization_summary(found: "Optimized") -> Table:
     """How good the best molecules are, after how many calls, and what the search itself cost."""
-    table = Table("optimisation", "", title_justify="left")
+    table = Table("optimization", "", title_justify="left")
     table.columns[1].justify = "right"
     n = len(found.scores)
     table.add_row("molecules scored", f"{n:,} of {found.budget:,}")

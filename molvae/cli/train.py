@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from molvae.config import ExperimentConfig
     from molvae.data.prepared import PreparedData
-    from molvae.training.diagnostics import LatentDiagnostics
+    from molvae.evaluation.collapse import LatentDiagnostics
 
 
 @click.command()
@@ -94,7 +94,7 @@ def _prepared(config: "ExperimentConfig", out: Path, quiet: bool) -> "PreparedDa
                 f"{folder} was prepared with other settings than data.prepare asks for; remove it or name another"
             )
         return prepared
-    from molvae.data.prepare import prepare
+    from molvae.data.prepare.run import prepare
 
     return prepare(data.inputs, folder, config=data.prepare, progress=progress_for(quiet))
 

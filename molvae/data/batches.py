@@ -77,7 +77,7 @@ def collate(
     property_index: np.ndarray | None = None,
     source: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> MolBatch:
-    """Gather molecules into one padded batch, without a Python object a molecule.
+    """Gather molecules into one padded batch, without a Python object per molecule.
 
     Args:
         data: the prepared folder.
@@ -110,7 +110,7 @@ class TokenBatches(IterableDataset):
     Args:
         data: the prepared folder.
         indices: molecules to draw from.
-        batch_size: molecules a batch; the last of a pass may be smaller.
+        batch_size: molecules per batch; the last of a pass may be smaller.
         property_index: see `collate`.
         augment: "randomized" lets a sequence encoder read, of each molecule and in each pass anew, one of its written
             orders at random, the canonical one among them; the target stays canonical.

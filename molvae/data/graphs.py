@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from molvae.data.parts import AtomParts
+from molvae.data.atom_tokens import AtomParts
 from molvae.errors import PreparedDataError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class GraphBatch:
         bond_codes: `(E, 4)` int64.
         graph_index: `(N,)` int64, ascending: which molecule an atom belongs to.
         n_graphs: molecules.
-        parts: `(N,)` int64: which token of the molecule's canonical line an atom was written by, counted from 0.
+        parts: `(N,)` int64: which token of the molecule's canonical line each atom was written by, counted from 0.
     """
 
     atoms: Tensor
@@ -112,7 +112,7 @@ class GraphStore:
         return len(self.atom_offsets) - 1
 
     def batch(self, indices: np.ndarray) -> GraphBatch:
-        """Gather graphs `(B,)` into one batch, without a Python object a molecule."""
+        """Gather graphs `(B,)` into one batch, without a Python object per molecule."""
         atom_rows, n_atoms = stretches(self.atom_offsets, indices)
         bond_rows, n_bonds = stretches(self.bond_offsets, indices)
         first_atom = np.cumsum(n_atoms) - n_atoms

@@ -5,10 +5,10 @@
 | `meta.json` | format version, sources with sha256, counts of rows, splits and tokens, notation, options |
 | `vocabulary.json` | token ids and merges |
 | `tokens.npy`, `offsets.npy` | every molecule's token ids, end to end |
-| `splits.npy`, `properties.npy` | one row a molecule |
+| `splits.npy`, `properties.npy` | one row per molecule |
 | `smiles.parquet`, `rejected.csv` | canonical SMILES, split and name of each molecule; rows left out, and why |
 | `graphs/` | if asked for: atoms and bonds, end to end; see `GraphStore` |
-| `fingerprints.npy` | if asked for: one row a molecule, packed bits; see `molvae.data.fingerprints` |
+| `fingerprints.npy` | if asked for: one row per molecule, packed bits; see `molvae.data.prepare.fingerprints` |
 | `variants/` | if asked for: `tokens.npy` and `offsets.npy` of random orders of every molecule; see `VariantStore` |
 """
 
@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from molvae.data.atom_tokens import AtomParts
 from molvae.data.graphs import FOLDER as GRAPHS
 from molvae.data.graphs import GraphStore
-from molvae.data.parts import AtomParts
-from molvae.data.variants import FOLDER as VARIANTS
-from molvae.data.variants import VariantStore
+from molvae.data.randomized import FOLDER as VARIANTS
+from molvae.data.randomized import VariantStore
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import PreparedDataError
 
@@ -36,7 +36,7 @@ FINGERPRINTS = "fingerprints.npy"
 
 @dataclass(frozen=True)
 class PropertyStatistics:
-    """Mean and standard deviation of each property over the training split's labelled molecules."""
+    """Mean and standard deviation of each property over the training split's labeled molecules."""
 
     names: tuple[str, ...]
     mean: tuple[float, ...]

@@ -41,7 +41,7 @@ class Vocabulary:
 
     @classmethod
     def of_symbols(cls, symbols: Iterable[str], *, notation: str) -> "Vocabulary":
-        """One token a symbol, sorted, no merges."""
+        """One token per symbol, sorted, no merges."""
         return cls(notation=notation, tokens=tuple((s,) for s in sorted(set(symbols))))
 
     def __len__(self) -> int:

@@ -10,7 +10,7 @@ from molvae.optimize.gaussian_process import tanimoto_kernel
 from molvae.optimize.moves import Moves
 
 WEIGHTS = {"cross": 0.5, "edit": 0.3, "swap": 0.2}
-TOWARDS = 0.15  # Gumbel noise on the choice of parents, in log similarity
+TOWARD = 0.15  # Gumbel noise on the choice of parents, in log similarity
 TINY = 1e-3  # similarity of molecules that share nothing
 STAYING = 0.15  # cost of showing a molecule twice: as much as a step of similarity 0.47
 
@@ -43,7 +43,7 @@ def bridge(
     for _ in range(rounds):
         to_ends = np.log(tanimoto_kernel(bits, bits[:2]) + TINY)
         share = rng.uniform(size=(children, 1))
-        near = (1 - share) * to_ends[:, 0] + share * to_ends[:, 1] + TOWARDS * rng.gumbel(size=(children, len(pool)))
+        near = (1 - share) * to_ends[:, 0] + share * to_ends[:, 1] + TOWARD * rng.gumbel(size=(children, len(pool)))
         made = moves.children([pool[i] for i in near.argmax(1)], rng)
         new = list(dict.fromkeys(c.smiles for c in made if c.smiles not in pool and parse_smiles(c.smiles) is not None))
         if new:

@@ -45,7 +45,7 @@ class CMAES:
         if self._strategy is None or self._strategy.stop():
             self._begin(oracle, best, n, rng)
         points = self._strategy.ask()
-        latents = self._centre + self._scale * np.array(points)
+        latents = self._center + self._scale * np.array(points)
         decoded = self.moves.decode(latents, rng)
         known = [oracle.admits(smiles) is None for smiles in decoded]
         if any(known):  # another draw at the same latent may be new
@@ -58,7 +58,7 @@ class CMAES:
     def _begin(self, oracle: Oracle, best: np.ndarray, n: int, rng: np.random.Generator) -> None:
         encoded = [e for e in self.moves.encode([oracle.history.calls[i].smiles for i in best]) if e is not None]
         latents = np.stack([e.z for e in encoded]) if encoded else np.stack(self.moves.from_prior(ELITE, rng))
-        self._centre, self._scale = latents[0], latents.std(axis=0) + 1e-3 if len(latents) > 1 else 1.0
+        self._center, self._scale = latents[0], latents.std(axis=0) + 1e-3 if len(latents) > 1 else 1.0
         options = {"popsize": max(n, 4), "seed": int(rng.integers(1, 2**31)), "verbose": -9, "CMA_diagonal": True}
         self._strategy = self._cma.CMAEvolutionStrategy(np.zeros(latents.shape[1]), STEP, options)
 

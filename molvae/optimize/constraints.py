@@ -9,7 +9,7 @@ from rdkit import Chem
 
 from molvae.chem.parse import silence_rdkit
 from molvae.chem.similarity import SimilarityTo
-from molvae.chem.standardise import is_sound
+from molvae.chem.standardize import is_sound
 from molvae.config import Fraction, Section
 from molvae.optimize.scores import SINGLE_VALUES, check_molecule, check_smarts
 

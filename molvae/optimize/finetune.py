@@ -9,10 +9,10 @@ import torch
 from molvae.data.batches import MolBatch
 from molvae.errors import ConfigError
 from molvae.generator import MoleculeGenerator
-from molvae.likelihood import token_losses
+from molvae.nn.likelihood import token_losses
+from molvae.nn.priors.base import Codebooks, LearnedPrior
 from molvae.optimize.oracle import Oracle
 from molvae.optimize.search import best_first, fitness
-from molvae.priors.base import Codebooks, LearnedPrior
 
 
 class Finetuning:
@@ -24,8 +24,8 @@ class Finetuning:
         vae: its `model` is replaced by the copy that is tuned.
         every: calls between two tunings.
         molecules: the best so many are learned from.
-        steps: batches a tuning.
-        batch_size: molecules a batch.
+        steps: batches per tuning.
+        batch_size: molecules per batch.
         learning_rate: of AdamW.
         beta: weight of the latent's regularizer.
     """

@@ -4,12 +4,12 @@ import numpy as np
 import torch
 
 from molvae.errors import ConfigError
+from molvae.nn.priors.base import Codebooks
 from molvae.optimize.moves import Moves
 from molvae.optimize.objective import Objective
 from molvae.optimize.oracle import Candidate, Oracle
 from molvae.optimize.scores import DescriptorScore
 from molvae.optimize.search import best_first, draw_by_rank, fitness
-from molvae.priors.base import Codebooks
 
 POPULATION = 1000
 FROM_PRIOR = 0.1  # of the paths

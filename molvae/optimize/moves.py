@@ -10,8 +10,8 @@ from rdkit import Chem
 from molvae.chem.parse import parse_smiles
 from molvae.data.batches import MolBatch
 from molvae.data.vocabulary import BOS, EOS, MASK, PAD
-from molvae.draws import draw_index
 from molvae.generator import MoleculeGenerator
+from molvae.nn.draws import draw_index
 from molvae.optimize.oracle import Candidate
 
 WEIGHTS: Mapping[str, float] = {
@@ -27,7 +27,7 @@ WEIGHTS: Mapping[str, float] = {
 
 NOISE = (0.3, 1.0)  # of the latents' spread
 MIN_FOR_SPREAD = 20
-RESPELT = 0.3  # of the edited parents are written from another atom first
+RESPELLED = 0.3  # of the edited parents are written from another atom first
 KEPT = 20_000  # latents remembered
 
 
@@ -87,7 +87,7 @@ class Moves:
     def children(
         self, parents: Sequence[str], rng: np.random.Generator, *, labels: Mapping[str, object] | None = None
     ) -> list[Candidate]:
-        """One child a parent; those that decode to nothing, or to their parent, are left out.
+        """One child per parent; those that decode to nothing, or to their parent, are left out.
 
         Args:
             parents: canonical SMILES, as often as children are wanted of them.
@@ -157,7 +157,7 @@ class Moves:
         distinct = {id(p): p.z for p in encoded}
         return np.std(list(distinct.values()), axis=0) if len(distinct) >= MIN_FOR_SPREAD else 1.0
 
-    def _respelt(self, smiles: str, rng: np.random.Generator) -> list[int] | None:
+    def _respelled(self, smiles: str, rng: np.random.Generator) -> list[int] | None:
         """Tokens of the same molecule written from another atom, so that an edit may fall anywhere."""
         mol = parse_smiles(smiles)
         if mol is None:
@@ -173,9 +173,9 @@ class Moves:
         if not rows:
             return {}
         device = self.vae.device
-        spelt = [(rng.random() < RESPELT and self._respelt(texts[i], rng)) or parents[i].token_ids for i in rows]
-        batch = MolBatch.of_token_ids(spelt).to(device)
-        places = torch.tensor([int(rng.integers(len(ids) + 1)) for ids in spelt], device=device)
+        spelled = [(rng.random() < RESPELLED and self._respelled(texts[i], rng)) or parents[i].token_ids for i in rows]
+        batch = MolBatch.of_token_ids(spelled).to(device)
+        places = torch.tensor([int(rng.integers(len(ids) + 1)) for ids in spelled], device=device)
         row = torch.arange(len(rows), device=device)
         z = torch.from_numpy(np.stack([parents[i].z for i in rows])).to(device)
         here = self.vae.model.decoder.logits_at(
@@ -185,7 +185,7 @@ class Moves:
         here[row, batch.token_ids[row, places + 1]] = -torch.inf
         drawn = draw_index(here.softmax(-1), self._generator(rng))
         edits = {}
-        for i, ids, place, token in zip(rows, spelt, places.tolist(), drawn.tolist(), strict=True):
+        for i, ids, place, token in zip(rows, spelled, places.tolist(), drawn.tolist(), strict=True):
             if moves[i] == "edit":
                 edits[i] = [*ids[:place], token]
             else:

@@ -36,7 +36,7 @@ class Scorer(Protocol):
     """Whatever gives a batch of molecules their raw values."""
 
     def __call__(self, molecules: Sequence[Molecule]) -> Sequence[float]:
-        """One value a molecule, nan where there is none."""
+        """One value per molecule, nan where there is none."""
         ...
 
 
@@ -161,7 +161,7 @@ def load_objective(path: str | Path) -> Objective:
     """Read an objective's YAML.
 
     Raises:
-        ConfigError: for an unreadable file, a misspelt score or key, or a bad value, naming it.
+        ConfigError: for an unreadable file, a misspelled score or key, or a bad value, naming it.
     """
     values = read_yaml(path, expected="a list `scores`, each with a `kind`")
     return Objective.of_config(parse_objective(values, where=str(path)))
@@ -171,11 +171,11 @@ def parse_objective(values: dict[str, Any], *, where: str) -> ObjectiveConfig:
     """Validate plain values; `kind: logp` is short for `kind: descriptor` with `descriptor: logp`."""
     listed = values.get("scores")
     if isinstance(listed, list):
-        values = values | {"scores": [_spelt_out(score, f"{where}: scores.{i}") for i, score in enumerate(listed)]}
+        values = values | {"scores": [_spelled_out(score, f"{where}: scores.{i}") for i, score in enumerate(listed)]}
     return parse_config(ObjectiveConfig, values, where=where)
 
 
-def _spelt_out(score: Any, where: str) -> Any:
+def _spelled_out(score: Any, where: str) -> Any:
     if not isinstance(score, dict):
         raise ConfigError(f"{where}: got {score!r}; expected keys such as `kind: qed`")
     kind = score.get("kind")

@@ -83,7 +83,7 @@ class History:
             self._file.flush()
 
     def frame(self) -> pd.DataFrame:
-        """One row a call, best first: `smiles`, `score`, every component's raw value, `call`, `origin`."""
+        """One row per call, best first: `smiles`, `score`, every component's raw value, `call`, `origin`."""
         frame = pd.DataFrame(self.raw, columns=list(self.names))
         frame.insert(0, "smiles", [c.smiles for c in self.calls])
         frame.insert(1, "score", self.scores)

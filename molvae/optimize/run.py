@@ -1,4 +1,4 @@
-"""A whole optimisation: objective, search and budget in, every call out."""
+"""A whole optimization: objective, search and budget in, every call out."""
 
 import logging
 import time
@@ -11,7 +11,7 @@ import pandas as pd
 from rdkit import Chem
 
 from molvae.chem.parse import parse_smiles
-from molvae.chem.standardise import uncharged
+from molvae.chem.standardize import uncharged
 from molvae.errors import ConfigError, InputError
 from molvae.generator import MoleculeGenerator
 from molvae.optimize.curves import top_auc, top_mean
@@ -35,7 +35,7 @@ class Optimized:
     """What a run found.
 
     Attributes:
-        frame: one row a call, best first: `smiles`, `score`, every component's raw value, `call`, `origin`; with
+        frame: one row per call, best first: `smiles`, `score`, every component's raw value, `call`, `origin`; with
             several objectives at once `front`, whether the row is on the Pareto front.
         scores: in the order of the calls, `(n,)`.
         budget: calls that were allowed.
@@ -121,7 +121,7 @@ def optimize(
         history.keep_in(record, description, resume=resume)
     idle = 0
     try:
-        with progress.stage("Optimising", total=n_calls, unit="calls") as stage:
+        with progress.stage("Optimizing", total=n_calls, unit="calls") as stage:
             stage.advance(min(len(history), n_calls))
             while oracle.remaining and idle < MAX_IDLE and not _reached(oracle, target, hits):
                 rng = np.random.default_rng((seed, len(history), idle))

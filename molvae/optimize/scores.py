@@ -54,7 +54,7 @@ class Score(Section):
         return str(getattr(self, "kind"))  # noqa: B009 - every child has one, the base does not
 
     def values(self, molecules: Sequence[Molecule]) -> list[float]:
-        """Raw values, one a molecule; nan where there is none."""
+        """Raw values, one per molecule; nan where there is none."""
         raise NotImplementedError
 
 
@@ -232,7 +232,7 @@ class AtomsScore(RdkitScore):
 
 
 class ProgramScore(Score):
-    """An external program that reads SMILES on standard input, one a line, and writes one number a line.
+    """An external program that reads SMILES on standard input, one per line, and writes one number per line.
 
     It is started once for every batch. "nan" is a number: it means that this molecule has no value.
     """
@@ -274,7 +274,7 @@ class ProgramScore(Score):
             return [float(line) for line in lines]
         except ValueError as error:
             bad = next(line for line in lines if not _is_number(line))
-            raise ScoreError(f"the program {self.command!r} wrote {bad!r}; expected one number a line") from error
+            raise ScoreError(f"the program {self.command!r} wrote {bad!r}; expected one number per line") from error
 
 
 AnyScore = Annotated[

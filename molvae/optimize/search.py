@@ -17,7 +17,7 @@ class Search(Protocol):
 
 
 def fitness(oracle: Oracle, rng: np.random.Generator) -> np.ndarray:
-    """What a search climbs, one number a call so far, `(n,)`, -inf where there is no score.
+    """What a search climbs, one number per call so far, `(n,)`, -inf where there is no score.
 
     With several objectives at once it is another weighting of them each time (augmented Chebyshev with random weights,
     Knowles 2006), so that over the rounds the whole Pareto front is climbed.

@@ -24,7 +24,7 @@ class _Proposal:
 
 
 class TanimotoBO:
-    """Bayesian optimisation whose acquisition is climbed by an evolution in the latent.
+    """Bayesian optimization whose acquisition is climbed by an evolution in the latent.
 
     The upper confidence bound decides which children are worth a call, and which have children themselves before any of
     them is scored. Screening costs time and no calls. How bold the bound is differs from choice to choice: the cautious

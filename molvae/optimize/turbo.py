@@ -1,4 +1,4 @@
-"""`bo`: Bayesian optimisation in a trust region of the latent (TuRBO, Eriksson et al. 2019), on botorch."""
+"""`bo`: Bayesian optimization in a trust region of the latent (TuRBO, Eriksson et al. 2019), on botorch."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from molvae.optimize.search import best_first, fitness
 FITTED_BEST, FITTED_OTHERS = 300, 200  # molecules the Gaussian process sees: the best, and some of the others
 FIRST = 30  # molecules with a score before there is a Gaussian process
 CANDIDATES = 2000  # latents that Thompson sampling chooses among
-PERTURBED = 20  # dimensions in which a candidate differs from the centre, on average
+PERTURBED = 20  # dimensions in which a candidate differs from the center, on average
 DECODES = 4  # of a latent, at most: the likeliest molecule, then draws
 LONGEST, FIRST_LENGTH, SHORTEST = 1.6, 0.8, 0.5**7  # of the region's side, in spreads of the molecules' latents times 4
 SUCCESSES, FAILURES = 3, 4  # rounds in a row before the region grows or shrinks
@@ -90,7 +90,7 @@ class TuRBO:
         mean, spread = latents.mean(0), 4 * latents.std(0) + 1e-6
         x = torch.from_numpy((latents - mean) / spread)
         y = torch.from_numpy((scores - scores.mean()) / (scores.std(ddof=1) + 1e-9)).unsqueeze(1)
-        dim, centre = x.shape[1], x[int(scores.argmax())]
+        dim, center = x.shape[1], x[int(scores.argmax())]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(2**31)))
             model = _fitted(x, y)
@@ -98,14 +98,14 @@ class TuRBO:
             steps = self.length * (sobol.draw(CANDIDATES).double() - 0.5)
             moved = torch.rand(CANDIDATES, dim) < min(1.0, PERTURBED / dim)
             moved[torch.arange(CANDIDATES), torch.randint(dim, (CANDIDATES,))] = True
-            candidates = centre + steps * moved
+            candidates = center + steps * moved
             with torch.no_grad():
                 picked = MaxPosteriorSampling(model, replacement=False)(candidates, num_samples=min(n, CANDIDATES))
         return (picked.numpy() * spread + mean).astype(np.float32)
 
 
 def _fitted(x: torch.Tensor, y: torch.Tensor) -> Any:
-    """A Gaussian process of latents `(m, Z)` and standardised scores `(m, 1)`."""
+    """A Gaussian process of latents `(m, Z)` and standardized scores `(m, 1)`."""
     from botorch.fit import fit_gpytorch_mll
     from botorch.models import SingleTaskGP
     from gpytorch.mlls import ExactMarginalLogLikelihood

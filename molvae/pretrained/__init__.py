@@ -11,7 +11,7 @@ FEATURIZER = "qsar"
 """The default of features: trained for them, on molecules of more sizes than it samples well."""
 USED_FOR = {  # what it is the default of
     DEFAULT: "sampling",
-    READER: "optimising",
+    READER: "optimizing",
     FEATURIZER: "features",
 }
 FOLDER = Path(__file__).parent

@@ -13,7 +13,7 @@ ENDINGS = (".png", ".svg", ".pdf")
 UNITS = {"weight": "g/mol"}
 GRID = 400  # points of a curve
 SHOWN = 20_000  # molecules a curve is drawn from; more change nothing that can be seen
-REFERENCE_COLOUR = "0.75"
+REFERENCE_COLOR = "0.75"
 
 
 def check_plot(path: str | Path) -> None:
@@ -38,7 +38,7 @@ def plot_distributions(
     *,
     reference_name: str = "reference",
 ) -> None:
-    """Draw one panel a property: the reference as a grey area, each list of generated molecules as a line.
+    """Draw one panel per property: the reference as a gray area, each list of generated molecules as a line.
 
     Args:
         generated: label of a list → property → values `(N,)`.
@@ -66,7 +66,7 @@ def plot_distributions(
         samples = {label: _finite(values[name]) for label, values in generated.items()}
         expected = _finite(expected)
         grid = _grid(expected, *samples.values())
-        panel.fill_between(grid, _density(expected, grid), color=REFERENCE_COLOUR, linewidth=0, label=reference_name)
+        panel.fill_between(grid, _density(expected, grid), color=REFERENCE_COLOR, linewidth=0, label=reference_name)
         for label, sample in samples.items():
             panel.plot(grid, _density(sample, grid), linewidth=1.4, label=label)
         panel.set_xlabel(f"{name} ({UNITS[name]})" if name in UNITS else name)

@@ -27,7 +27,7 @@ def draw_grid(smiles: Sequence[str], path: str | Path, *, legends: Sequence[str]
         smiles: the molecules.
         path: `.svg` or `.png`.
         legends: a line under each.
-        columns: molecules a row.
+        columns: molecules per row.
 
     Raises:
         InputFileError: for another ending, and when there is nothing to draw.

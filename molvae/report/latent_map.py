@@ -59,47 +59,47 @@ def project(z: np.ndarray, *, method: str = "pca", seed: int = 0) -> tuple[np.nd
         from umap import UMAP
 
         return UMAP(random_state=seed).fit_transform(z), ("UMAP 1", "UMAP 2")
-    centred = z - z.mean(0)
-    left, singular, _ = np.linalg.svd(centred, full_matrices=False)
+    centered = z - z.mean(0)
+    left, singular, _ = np.linalg.svd(centered, full_matrices=False)
     share = singular**2 / max(float((singular**2).sum()), 1e-12)
     labels = (f"PC 1 ({100 * share[0]:.1f} % of the variance)", f"PC 2 ({100 * share[1]:.1f} %)")
     return left[:, :2] * singular[:2], labels
 
 
 def draw_map(
-    points: np.ndarray, colour: np.ndarray, path: str | Path, *, axes: tuple[str, str], colour_name: str
+    points: np.ndarray, color: np.ndarray, path: str | Path, *, axes: tuple[str, str], color_name: str
 ) -> None:
     """Draw a map as a picture.
 
     Args:
         points: `(n, 2)`.
-        colour: `(n,)` numbers that colour them.
+        color: `(n,)` numbers that color them.
         path: `.png`, `.svg` or `.pdf`.
         axes: labels.
-        colour_name: label of the colours.
+        color_name: label of the colors.
     """
     from matplotlib.figure import Figure  # no pyplot: no global state, no display
 
     figure = Figure(figsize=(7, 5.6), layout="constrained")
     panel = figure.subplots()
-    low, high = np.quantile(colour, [0.01, 0.99])  # a few odd molecules do not take all the colours
-    dots = panel.scatter(points[:, 0], points[:, 1], c=colour, s=6, cmap="viridis", vmin=low, vmax=high, linewidths=0)
+    low, high = np.quantile(color, [0.01, 0.99])  # a few odd molecules do not take all the colors
+    dots = panel.scatter(points[:, 0], points[:, 1], c=color, s=6, cmap="viridis", vmin=low, vmax=high, linewidths=0)
     panel.set_xlabel(axes[0])
     panel.set_ylabel(axes[1])
     panel.spines[["top", "right"]].set_visible(False)
-    figure.colorbar(dots, label=colour_name)
+    figure.colorbar(dots, label=color_name)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format=Path(path).suffix[1:].lower(), dpi=150)
 
 
 def write_page(
     points: np.ndarray,
-    colour: np.ndarray,
+    color: np.ndarray,
     smiles: Sequence[str],
     path: str | Path,
     *,
     axes: tuple[str, str],
-    colour_name: str,
+    color_name: str,
     title: str,
     summary: Sequence[tuple[str, str]] = (),
 ) -> None:
@@ -107,11 +107,11 @@ def write_page(
 
     Args:
         points: `(n, 2)`.
-        colour: `(n,)` numbers that colour them.
+        color: `(n,)` numbers that color them.
         smiles: the n molecules.
         path: `.html`.
         axes: labels.
-        colour_name: label of the colours.
+        color_name: label of the colors.
         title: of the page.
         summary: names and values shown beside the map.
     """
@@ -119,20 +119,20 @@ def write_page(
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    low, high = np.quantile(colour, [0.01, 0.99])
-    scaled = np.clip((colour - low) / max(float(high - low), 1e-12), 0, 1)
+    low, high = np.quantile(color, [0.01, 0.99])
+    scaled = np.clip((color - low) / max(float(high - low), 1e-12), 0, 1)
     corner, span = points.min(0), np.maximum(np.ptp(points, axis=0), 1e-12)
     places = (points - corner) / span * (np.array(PAGE_SIZE) - 40) + 20
     molecules = [
         {
             "x": round(float(x), 1),
             "y": round(PAGE_SIZE[1] - float(y), 1),
-            "colour": to_hex(colormaps["viridis"](share)),
+            "color": to_hex(colormaps["viridis"](share)),
             "value": f"{value:.3g}",
             "smiles": text,
             "picture": structure_svg(text),
         }
-        for (x, y), share, value, text in zip(places, scaled, colour, smiles, strict=True)
+        for (x, y), share, value, text in zip(places, scaled, color, smiles, strict=True)
     ]
     template = jinja2.Environment(autoescape=True).from_string(
         (files("molvae.report") / "latent_map.html.j2").read_text(encoding="utf-8")
@@ -140,7 +140,7 @@ def write_page(
     text = template.render(
         title=title,
         axes=axes,
-        colour_name=colour_name,
+        color_name=color_name,
         molecules=molecules,
         script_data=_for_script([{k: m[k] for k in ("smiles", "value", "picture")} for m in molecules]),
         size=PAGE_SIZE,

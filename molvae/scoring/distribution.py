@@ -55,7 +55,7 @@ def nearest_similarities(
     *,
     n_jobs: int = 1,
     progress: Progress = SILENT,
-    description: str = "Nearest neighbours",
+    description: str = "Nearest neighbors",
 ) -> np.ndarray:
     """Tanimoto similarity of each fingerprint to its nearest reference; their mean is MOSES's SNN.
 

@@ -1,6 +1,6 @@
 """Fréchet ChemNet distance (Preuer et al. 2018), with the ChemNet of the package `fcd`.
 
-MOSES computes it with `fcd_torch`, the same network behind another tokeniser. For molecules like MOSES's the two agree
+MOSES computes it with `fcd_torch`, the same network behind another tokenizer. For molecules like MOSES's the two agree
 to rounding. But `fcd_torch` stops reading at the first `.`, so that of a salt it sees one part only, and reads two
 characters for one whenever the second is `r`, `i` or `l`; `fcd` reads the whole string, and so do we. Among the 729
 valid molecules of `tests/golden/metrics/odd.smi` that concerns 8 salts and mixtures: FCD 4.058 in place of 4.068.

@@ -60,7 +60,7 @@ def describe_molecules(
     Args:
         smiles: the molecules, as a generator wrote them.
         filters: compute `passes` too.
-        n_jobs: processes, -1 for one a core.
+        n_jobs: processes, -1 for one per core.
         progress: reports molecules done.
         description: what the progress is called.
     """

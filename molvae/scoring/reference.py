@@ -67,7 +67,7 @@ def reference_statistics(
         fcd: ChemNet statistics too; cached apart, so that asking for them later computes only them.
         cache: folder of cached statistics; `None` caches nothing. Entries are found by the hash of the molecules and
             of the versions that shape the result, so a changed file or another RDKit never meets old numbers.
-        n_jobs: processes, -1 for one a core.
+        n_jobs: processes, -1 for one per core.
         device: for ChemNet.
         progress: reports molecules done.
 

@@ -91,7 +91,7 @@ def evaluate_smiles(
         test: statistics of the reference set; see `molvae.scoring.reference.reference_statistics`.
         test_scaffolds: of the reference set of unseen scaffolds.
         known: canonical SMILES of the training set; see `molvae.scoring.reference.known_molecules`.
-        n_jobs: processes, -1 for one a core.
+        n_jobs: processes, -1 for one per core.
         device: for ChemNet; `None` takes a GPU when there is one.
         progress: reports molecules done, stage by stage.
 
@@ -137,7 +137,7 @@ def evaluate_described(
             reference.fingerprints,
             n_jobs=n_jobs,
             progress=progress,
-            description=f"Neighbours {label}",
+            description=f"Neighbors {label}",
         )
         values[f"SNN/{label}"] = float(nearest.mean()) if len(nearest) else math.nan
         values[f"Frag/{label}"] = cosine_similarity(reference.fragments, molecules.fragments)

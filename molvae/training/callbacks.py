@@ -1,4 +1,4 @@
-"""What happens beside the optimiser's steps: measuring, saving, stopping, and showing it."""
+"""What happens beside the optimizer's steps: measuring, saving, stopping, and showing it."""
 
 import logging
 import math
@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.text import Text
 
 from molvae.data.batches import MolBatch
-from molvae.training.diagnostics import LatentDiagnostics, diagnose
+from molvae.evaluation.collapse import LatentDiagnostics, diagnose
 from molvae.training.module import VAEModule
 from molvae.training.schedules import beta_at
 

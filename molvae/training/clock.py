@@ -9,7 +9,7 @@ class TrainingClock:
     """Measures training time over interruptions and gives `progress` in [0, 1].
 
     Args:
-        max_steps: optimiser steps of the whole training; `None` for no limit.
+        max_steps: optimizer steps of the whole training; `None` for no limit.
         max_time: wall-clock time of the whole training; `None` for no limit.
     """
 

@@ -20,19 +20,19 @@ from molvae.config_file import dump_config
 from molvae.data.batches import ResidentBatches, TokenBatches, ordered_batches
 from molvae.data.prepared import PreparedData
 from molvae.errors import CheckpointError, ConfigError, PreparedDataError
-from molvae.likelihood import QUANTILES, per_symbol_quantiles
-from molvae.model import MolVAE, build_model, build_prior, reads_graphs
-from molvae.priors.standard import standard_prior
+from molvae.evaluation.collapse import LatentDiagnostics
+from molvae.nn.likelihood import QUANTILES, per_symbol_quantiles
+from molvae.nn.priors.standard import standard_prior
+from molvae.nn.vae import MolVAE, build_model, build_prior, reads_graphs
 from molvae.training.callbacks import SaveLast, StopAtBudget, TrainingProgress, Validate
 from molvae.training.clock import TrainingClock
-from molvae.training.diagnostics import LatentDiagnostics
 from molvae.training.module import VAEModule
 
 LAST = Path("last") / "last.ckpt"
 EXPERIMENT = "experiment.yaml"
-_STANDARDISE = (
+_STANDARDIZE = (
     "largest_fragment",
-    "neutralise",
+    "neutralize",
     "elements",
     "min_atoms",
     "max_atoms",
@@ -215,14 +215,14 @@ def save_run(
     max_length: int,
     diagnostics: dict[str, Any],
 ) -> None:
-    """Write `out/model`, with the standardisation the training data went through."""
+    """Write `out/model`, with the standardization the training data went through."""
     save_checkpoint(
         out / "model",
         model,
         config=config.model,
         vocabulary=data.vocabulary,
         max_length=max_length,
-        standardise={k: v for k, v in data.meta["options"].items() if k in _STANDARDISE},
+        standardize={k: v for k, v in data.meta["options"].items() if k in _STANDARDIZE},
         diagnostics=diagnostics,
     )
 

@@ -14,10 +14,10 @@ from torch import Tensor
 from molvae.checkpoint import replace_heads
 from molvae.data.prepared import PreparedData
 from molvae.errors import PreparedDataError
-from molvae.heads import PropertyHeads
-from molvae.model import MolVAE, build_heads
+from molvae.evaluation.collapse import r_squared
+from molvae.nn.heads import PropertyHeads
+from molvae.nn.vae import MolVAE, build_heads
 from molvae.progress import SILENT, Progress
-from molvae.training.diagnostics import r_squared
 from molvae.training.fit import held_out_molecules, quiet_lightning
 from molvae.training.losses import property_loss
 from molvae.training.second_stage import HELD_OUT, ShowTime, encode, open_with_data, quiet_trainer, shuffled_batches
@@ -102,7 +102,7 @@ def fit_heads(
 
 
 class _HeadsModule(pl.LightningModule):
-    """Mean squared error of standardised properties; the learning rate falls with the time that is left."""
+    """Mean squared error of standardized properties; the learning rate falls with the time that is left."""
 
     clock: Timer
 
@@ -119,7 +119,7 @@ class _HeadsModule(pl.LightningModule):
         left = max(0.0, 1.0 - self.clock.time_elapsed() / self.seconds)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self.learning_rate * left
-        return property_loss(self.heads(batch[0]), self.heads.standardise(batch[1]))
+        return property_loss(self.heads(batch[0]), self.heads.standardize(batch[1]))
 
 
 def fit_heads_of(

@@ -1,4 +1,4 @@
-"""What training minimises, in nats a molecule."""
+"""What training minimizes, in nats per molecule."""
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +20,7 @@ def reconstruction_loss(logits: Tensor, token_ids: Tensor) -> Tensor:
 
 
 def property_loss(predicted: Tensor, labels: Tensor) -> Tensor:
-    """Mean squared error over the labels that are there (standardised units); 0 when none is.
+    """Mean squared error over the labels that are there (standardized units); 0 when none is.
 
     Args:
         predicted: `(B, P)`.
@@ -43,9 +43,9 @@ def tanimoto_loss(latents: Tensor, fingerprints: Tensor) -> Tensor:
     tanimoto = 1 - both / (size.unsqueeze(0) + size.unsqueeze(1) - both).clamp(min=1)
     first, second = torch.triu_indices(len(bits), len(bits), offset=1, device=bits.device)
     distances = torch.stack([F.pdist(latents.float()), tanimoto[first, second]])
-    centred = distances - distances.mean(dim=1, keepdim=True)
-    norms = centred.norm(dim=1).clamp(min=1e-6)
-    return 1 - (centred[0] @ centred[1]) / (norms[0] * norms[1])
+    centered = distances - distances.mean(dim=1, keepdim=True)
+    norms = centered.norm(dim=1).clamp(min=1e-6)
+    return 1 - (centered[0] @ centered[1]) / (norms[0] * norms[1])
 
 
 def fingerprint_loss(logits: Tensor, fingerprints: Tensor) -> Tensor:

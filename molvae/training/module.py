@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from molvae.config import ConstrainedBetaConfig, TrainingConfig
 from molvae.data.batches import MolBatch
-from molvae.model import MolVAE
-from molvae.priors.base import LearnedPrior
+from molvae.nn.priors.base import LearnedPrior
+from molvae.nn.vae import MolVAE
 from molvae.training.clock import TrainingClock
 from molvae.training.losses import fingerprint_loss, property_loss, reconstruction_loss, tanimoto_loss
 from molvae.training.schedules import beta_at, constrained, learning_rate_at
@@ -19,13 +19,13 @@ RARE = -3.5  # the logit of a bit that 3 % of molecules have: what most of them 
 
 
 class VAEModule(pl.LightningModule):
-    """Minimises reconstruction + beta · regularizer + property, Tanimoto and fingerprint losses with their weights.
+    """Minimizes reconstruction + beta · regularizer + property, Tanimoto and fingerprint losses with their weights.
 
     Args:
         model: what is trained.
         config: how.
         clock: the budget that learning rate and beta follow.
-        prior: trained with the model, which is then regularised against it.
+        prior: trained with the model, which is then regularized against it.
         n_bits: of the molecules' fingerprints, which a linear layer is to read from z if `fingerprint_weight` is set;
             the layer serves training only and is in no checkpoint directory.
     """
@@ -93,7 +93,7 @@ class VAEModule(pl.LightningModule):
         values = {"reconstruction": reconstruction, **latent.diagnostics, "beta": beta}
         if batch.properties is not None and self.model.heads.names and self.config.property_weight:
             predicted = self.model.heads(latent.z)
-            of_properties = property_loss(predicted, self.model.heads.standardise(batch.properties))
+            of_properties = property_loss(predicted, self.model.heads.standardize(batch.properties))
             loss = loss + self.config.property_weight * of_properties
             values["property_loss"] = of_properties
         if batch.fingerprints is not None and self.config.tanimoto_weight:
@@ -126,7 +126,7 @@ class VAEModule(pl.LightningModule):
         """Validation is one measurement over all batches: see `molvae.training.callbacks.Validate`."""
 
     def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
-        """Clip the norm; a fused optimiser cannot be clipped by Lightning itself."""
+        """Clip the norm; a fused optimizer cannot be clipped by Lightning itself."""
         norm = torch.nn.utils.clip_grad_norm_(self.parameters(), self.config.gradient_clip)
         self.log("train/gradient_norm", norm)
 

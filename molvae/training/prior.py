@@ -16,10 +16,10 @@ from molvae.checkpoint import add_prior
 from molvae.config import PriorFitConfig
 from molvae.data.batches import ordered_batches
 from molvae.data.prepared import PreparedData
-from molvae.likelihood import QUANTILES, per_symbol_quantiles
-from molvae.model import MolVAE, build_prior
-from molvae.priors.base import LearnedPrior
-from molvae.priors.standard import standard_prior
+from molvae.nn.likelihood import QUANTILES, per_symbol_quantiles
+from molvae.nn.priors.base import LearnedPrior
+from molvae.nn.priors.standard import standard_prior
+from molvae.nn.vae import MolVAE, build_prior
 from molvae.progress import SILENT, Progress
 from molvae.training.fit import held_out_molecules, quiet_lightning
 from molvae.training.schedules import warm_cosine
@@ -38,7 +38,7 @@ WARMUP = 100  # steps
 
 @dataclass(frozen=True)
 class PriorReport:
-    """What a fitted prior is worth on held-out molecules, nats a molecule.
+    """What a fitted prior is worth on held-out molecules, nats per molecule.
 
     Attributes:
         kl: KL(q(z|x) ‖ learned prior).

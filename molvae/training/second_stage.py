@@ -18,7 +18,7 @@ from molvae.config import Precision
 from molvae.data.batches import MolBatch, ordered_batches
 from molvae.data.prepared import PreparedData
 from molvae.errors import PreparedDataError
-from molvae.model import reads_graphs
+from molvae.nn.vae import reads_graphs
 from molvae.progress import Progress, Stage
 from molvae.training.fit import resolve_accelerator
 

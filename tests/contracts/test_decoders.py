@@ -6,8 +6,8 @@ import torch
 from molvae.config import GRUDecoderConfig
 from molvae.data.batches import MolBatch
 from molvae.data.vocabulary import BOS, EOS, MASK, PAD
-from molvae.decoders.gru import draw_tokens
-from molvae.model import build_decoder
+from molvae.nn.decoders.gru import draw_tokens
+from molvae.nn.vae import build_decoder
 
 VOCABULARY, Z = 14, 6
 DECODERS = [

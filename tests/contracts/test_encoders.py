@@ -10,12 +10,12 @@ from rdkit import Chem
 
 from molvae.chem.graphs import mol_to_graph
 from molvae.config import EncoderConfig, FusedEncoderConfig, GNNEncoderConfig, GRUEncoderConfig
+from molvae.data.atom_tokens import AtomParts
 from molvae.data.batches import MolBatch
 from molvae.data.graphs import GraphStore
-from molvae.data.parts import AtomParts
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import InputError
-from molvae.model import build_encoder
+from molvae.nn.vae import build_encoder
 
 VOCABULARY = 20
 LETTERS = Vocabulary.of_symbols("abcdefghijklmnop", notation="smiles")

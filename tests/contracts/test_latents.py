@@ -7,9 +7,9 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from molvae.config import GaussianLatentConfig, VQLatentConfig
-from molvae.latents.gaussian import GaussianLatent, gaussian_kl, sample_posterior
-from molvae.latents.vq import VQLatent, code_entropy
-from molvae.model import build_latent
+from molvae.nn.latents.gaussian import GaussianLatent, gaussian_kl, sample_posterior
+from molvae.nn.latents.vq import VQLatent, code_entropy
+from molvae.nn.vae import build_latent
 
 GAUSSIANS = [
     GaussianLatentConfig(latent_dim=5),
@@ -78,7 +78,7 @@ def test_the_order_of_the_batch_changes_nothing(latent: torch.nn.Module) -> None
     torch.testing.assert_close(latent(H).mean[order], latent(H[order]).mean)
 
 
-def test_quantised_vectors_are_codes_and_indices_find_them_again() -> None:
+def test_quantized_vectors_are_codes_and_indices_find_them_again() -> None:
     torch.manual_seed(0)
     latent = VQLatent(12, n_slots=3, n_codes=8, code_dim=2)
     latent(H)

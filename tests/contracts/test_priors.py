@@ -8,11 +8,11 @@ from torch.distributions import Independent, Normal
 
 from molvae.config import AutoregressivePriorConfig, FlowPriorConfig, PriorConfig
 from molvae.errors import ConfigError
-from molvae.latents.gaussian import GaussianLatent
-from molvae.latents.vq import VQLatent
-from molvae.model import build_prior
-from molvae.priors.base import LearnedPrior, Prior
-from molvae.priors.standard import StandardPrior, UniformCodePrior, standard_prior
+from molvae.nn.latents.gaussian import GaussianLatent
+from molvae.nn.latents.vq import VQLatent
+from molvae.nn.priors.base import LearnedPrior, Prior
+from molvae.nn.priors.standard import StandardPrior, UniformCodePrior, standard_prior
+from molvae.nn.vae import build_prior
 
 torch.manual_seed(0)
 Z = 6
@@ -62,14 +62,14 @@ def test_log_prob_is_finite_and_one_number_a_row(pair: tuple) -> None:
 def test_learning_raises_the_likelihood_and_reaches_every_weight(prior: LearnedPrior, latent: torch.nn.Module) -> None:
     target = latent.prior_target(latent.posterior_parameters(H), generator=torch.Generator().manual_seed(0)).detach()
     prior.fit_scale(target)
-    optimiser = torch.optim.Adam(prior.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(prior.parameters(), lr=0.01)
     losses = []
     for _ in range(40):
         loss = -prior.log_prob(target).mean()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
         assert all(p.grad is not None for p in prior.parameters())
-        optimiser.step()
+        optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < losses[0] - 0.3
 
@@ -139,7 +139,7 @@ def test_a_learned_prior_listens_to_its_condition(config: PriorConfig, latent: t
 
 
 @pytest.mark.parametrize(("prior", "latent"), LEARNED.values(), ids=LEARNED.keys())
-def test_a_low_temperature_favours_likely_latents(prior: LearnedPrior, latent: torch.nn.Module) -> None:
+def test_a_low_temperature_favors_likely_latents(prior: LearnedPrior, latent: torch.nn.Module) -> None:
     means = []
     for temperature in (1.0, 0.3):
         z = prior.sample(2000, temperature=temperature, generator=torch.Generator().manual_seed(0))

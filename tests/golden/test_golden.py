@@ -1,4 +1,4 @@
-"""A committed checkpoint gives today what it gave when it was made (`scripts/make_golden.py`)."""
+"""A committed checkpoint gives today what it gave when it was made (`scripts/make/golden.py`)."""
 
 import json
 from pathlib import Path

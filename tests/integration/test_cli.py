@@ -91,8 +91,8 @@ def test_augment_adds_random_orders_in_place_and_training_reads_them(
     fails(call(*train, "-o", tmp_path / "none"), f"add them with `molvae data augment {folder}`")
     result = call("data", "augment", folder, "--variants", 2, "--jobs", 1)
     assert result.exit_code == 0, result.output
-    assert "random orders a molecule" in result.stderr
-    assert "random orders a molecule" in call("data", "stats", folder).stdout
+    assert "random orders per molecule" in result.stderr
+    assert "random orders per molecule" in call("data", "stats", folder).stdout
     result = call(*train, "-o", tmp_path / "run")
     assert result.exit_code == 0, result.output
     fails(call("data", "augment", folder, "--variants", 999), "expected 1 to 255")
@@ -107,7 +107,7 @@ def test_fingerprint_adds_bits_in_place_and_training_compares_them(
     fails(call(*train, "-o", tmp_path / "none"), f"add them with `molvae data fingerprint {folder}`")
     result = call("data", "fingerprint", folder, "--jobs", 1)
     assert result.exit_code == 0, result.output
-    assert "bits a fingerprint" in call("data", "stats", folder).stdout
+    assert "bits per fingerprint" in call("data", "stats", folder).stdout
     result = call(*train, "-o", tmp_path / "run")
     assert result.exit_code == 0, result.output
 
@@ -144,7 +144,7 @@ def test_a_folder_prepared_before_an_option_existed_counts_as_prepared_with_its_
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "smi", "sdf", "parquet", "csv.gz"])
 def test_sample_writes_every_format_whole(run: Path, tmp_path: Path, ending: str) -> None:
-    from molvae.data.readers import read_molecules
+    from molvae.formats.readers import read_molecules
 
     path = tmp_path / f"s.{ending}"
     result = call("sample", "-m", run, "-n", 7, "-o", path, "--seed", 1, "-q")
@@ -189,7 +189,7 @@ def test_encode_and_decode_work_on_files_and_pipes(run: Path, tmp_path: Path) ->
 def test_encode_streams_chosen_features_in_the_order_of_the_rows(
     run: Path, molecules: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("molvae.features.CHUNK", 4)
+    monkeypatch.setattr("molvae.inference.features.CHUNK", 4)
     source = tmp_path / "in.smi"
     source.write_text("\n".join((*molecules, "xx")) + "\n")
     common = ("encode", source, "-m", run, "--features", "heads+hidden", "--variants", 2, "--seed", 1)

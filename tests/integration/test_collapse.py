@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from molvae.config import ExperimentConfig, PrepareConfig
-from molvae.data.prepare import prepare
+from molvae.data.prepare.run import prepare
 from molvae.data.prepared import PreparedData
-from molvae.training.diagnostics import LatentDiagnostics
+from molvae.evaluation.collapse import LatentDiagnostics
 from molvae.training.fit import train
 
 SAMPLE = Path(__file__).parents[2] / "data" / "zinc_sample.csv.gz"

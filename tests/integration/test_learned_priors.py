@@ -105,7 +105,7 @@ def test_a_model_without_conditions_says_so(vae: molvae.MoleculeGenerator) -> No
         ("model__latent", {"kind": "gaussian", "latent_dim": 10}, "4 slots do not divide the 10 latent dimensions"),
         ("model__latent", {**CODES, "n_slots": 3}, "the encoder has 4 slots, the VQ latent 3"),
         ("model__latent", {**GAUSSIAN, "free_bits": 0.1}, "with a joint prior use beta: {kind: geco}"),
-        ("model__condition", {"properties": ["colour"]}, "condition on colour; the heads have: logp"),
+        ("model__condition", {"properties": ["color"]}, "condition on color; the heads have: logp"),
         ("prior", {"fit": "joint", "model": {**MIXTURE, "slot_dim": 3}}, "slot_dim 3 does not divide"),
     ],
 )
@@ -131,5 +131,5 @@ def test_heads_can_be_fitted_to_other_properties_of_a_finished_model(
     np.testing.assert_array_equal(before.encode(known), after.encode(known))
     predicted, true = after.properties(known)["mw"], prepared.property_frame(prepared.indices("train"))["mw"]
     assert np.corrcoef(predicted, true)[0, 1] > 0.3  # of a latent after six steps
-    with pytest.raises(PreparedDataError, match="no property 'colour'"):
-        fit_heads_of(tmp_path / "model", prepared, properties=("colour",), **how)
+    with pytest.raises(PreparedDataError, match="no property 'color'"):
+        fit_heads_of(tmp_path / "model", prepared, properties=("color",), **how)

@@ -66,7 +66,7 @@ def test_a_program_that_dies_is_one_sentence_and_its_calls_are_kept(tmp_path: Pa
     script.write_text(
         "import pathlib, sys\n"
         f"seen = pathlib.Path({str(tmp_path / 'seen')!r})\n"
-        "if seen.exists(): sys.exit('the licence has expired')\n"
+        "if seen.exists(): sys.exit('the license has expired')\n"
         "seen.touch()\n"
         "for line in sys.stdin: print(len(line))\n"
     )
@@ -86,7 +86,7 @@ def test_a_program_that_dies_is_one_sentence_and_its_calls_are_kept(tmp_path: Pa
         tmp_path / "b.csv",
         "-q",
     )
-    fails(call(*how), "failed with exit code 1: the licence has expired")
+    fails(call(*how), "failed with exit code 1: the license has expired")
     record = (tmp_path / "b.csv.calls.jsonl").read_text().splitlines()
     assert 2 <= len(record) <= 6
     script.write_text("import sys\nfor line in sys.stdin: print(len(line))\n")
@@ -112,7 +112,7 @@ def test_a_wrong_request_is_one_sentence(tmp_path: Path, arguments: tuple[str, .
     assert not list(tmp_path.iterdir())
 
 
-def test_a_misspelt_score_is_one_sentence(tmp_path: Path) -> None:
+def test_a_misspelled_score_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "o.yaml").write_text("scores: [{kind: simlarity}]\n")
     result = call("optimize", "-m", TINY, "--objective", tmp_path / "o.yaml", "-o", tmp_path / "b.csv")
     fails(result, "unknown score 'simlarity' (did you mean 'similarity'?)")

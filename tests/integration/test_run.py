@@ -14,7 +14,7 @@ import molvae
 from molvae.checkpoint import load_checkpoint, save_checkpoint
 from molvae.chem.parse import canonical_smiles, parse_smiles
 from molvae.config import ExperimentConfig, PrepareConfig, PriorFitConfig
-from molvae.data.prepare import prepare
+from molvae.data.prepare.run import prepare
 from molvae.data.prepared import PreparedData
 from molvae.errors import CheckpointError, ConfigError, InputError, PreparedDataError
 from molvae.generator import MoleculeGenerator, interpolate_latents

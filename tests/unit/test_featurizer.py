@@ -24,7 +24,7 @@ from molvae.data.prepared import PreparedData
 from molvae.errors import CheckpointError, ConfigError, InputError
 from molvae.featurizer import InvalidMoleculeWarning, LatentFeaturizer, as_smiles, open_model
 from molvae.generator import MoleculeGenerator
-from molvae.model import build_model
+from molvae.nn.vae import build_model
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
 
@@ -88,7 +88,7 @@ def test_codes_are_indices_of_the_codebooks(vq: str, molecules: tuple[str, ...])
     assert set(np.unique(codes)) <= set(range(5))
 
 
-def test_randomised_smiles_are_averaged_and_reproducible(fused: str, molecules: tuple[str, ...]) -> None:
+def test_randomized_smiles_are_averaged_and_reproducible(fused: str, molecules: tuple[str, ...]) -> None:
     varied = LatentFeaturizer(fused, n_variants=3, seed=1, features="hidden")
     values = varied.transform(list(molecules))
     np.testing.assert_allclose(values, varied.transform(list(molecules)), atol=1e-6)
@@ -150,7 +150,7 @@ def test_invalid_molecules_raise_with_counts_by_default(featurizer: LatentFeatur
 
 def test_invalid_molecules_become_nan_rows_with_a_warning(featurizer: LatentFeaturizer) -> None:
     featurizer.set_params(invalid="nan")
-    with pytest.warns(InvalidMoleculeWarning, match="4 of 5 molecules cannot be featurised"):
+    with pytest.warns(InvalidMoleculeWarning, match="4 of 5 molecules cannot be featurized"):
         values = featurizer.transform(["CCO", None, "[Xe]", np.nan, "C" * 101])
     assert np.isfinite(values[0]).all()
     assert np.isnan(values[1:]).all()
@@ -173,7 +173,7 @@ def test_invalid_molecules_are_dropped_with_the_index_kept(featurizer: LatentFea
 
 def test_report_says_what_becomes_of_every_row(featurizer: LatentFeaturizer) -> None:
     report = featurizer.report(["OCC", "CP", "C" * 101, None])
-    assert list(report["standardised"]) == ["CCO", "CP", "", ""]
+    assert list(report["standardized"]) == ["CCO", "CP", "", ""]
     assert list(report["reason"]) == ["", "unknown_symbol [P]", "too_large", "blank"]
 
 
@@ -272,7 +272,7 @@ def test_set_output_gives_named_columns_and_the_index(featurizer: LatentFeaturiz
     assert list(frame.index) == ["a", "b"]
 
 
-def test_works_beside_other_featurisers(featurizer: LatentFeaturizer) -> None:
+def test_works_beside_other_featurizers(featurizer: LatentFeaturizer) -> None:
     lengths = FunctionTransformer(
         lambda x: np.array([[len(s)] for s in x]), feature_names_out=lambda *_: np.array(["length"], dtype=object)
     )
@@ -299,6 +299,6 @@ def test_grid_search_over_processes(featurizer: LatentFeaturizer, molecules: tup
 def test_parsing_on_several_processes_changes_nothing(
     featurizer: LatentFeaturizer, molecules: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("molvae.features.CHUNK", 3)
+    monkeypatch.setattr("molvae.inference.features.CHUNK", 3)
     values = featurizer.transform(list(molecules))
     np.testing.assert_allclose(featurizer.set_params(n_jobs=2).transform(list(molecules)), values, atol=1e-6)

@@ -6,14 +6,14 @@ import torch
 from rdkit import Chem
 
 import molvae
-import molvae.chem.standardise
+import molvae.chem.standardize
 from molvae.checkpoint import save_checkpoint
 from molvae.chem.parse import parse_smiles
 from molvae.config import ModelConfig
 from molvae.data.prepared import PreparedData
 from molvae.data.vocabulary import Vocabulary
 from molvae.generator import MoleculeGenerator
-from molvae.model import build_model
+from molvae.nn.vae import build_model
 
 
 @pytest.fixture
@@ -26,13 +26,13 @@ def graph_reader(prepared: PreparedData, tiny_model: ModelConfig, tmp_path: Path
     return molvae.load(str(tmp_path / "model"), device="cpu")
 
 
-def test_a_standardised_smiles_that_does_not_parse_is_a_reason_and_no_crash(
+def test_a_standardized_smiles_that_does_not_parse_is_a_reason_and_no_crash(
     graph_reader: MoleculeGenerator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(smiles: str) -> Chem.Mol | None:
         return None if smiles == "CCN" else parse_smiles(smiles)
 
-    monkeypatch.setattr(molvae.chem.standardise, "parse_smiles", broken)
+    monkeypatch.setattr(molvae.chem.standardize, "parse_smiles", broken)
     encoded = graph_reader.encode_rows(["OCC", "NCC.Cl", "CCN.O", "xx"])  # without a salt it is not parsed again
     assert encoded.valid.tolist() == [True, False, False, False]
     assert encoded.smiles == ["CCO", None, None, None]

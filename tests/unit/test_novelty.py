@@ -11,16 +11,16 @@ import torch
 from molvae.config import PriorFitConfig
 from molvae.data.batches import MolBatch, ordered_batches
 from molvae.data.prepared import PreparedData
-from molvae.decoders.gru import GRUDecoder
-from molvae.encoders.gru import GRUEncoder
 from molvae.errors import InputError
+from molvae.evaluation.collapse import diagnose
 from molvae.generator import MoleculeGenerator
-from molvae.heads import PropertyHeads
-from molvae.latents.vq import VQLatent
-from molvae.likelihood import QUANTILES, negative_elbo, per_symbol_quantiles
-from molvae.model import MolVAE
-from molvae.priors.standard import standard_prior
-from molvae.training.diagnostics import diagnose
+from molvae.nn.decoders.gru import GRUDecoder
+from molvae.nn.encoders.gru import GRUEncoder
+from molvae.nn.heads import PropertyHeads
+from molvae.nn.latents.vq import VQLatent
+from molvae.nn.likelihood import QUANTILES, negative_elbo, per_symbol_quantiles
+from molvae.nn.priors.standard import standard_prior
+from molvae.nn.vae import MolVAE
 from molvae.training.prior import fit_prior_of
 
 

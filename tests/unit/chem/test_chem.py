@@ -7,7 +7,7 @@ from molvae.chem.descriptors import DESCRIPTORS, descriptor_names, descriptor_se
 from molvae.chem.notation import notation
 from molvae.chem.parse import canonical_smiles, parse_smiles
 from molvae.chem.similarity import ecfp4_counts, tanimoto
-from molvae.chem.standardise import Standardiser
+from molvae.chem.standardize import Standardizer
 from molvae.errors import ConfigError, InputError
 
 ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
@@ -95,28 +95,28 @@ def test_descriptor_sets_expand_once_and_unknown_names_are_refused() -> None:
     ("smiles", "options", "expected"),
     [
         ("CC(=O)[O-].[Na+]", {}, "CC(=O)[O-]"),
-        ("CC(=O)[O-].[Na+]", {"neutralise": True}, "CC(=O)O"),
-        ("C[N+](C)(C)C", {"neutralise": True}, "C[N+](C)(C)C"),
-        ("C1CC[S+2](C1)([O-])[O-]", {"neutralise": True}, "O=S1(=O)CCCC1"),
-        ("[O-][S+](C)CC(=O)[O-].[Na+]", {"neutralise": True}, "CS(=O)CC(=O)O"),
-        ("C[P+](C)(C)[O-]", {"neutralise": True}, "CP(C)(C)=O"),
-        ("C[S+](C)C", {"neutralise": True}, "C[S+](C)C"),
-        ("O=[N+]([O-])c1cc[n+]([O-])cc1", {"neutralise": True}, "O=[N+]([O-])c1cc[n+]([O-])cc1"),
+        ("CC(=O)[O-].[Na+]", {"neutralize": True}, "CC(=O)O"),
+        ("C[N+](C)(C)C", {"neutralize": True}, "C[N+](C)(C)C"),
+        ("C1CC[S+2](C1)([O-])[O-]", {"neutralize": True}, "O=S1(=O)CCCC1"),
+        ("[O-][S+](C)CC(=O)[O-].[Na+]", {"neutralize": True}, "CS(=O)CC(=O)O"),
+        ("C[P+](C)(C)[O-]", {"neutralize": True}, "CP(C)(C)=O"),
+        ("C[S+](C)C", {"neutralize": True}, "C[S+](C)C"),
+        ("O=[N+]([O-])c1cc[n+]([O-])cc1", {"neutralize": True}, "O=[N+]([O-])c1cc[n+]([O-])cc1"),
         ("C[S+](C)[O-]", {}, "C[S+](C)[O-]"),
         ("[13CH4]", {"strip_isotopes": True}, "C"),
         ("C[C@H](F)/C=C/Cl", {"strip_stereo": True}, "CC(F)C=CCl"),
         ("OCC", {}, "CCO"),
     ],
 )
-def test_standardising(smiles: str, options: dict[str, bool], expected: str) -> None:
-    assert Standardiser(**options).apply(smiles).smiles == expected
+def test_standardizing(smiles: str, options: dict[str, bool], expected: str) -> None:
+    assert Standardizer(**options).apply(smiles).smiles == expected
 
 
 @pytest.mark.parametrize(
     ("smiles", "options", "reason"),
     [
         ("xx", {}, "unparsable"),
-        ("[CH-]1C=CC=C1.[CH-]1C=CC=C1.[Fe+2]", {"neutralise": True}, "unparsable"),
+        ("[CH-]1C=CC=C1.[CH-]1C=CC=C1.[Fe+2]", {"neutralize": True}, "unparsable"),
         ("CC.O", {"largest_fragment": False}, "several_fragments"),
         ("[Fe]", {}, "element"),
         ("*CC", {}, "element"),
@@ -125,7 +125,7 @@ def test_standardising(smiles: str, options: dict[str, bool], expected: str) -> 
     ],
 )
 def test_a_molecule_that_cannot_be_used_says_why(smiles: str, options: dict[str, bool], reason: str) -> None:
-    result = Standardiser(**options).apply(smiles)
+    result = Standardizer(**options).apply(smiles)
     assert (result.smiles, result.reason) == (None, reason)
 
 

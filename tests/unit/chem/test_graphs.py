@@ -3,7 +3,7 @@ import pytest
 from rdkit import Chem
 
 from molvae.chem.graphs import mol_to_graph, smiles_to_graph, standard_graph
-from molvae.chem.standardise import Standardiser
+from molvae.chem.standardize import Standardizer
 from molvae.data.graphs import ATOM_CLASSES, BOND_CLASSES, GraphStore
 
 
@@ -13,7 +13,7 @@ def graph_of(smiles: str):
 
 def test_acetic_acid_by_hand() -> None:
     graph = graph_of("CC(=O)O")
-    # element C O, degree, charge 0 is class 2, hydrogens, hybridisation sp2 is 1 and sp3 is 2, ring none, CIP none
+    # element C O, degree, charge 0 is class 2, hydrogens, hybridization sp2 is 1 and sp3 is 2, ring none, CIP none
     assert graph.atoms.tolist() == [
         [1, 1, 2, 3, 2, 0, 0, 0],
         [1, 3, 2, 0, 1, 0, 0, 0],
@@ -63,8 +63,8 @@ def test_a_smiles_that_does_not_parse_has_no_graph() -> None:
     ],
 )
 @pytest.mark.parametrize("strip", [False, True])
-def test_a_molecule_just_standardised_has_the_graph_of_its_smiles(smiles: str, strip: bool) -> None:
-    standard = Standardiser(neutralise=True, strip_stereo=strip, strip_isotopes=strip).apply(smiles)
+def test_a_molecule_just_standardized_has_the_graph_of_its_smiles(smiles: str, strip: bool) -> None:
+    standard = Standardizer(neutralize=True, strip_stereo=strip, strip_isotopes=strip).apply(smiles)
     assert standard.smiles is not None
     one, other = standard_graph(standard), smiles_to_graph(standard.smiles)
     assert one is not None

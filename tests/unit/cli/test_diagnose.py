@@ -19,7 +19,7 @@ def call(*arguments: object) -> Result:
 def test_a_table_json_a_picture_and_a_page(table: Path, tmp_path: Path) -> None:
     result = call(
         "diagnose", TINY, table, "--jobs", 1, "--descriptors", "basic", "-o", tmp_path / "g.json",
-        "--map", tmp_path / "map.png", "--page", tmp_path / "map.html", "--colour", "kappa1",
+        "--map", tmp_path / "map.png", "--page", tmp_path / "map.html", "--color", "kappa1",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert result.stdout == ""

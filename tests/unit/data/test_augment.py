@@ -4,14 +4,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import molvae.data.augment
+import molvae.data.prepare.randomize
 from molvae.chem.notation import notation
 from molvae.chem.parse import canonical_smiles, random_orders
 from molvae.config import PrepareConfig
-from molvae.data.augment import add_variants
-from molvae.data.prepare import prepare, refragment
+from molvae.data.prepare.randomize import add_variants
+from molvae.data.prepare.run import prepare, refragment
 from molvae.data.prepared import PreparedData
-from molvae.data.variants import VariantStore
+from molvae.data.randomized import VariantStore
 from molvae.errors import ConfigError, InputError, PreparedDataError
 from molvae.files import write_json
 
@@ -81,7 +81,7 @@ def test_augmenting_gives_what_preparing_with_variants_would(
 def test_orders_do_not_depend_on_processes_and_fewer_of_them_are_the_first(
     prepared_with_variants: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(molvae.data.augment, "CHUNK_ROWS", 6)
+    monkeypatch.setattr(molvae.data.prepare.randomize, "CHUNK_ROWS", 6)
     copied = refragment(prepared_with_variants, tmp_path / "folder", fragments=40)
     add_variants(copied, 3, n_jobs=2)
     assert contents(copied.path) == contents(prepared_with_variants.path)
@@ -115,10 +115,10 @@ def test_an_interrupted_run_leaves_the_folder_as_it_was(
     before = contents(data.path)
 
     def interrupted(*arguments: object, **how: object) -> Iterator[object]:
-        yield molvae.data.augment._Orders(["[C]"], 0)
+        yield molvae.data.prepare.randomize._Orders(["[C]"], 0)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(molvae.data.augment, "map_smiles", interrupted)
+    monkeypatch.setattr(molvae.data.prepare.randomize, "map_smiles", interrupted)
     with pytest.raises(KeyboardInterrupt):
         add_variants(data, 2, n_jobs=1)
     assert contents(data.path) == before
@@ -151,5 +151,5 @@ def test_variants_of_other_molecules_are_refused(prepared_with_variants: Prepare
 
 @pytest.mark.parametrize("n", [0, 256])
 def test_a_number_of_orders_out_of_range_is_refused(n: int, prepared: PreparedData) -> None:
-    with pytest.raises(ConfigError, match=f"got {n} random orders a molecule; expected 1 to 255"):
+    with pytest.raises(ConfigError, match=f"got {n} random orders per molecule; expected 1 to 255"):
         add_variants(prepared, n)

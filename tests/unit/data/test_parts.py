@@ -5,7 +5,7 @@ from rdkit import Chem
 from molvae.chem.graphs import canonical_order
 from molvae.chem.notation import notation
 from molvae.chem.parse import canonical_smiles
-from molvae.data.parts import AtomParts
+from molvae.data.atom_tokens import AtomParts
 from molvae.data.vocabulary import Vocabulary
 
 SMILES = [

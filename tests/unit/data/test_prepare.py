@@ -12,9 +12,9 @@ from rdkit import Chem
 from molvae.chem.graphs import mol_to_graph
 from molvae.chem.parse import canonical_smiles
 from molvae.config import PrepareConfig
-from molvae.data.prepare import prepare, refragment
+from molvae.data.prepare.run import prepare, refragment
+from molvae.data.prepare.splits import hash_split
 from molvae.data.prepared import PreparedData
-from molvae.data.splits import hash_split
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import InputError, InputFileError, PreparedDataError, VocabularyError
 
@@ -41,7 +41,7 @@ def test_tokens_spell_the_molecules_and_splits_and_properties_follow_the_rows(
     assert frame["assay"][7] == 3.5
 
 
-def test_statistics_are_those_of_the_labelled_training_molecules(prepared: PreparedData) -> None:
+def test_statistics_are_those_of_the_labeled_training_molecules(prepared: PreparedData) -> None:
     train = prepared.property_frame(prepared.indices("train"))
     assert prepared.statistics.mean == pytest.approx(train.mean().tolist(), rel=1e-4)
     expected = train.std(ddof=0).tolist()
@@ -62,7 +62,7 @@ def test_every_row_is_kept_or_rejected_with_its_reason(tmp_path: Path) -> None:
 def test_molecules_of_excluded_files_are_left_out_in_their_standard_form(tmp_path: Path) -> None:
     source = write(tmp_path / "a.csv", "CCO", "c1ccccc1[O-]", "CCN", "CCN.Cl")
     test_set = write(tmp_path / "test.csv", "OCC", "Oc1ccccc1.[Na+]", "xx", "CCCC")
-    config = PrepareConfig(fragments=0, n_jobs=1, neutralise=True, exclude=(test_set,))
+    config = PrepareConfig(fragments=0, n_jobs=1, neutralize=True, exclude=(test_set,))
     folder = prepare([source], tmp_path / "out", config=config)
     assert folder.smiles() == ["CCN"]
     assert folder.meta["rows"]["rejected"] == {"excluded": 2, "duplicate": 1}

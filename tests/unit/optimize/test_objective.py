@@ -140,9 +140,9 @@ def test_a_program_reads_smiles_and_writes_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("sys.exit('no licence')", "failed with exit code 1: no licence"),
+        ("sys.exit('no license')", "failed with exit code 1: no license"),
         ("print(1)", "wrote 1 lines for 2 molecules"),
-        ("print('a'); print('1')", "wrote 'a'; expected one number a line"),
+        ("print('a'); print('1')", "wrote 'a'; expected one number per line"),
     ],
 )
 def test_a_program_that_misbehaves_is_one_sentence(tmp_path: Path, code: str, message: str) -> None:

@@ -35,7 +35,7 @@ def test_the_region_grows_with_success_shrinks_without_and_starts_anew(search: T
     assert lengths.count(FIRST_LENGTH) > FAILURES  # it came back
 
 
-def test_chosen_latents_lie_in_the_region_and_towards_what_scores_high(search: TuRBO) -> None:
+def test_chosen_latents_lie_in_the_region_and_toward_what_scores_high(search: TuRBO) -> None:
     rng = np.random.default_rng(0)
     latents = rng.normal(size=(80, 6))
     scores = -((latents - 1.0) ** 2).sum(1)

@@ -27,7 +27,7 @@ def test_pca_keeps_the_two_widest_directions() -> None:
 def test_a_page_holds_every_structure_and_asks_nothing_of_the_network(tmp_path: Path) -> None:
     page = tmp_path / "map.html"
     axes = ("PC 1", "PC 2")
-    write_page(POINTS, np.arange(3.0), SMILES, page, axes=axes, colour_name="logp", title="a <b>", summary=[("n", "3")])
+    write_page(POINTS, np.arange(3.0), SMILES, page, axes=axes, color_name="logp", title="a <b>", summary=[("n", "3")])
     text = page.read_text(encoding="utf-8")
     assert text.count("<circle ") == 3
     assert "a &lt;b&gt;" in text
@@ -39,7 +39,7 @@ def test_a_page_holds_every_structure_and_asks_nothing_of_the_network(tmp_path: 
 
 
 def test_a_picture_is_drawn_whole(tmp_path: Path) -> None:
-    draw_map(POINTS, np.arange(3.0), tmp_path / "map.png", axes=("a", "b"), colour_name="logp")
+    draw_map(POINTS, np.arange(3.0), tmp_path / "map.png", axes=("a", "b"), color_name="logp")
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
     assert [p.name for p in tmp_path.iterdir()] == ["map.png"]
 

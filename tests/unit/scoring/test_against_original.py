@@ -1,4 +1,4 @@
-"""The suite beside what the original code of MOSES and GuacaMol recorded (scripts/record_moses_metrics.py)."""
+"""The suite beside what the original code of MOSES and GuacaMol recorded (scripts/make/record_moses_metrics.py)."""
 
 import math
 

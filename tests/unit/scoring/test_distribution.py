@@ -38,12 +38,12 @@ def test_nearest_similarities_are_rdkits(packed, similarities):
     np.testing.assert_allclose(ours, similarities[:40, 40:].max(axis=1), rtol=1e-6)
 
 
-def test_without_references_the_molecule_itself_is_no_neighbour(packed, similarities):
+def test_without_references_the_molecule_itself_is_no_neighbor(packed, similarities):
     expected = (similarities - np.eye(len(packed))).max(axis=1)
     np.testing.assert_allclose(nearest_similarities(packed), expected, rtol=1e-6)
 
 
-def test_a_twin_is_a_neighbour_of_similarity_one(packed):
+def test_a_twin_is_a_neighbor_of_similarity_one(packed):
     assert nearest_similarities(packed[[3, 7, 3]])[[0, 2]].tolist() == [1, 1]
 
 

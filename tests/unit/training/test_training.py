@@ -15,10 +15,10 @@ from molvae.config import (
     TrainingConfig,
 )
 from molvae.data.batches import MolBatch
-from molvae.latents.gaussian import mutual_information
-from molvae.model import build_model
+from molvae.evaluation.collapse import LatentDiagnostics, diagnose, r_squared
+from molvae.nn.latents.gaussian import mutual_information
+from molvae.nn.vae import build_model
 from molvae.training.clock import TrainingClock
-from molvae.training.diagnostics import LatentDiagnostics, diagnose, r_squared
 from molvae.training.losses import property_loss, reconstruction_loss
 from molvae.training.schedules import beta_at, constrained, cyclical, learning_rate_at
 
@@ -77,7 +77,7 @@ def test_a_resumed_clock_goes_on_from_the_time_already_used(monkeypatch: pytest.
 
 def test_reconstruction_is_summed_over_tokens_and_averaged_over_molecules_without_padding() -> None:
     batch = MolBatch.of_token_ids([[4, 5, 6], [7]])
-    logits = torch.zeros(2, 4, 8)  # uniform over 8 tokens: log 8 nats a token; 4 and 2 tokens with eos
+    logits = torch.zeros(2, 4, 8)  # uniform over 8 tokens: log 8 nats per token; 4 and 2 tokens with eos
     assert float(reconstruction_loss(logits, batch.token_ids)) == pytest.approx((4 + 2) * math.log(8) / 2)
 
 
@@ -110,7 +110,7 @@ def test_mutual_information_agrees_with_torch_distributions() -> None:
     assert mutual_information(mean, logvar, block=7) == pytest.approx(float(expected), abs=1e-4)
 
 
-def test_r_squared_agrees_with_sklearn_on_the_labelled_rows() -> None:
+def test_r_squared_agrees_with_sklearn_on_the_labeled_rows() -> None:
     rng = np.random.default_rng(0)
     labels = rng.normal(size=(30, 2)).astype(np.float32)
     predicted = labels + rng.normal(size=(30, 2)).astype(np.float32)

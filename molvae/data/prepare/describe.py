@@ -1,0 +1,79 @@
+"""What the workers of `prepare` do: a chunk of SMILES → standard SMILES, symbols and descriptors."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from rdkit import Chem
+from rdkit.Chem.Scaffolds import MurckoScaffold
+
+from molvae.chem.descriptors import descriptor_names, descriptors
+from molvae.chem.graphs import MolGraph, standard_graph
+from molvae.chem.notation import notation
+from molvae.chem.standardize import Standardizer
+from molvae.config import PrepareConfig
+from molvae.data.prepare.splits import hash_fraction
+from molvae.errors import InputError
+
+
+@dataclass(frozen=True)
+class DescribedChunk:
+    """What a worker makes of a chunk of rows; rejected rows have an empty SMILES and a reason."""
+
+    smiles: list[str]
+    symbols: list[str]  # joined by a space: one string pickles faster than many
+    scaffolds: list[str]
+    reasons: list[str | None]
+    descriptors: np.ndarray
+    graphs: list[MolGraph | None]
+
+
+def describe_chunk(smiles: list[str | None], config: PrepareConfig) -> DescribedChunk:
+    """Standardize, write as symbols and describe a chunk of SMILES (`None`: a row already rejected)."""
+    names = descriptor_names(config.descriptors)
+    standardizer = standardizer_of(config)
+    line = notation(config.notation)
+    n = len(smiles)
+    chunk = DescribedChunk(
+        [""] * n, [""] * n, [""] * n, [None] * n, np.full((n, len(names)), np.nan, np.float32), [None] * n
+    )
+    for i, text in enumerate(smiles):
+        if text is None:
+            continue
+        standard = standardizer.apply(text)
+        if standard.smiles is None or standard.mol is None:
+            chunk.reasons[i] = standard.reason
+            continue
+        try:
+            symbols = line.to_symbols(standard.smiles)
+        except InputError:
+            chunk.reasons[i] = f"not_{config.notation}"
+            continue
+        if len(symbols) > config.max_symbols:
+            chunk.reasons[i] = "too_many_symbols"
+            continue
+        if config.graphs:
+            chunk.graphs[i] = standard_graph(standard)
+        chunk.smiles[i] = standard.smiles
+        chunk.symbols[i] = " ".join(symbols)
+        if hash_fraction(f"described {standard.smiles}") < config.described:
+            chunk.descriptors[i] = descriptors(standard.mol, names)
+        if config.split == "scaffold":
+            chunk.scaffolds[i] = _scaffold(standard.mol)
+    return chunk
+
+
+def standardizer_of(config: PrepareConfig) -> Standardizer:
+    """What brings molecules into the standard form of a prepared folder."""
+    return Standardizer(
+        largest_fragment=config.largest_fragment,
+        neutralize=config.neutralize,
+        elements=config.elements,
+        min_atoms=config.min_atoms,
+        max_atoms=config.max_atoms,
+        strip_isotopes=config.strip_isotopes,
+        strip_stereo=config.strip_stereo,
+    )
+
+
+def _scaffold(mol: Chem.Mol) -> str:
+    return MurckoScaffold.MurckoScaffoldSmiles(mol=mol)

@@ -1,0 +1,326 @@
+"""Any files of molecules → a prepared folder: standardize, de-duplicate, tokenize, describe, account for every row."""
+
+import hashlib
+import itertools
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from molvae.chem.descriptors import descriptor_names
+from molvae.chem.notation import notation
+from molvae.config import PrepareConfig
+from molvae.data.chunks import batched
+from molvae.data.graphs import FOLDER as GRAPHS
+from molvae.data.prepare.describe import describe_chunk, standardizer_of
+from molvae.data.prepare.fingerprints import add_fingerprints
+from molvae.data.prepare.randomize import add_variants
+from molvae.data.prepare.splits import hash_split
+from molvae.data.prepare.tokens import spell_tokens, write_tokens
+from molvae.data.prepare.writer import FolderWriter
+from molvae.data.prepared import FINGERPRINTS, FORMAT_VERSION, PreparedData
+from molvae.data.randomized import FOLDER as VARIANTS
+from molvae.data.vocabulary import Vocabulary
+from molvae.errors import InputError, VocabularyError
+from molvae.files import atomic_folder, write_json
+from molvae.formats.readers import InputRow, count_rows, read_molecules
+from molvae.progress import SILENT, Progress
+
+CHUNK_ROWS = 1000
+MERGE_SAMPLE = 300_000  # molecules that merges are learned from; more change nothing but the wait
+
+
+def prepare(
+    inputs: Sequence[str | Path],
+    out: str | Path,
+    *,
+    config: PrepareConfig | None = None,
+    vocabulary: Vocabulary | None = None,
+    overwrite: bool = False,
+    progress: Progress = SILENT,
+) -> PreparedData:
+    """Prepare molecules for training.
+
+    Args:
+        inputs: files of molecules, "-" for standard input; see `molvae.formats.readers`.
+        out: the folder to write; complete or not there at all.
+        config: how; see `PrepareConfig`.
+        vocabulary: use this one, under `config.unknown`, in place of learning a new one.
+        overwrite: replace an existing folder.
+        progress: reports rows read and molecules tokenized.
+
+    Raises:
+        InputError: when no molecule is left.
+        InputFileError: for a file that cannot be read, one of `config.exclude` too, or an existing `out`.
+        VocabularyError: for symbols that `vocabulary` lacks, under `unknown: error`.
+    """
+    config = config or PrepareConfig()
+    if vocabulary is not None and vocabulary.notation != config.notation:
+        config = config.model_copy(update={"notation": vocabulary.notation})
+    names = (*descriptor_names(config.descriptors), *config.property_columns)
+    with atomic_folder(out, overwrite=overwrite) as folder:
+        writer = FolderWriter(folder, names, config.graphs)
+        try:
+            _write_rows(inputs, writer, config, vocabulary, progress)
+        finally:
+            writer.close()
+        if not writer.kept:
+            reasons = ", ".join(f"{reason} {n}" for reason, n in writer.rejected.most_common())
+            raise InputError(f"no molecule left of {writer.read} rows read ({reasons or 'none found'})")
+        final = _final_vocabulary(writer, config, vocabulary)
+        molecules = _molecules(writer, np.arange(writer.kept))
+        lengths = write_tokens(folder, molecules, writer.kept, vocabulary=final, progress=progress)
+        final.save(folder / "vocabulary.json")
+        writer.save_arrays()
+        write_json(folder / "meta.json", _meta(inputs, writer, config, final, lengths))
+        shutil.rmtree(writer.work)
+        if config.fingerprints:
+            add_fingerprints(PreparedData.open(folder), n_jobs=config.n_jobs, progress=progress)
+        if config.variants:
+            add_variants(PreparedData.open(folder), config.variants, n_jobs=config.n_jobs, progress=progress)
+    return PreparedData.open(out)
+
+
+def refragment(
+    data: PreparedData,
+    out: str | Path,
+    *,
+    fragments: int,
+    notation: str | None = None,
+    overwrite: bool = False,
+    n_jobs: int = -1,
+    progress: Progress = SILENT,
+) -> PreparedData:
+    """The same molecules, splits and properties under another vocabulary, without describing them again.
+
+    Args:
+        data: a prepared folder.
+        out: the folder to write; complete or not there at all.
+        fragments: size of the new vocabulary; 0 gives plain symbols.
+        notation: "selfies" or "smiles"; by default the folder's own. Random orders are kept only with that.
+        overwrite: replace an existing folder.
+        n_jobs: processes that write the molecules in another notation; -1 is one per core.
+        progress: reports molecules tokenized.
+
+    Raises:
+        InputFileError: for an existing `out`.
+        InputError: for a molecule that the other notation cannot write.
+    """
+    same = notation in (None, data.vocabulary.notation)
+    source = _Spelled(data) if same else _Rewritten(data, str(notation), n_jobs)
+    with atomic_folder(out, overwrite=overwrite) as folder:
+        train = data.indices("train") if "train" in data.split_names else np.arange(len(data))
+        symbols, max_symbols = source.alphabet(progress)
+        vocabulary = Vocabulary.of_symbols(symbols, notation=source.notation)
+        if fragments:
+            sample = train[:: _merge_stride(len(train))]
+            vocabulary = vocabulary.learn_merges(source.molecules(sample), n_fragments=fragments)
+        molecules = source.molecules(np.arange(len(data)))
+        lengths = write_tokens(folder, molecules, len(data), vocabulary=vocabulary, progress=progress)
+        vocabulary.save(folder / "vocabulary.json")
+        for name in ("splits.npy", "properties.npy", "smiles.parquet", "rejected.csv"):
+            shutil.copyfile(data.path / name, folder / name)
+        if "fingerprints" in data.meta:
+            shutil.copyfile(data.path / FINGERPRINTS, folder / FINGERPRINTS)
+        if (data.path / GRAPHS).is_dir():
+            shutil.copytree(data.path / GRAPHS, folder / GRAPHS)
+        meta = {k: v for k, v in data.meta.items() if k != "variants"}
+        meta["tokens"] = _token_counts(vocabulary, lengths, max_symbols)
+        meta["notation"] = data.meta["notation"] | {"name": source.notation}
+        meta["options"] = data.meta["options"] | {"fragments": fragments, "notation": source.notation}
+        variants = data.with_variants().variants if same and "variants" in data.meta else None
+        if variants is not None:
+            (folder / VARIANTS).mkdir()
+            rows = range(len(variants.offsets) - 1)
+            orders = spell_tokens(variants.tokens, variants.offsets, rows, vocabulary=data.vocabulary)
+            lengths = write_tokens(folder / VARIANTS, orders, len(rows), vocabulary=vocabulary, progress=progress)
+            meta["variants"] = data.meta["variants"] | {"mean_length": float(lengths.mean())}
+        write_json(folder / "meta.json", meta)
+    return PreparedData.open(out)
+
+
+class _Spelled:
+    """A prepared folder's molecules in its own notation."""
+
+    def __init__(self, data: PreparedData) -> None:
+        self.data = data
+        self.notation = data.vocabulary.notation
+
+    def alphabet(self, progress: Progress) -> tuple[Iterable[str], int]:
+        """All symbols, and the most a molecule has."""
+        return self.data.vocabulary.symbol_ids, self.data.meta["tokens"]["max_symbols"]
+
+    def molecules(self, rows: np.ndarray) -> Iterator[list[str]]:
+        """Symbols of some molecules."""
+        return spell_tokens(self.data.tokens, self.data.offsets, rows, vocabulary=self.data.vocabulary)
+
+
+class _Rewritten:
+    """A prepared folder's molecules in another notation."""
+
+    def __init__(self, data: PreparedData, notation_name: str, n_jobs: int) -> None:
+        self.smiles, self.notation, self.n_jobs = data.smiles(), notation(notation_name).name, n_jobs
+
+    def alphabet(self, progress: Progress) -> tuple[Iterable[str], int]:
+        """All symbols, and the most a molecule has."""
+        found: set[str] = set()
+        most = 0
+        with progress.stage(f"Writing {self.notation}", total=len(self.smiles), unit="molecules") as stage:
+            for symbols in self.molecules(np.arange(len(self.smiles))):
+                found.update(symbols)
+                most = max(most, len(symbols))
+                stage.advance(1)
+        return found, most
+
+    def molecules(self, rows: np.ndarray) -> Iterator[list[str]]:
+        """Symbols of some molecules; raises `InputError` for one that cannot be written."""
+        chunks = (rows[first : first + CHUNK_ROWS] for first in range(0, len(rows), CHUNK_ROWS))
+        calls = (delayed(_symbols)([self.smiles[i] for i in chunk], self.notation) for chunk in chunks)
+        for lines in Parallel(n_jobs=self.n_jobs, return_as="generator", pre_dispatch="4*n_jobs")(calls):
+            yield from (line.split(" ") for line in lines)
+
+
+def _symbols(smiles: Sequence[str], notation_name: str) -> list[str]:
+    line = notation(notation_name)
+    return [" ".join(line.to_symbols(text)) for text in smiles]  # one string pickles faster than many
+
+
+def _write_rows(
+    inputs: Sequence[str | Path],
+    writer: FolderWriter,
+    config: PrepareConfig,
+    vocabulary: Vocabulary | None,
+    progress: Progress,
+) -> None:
+    columns = config.property_columns + ((config.split_column,) if config.split == "column" else ())
+    rows = itertools.chain.from_iterable(
+        read_molecules(p, smiles_column=config.smiles_column, name_column=config.name_column, extra_columns=columns)
+        for p in inputs
+    )
+    counts = [count_rows(p) for p in inputs]
+    total = None if None in counts else sum(c for c in counts if c is not None)
+    known = None if vocabulary is None or config.unknown == "extend" else frozenset(vocabulary.symbol_ids)
+    carve_valid = config.split == "files" and not any(_stem(p) == "valid" for p in inputs)
+    excluded = _standard_smiles(config)
+    pending: list[list[InputRow]] = []
+
+    def feed() -> Iterator[Any]:
+        for chunk in batched(rows, CHUNK_ROWS):
+            pending.append(chunk)
+            yield delayed(describe_chunk)([row.smiles for row in chunk], config)
+
+    with progress.stage("Reading molecules", total=total, unit="rows") as stage:
+        for described in Parallel(n_jobs=config.n_jobs, return_as="generator", pre_dispatch="4*n_jobs")(feed()):
+            chunk = pending.pop(0)
+            for i, row in enumerate(chunk):
+                reason = row.reason or described.reasons[i]
+                if reason is None and described.smiles[i] in excluded:
+                    reason = "excluded"
+                if reason is None:
+                    split = _split_of(row, described.smiles[i], described.scaffolds[i], config, carve_valid)
+                    reason = writer.add(row, described, i, split=split, known=known, config=config)
+                if reason is not None:
+                    writer.reject(row, reason)
+            stage.advance(len(chunk))
+    if known is not None and config.unknown == "error" and writer.unknown:
+        listed = ", ".join(f"{s} ({n}×)" for s, n in writer.unknown.most_common(20))
+        raise VocabularyError(
+            f"the vocabulary lacks {len(writer.unknown)} symbols of the input: {listed}; "
+            "choose `--unknown skip` to leave these molecules out or `--unknown extend` to add the symbols"
+        )
+
+
+def _standard_smiles(config: PrepareConfig) -> frozenset[str]:
+    """The molecules to leave out, in the standard form."""
+    standardizer = standardizer_of(config)
+    texts = (row.smiles for path in config.exclude for row in read_molecules(path))
+    found = {standardizer.apply(text).smiles for text in texts if text is not None}
+    return frozenset(smiles for smiles in found if smiles is not None)
+
+
+def _split_of(row: InputRow, smiles: str, scaffold: str, config: PrepareConfig, carve_valid: bool) -> str:
+    match config.split:
+        case "column":
+            return (row.extra.get(config.split_column) or "").strip() or "train"
+        case "files":
+            name = _stem(row.source)
+            if name == "train" and carve_valid:
+                return hash_split(smiles, valid_fraction=config.valid_fraction, test_fraction=0.0)
+            return name
+    key = scaffold if config.split == "scaffold" else smiles
+    return hash_split(key, valid_fraction=config.valid_fraction, test_fraction=config.test_fraction)
+
+
+def _final_vocabulary(writer: FolderWriter, config: PrepareConfig, given: Vocabulary | None) -> Vocabulary:
+    if given is not None:
+        return given.extend(writer.symbol_ids)
+    vocabulary = Vocabulary.of_symbols(writer.symbol_ids, notation=config.notation)
+    if not config.fragments:
+        return vocabulary
+    code = list(writer.splits).index("train") if "train" in writer.splits else None
+    train = np.flatnonzero(writer.raw("splits") == code) if code is not None else np.arange(writer.kept)
+    sample = train[:: _merge_stride(len(train))]
+    return vocabulary.learn_merges(_molecules(writer, sample), n_fragments=config.fragments)
+
+
+def _merge_stride(n: int) -> int:
+    return max(1, -(-n // MERGE_SAMPLE))
+
+
+def _molecules(writer: FolderWriter, indices: np.ndarray) -> Iterator[list[str]]:
+    names = list(writer.symbol_ids)
+    symbols, ends = writer.raw("symbols"), np.cumsum(writer.raw("n_symbols"), dtype=np.int64)
+    for i in indices:
+        start = int(ends[i - 1]) if i else 0
+        yield [names[j] for j in symbols[start : int(ends[i])].tolist()]
+
+
+def _token_counts(vocabulary: Vocabulary, lengths: np.ndarray, max_symbols: int) -> dict[str, Any]:
+    return {
+        "vocabulary": len(vocabulary),
+        "total": int(lengths.sum()),
+        "mean_length": float(lengths.mean()),
+        "max_length": int(lengths.max()),
+        "max_symbols": max_symbols,
+    }
+
+
+def _meta(
+    inputs: Sequence[str | Path],
+    writer: FolderWriter,
+    config: PrepareConfig,
+    vocabulary: Vocabulary,
+    lengths: np.ndarray,
+) -> dict[str, Any]:
+    mean, std = writer.statistics()
+    return {
+        "format_version": FORMAT_VERSION,
+        "molvae_version": version("molvae"),
+        "sources": [{"path": str(p), "sha256": _sha256(p)} for p in inputs],
+        "rows": {"read": writer.read, "kept": writer.kept, "rejected": dict(writer.rejected.most_common())},
+        "splits": writer.splits,
+        "notation": {"name": vocabulary.notation, "selfies": version("selfies"), "constraints": "default"},
+        "tokens": _token_counts(vocabulary, lengths, int(writer.raw("n_symbols").max())),
+        "properties": {
+            "names": list(writer.names),
+            "mean": mean,
+            "std": std,
+            "unreadable_values": dict(writer.unreadable_values),
+        },
+        "options": config.model_dump(mode="json"),
+    }
+
+
+def _sha256(path: str | Path) -> str | None:
+    if str(path) == "-":
+        return None
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _stem(path: str | Path) -> str:
+    return Path(path).name.split(".")[0]

@@ -1,0 +1,199 @@
+"""Message passing over the molecular graph."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.nn import GATv2Conv, GINEConv
+from torch_geometric.nn.aggr import MultiAggregation
+
+from molvae.data.batches import MolBatch
+from molvae.data.graphs import ATOM_CLASSES, BOND_CLASSES
+from molvae.errors import InputError
+
+MANY = 32.0  # about the number of atoms: divided by it, sums are of the scale of means
+REACH = 24  # places; bonds that lead farther are told from each other no more
+
+
+class GNNEncoder(nn.Module):
+    """Atoms and bonds → h, whatever the order of the atoms.
+
+    Args:
+        hidden_dim: size of an atom's state.
+        n_layers: rounds of message passing.
+        conv: "gine" (Hu et al. 2020) or "gatv2" (Brody et al. 2022), both from torch-geometric, with bond features.
+        readout: "multi" joins mean, max and standard deviation over the atoms and their sum over 32 (Corso et al.
+            2020); "attention" weighs atoms by a learned score, in four heads (Li et al. 2016); "additive" is "multi"
+            plus what a network says of each atom alone, added up over the atoms: group contributions, which stay right
+            in molecules of any size.
+        dropout: after every round.
+        h_dim: size of h, of each slot where there are several.
+        n_slots: parts that h consists of; above 1 each reads the atoms of its own stretch of the tokens, and what
+            surrounds them, whatever `readout`.
+        stretch: tokens that a slot stands for; the last one takes all that are left.
+    """
+
+    def __init__(
+        self,
+        *,
+        hidden_dim: int = 128,
+        n_layers: int = 4,
+        conv: Literal["gine", "gatv2"] = "gine",
+        readout: Literal["multi", "attention", "additive"] = "multi",
+        dropout: float = 0.0,
+        h_dim: int = 512,
+        n_slots: int = 1,
+        stretch: int = 1,
+    ) -> None:
+        super().__init__()
+        self.n_slots = n_slots
+        self.h_dim = n_slots * h_dim
+        self.atom_embedding = CodeEmbedding(ATOM_CLASSES, hidden_dim)
+        self.bond_embedding = CodeEmbedding(BOND_CLASSES, hidden_dim)
+        if n_slots > 1:
+            self.offset_embedding = nn.Embedding(2 * REACH + 1, hidden_dim)
+        self.convs = nn.ModuleList(_conv(conv, hidden_dim) for _ in range(n_layers))
+        self.norms = nn.ModuleList(nn.LayerNorm(hidden_dim) for _ in range(n_layers + 1))
+        self.dropout = nn.Dropout(dropout)
+        if n_slots > 1:
+            self.readout: nn.Module = _SlotReadout(hidden_dim, n_slots, stretch=stretch)
+        else:
+            self.readout = _AttentionReadout(hidden_dim) if readout == "attention" else _MultiReadout()
+        additive = readout == "additive" and n_slots == 1
+        self.contributions = _Contributions(hidden_dim, h_dim) if additive else None
+        self.to_h = nn.Sequential(nn.Linear(4 * hidden_dim, h_dim), nn.SiLU(), nn.Linear(h_dim, h_dim))
+
+    def forward(self, batch: MolBatch) -> Tensor:
+        """Encode a batch that has graphs.
+
+        Returns:
+            h: `(B, H)`.
+
+        Raises:
+            InputError: when the batch has none, or does not assign atoms to tokens where there are slots.
+        """
+        graph = batch.graph
+        if graph is None:
+            raise InputError("the batch has no graphs; a gnn encoder needs data prepared with graphs")
+        states = self.atom_embedding(graph.atoms)
+        bonds = self.bond_embedding(graph.bond_codes)
+        if self.n_slots > 1:  # a bond says how many places back or ahead it leads: the slots' own way to write rings
+            source, target = graph.edge_index
+            bonds = bonds + self.offset_embedding((target - source).clamp(-REACH, REACH) + REACH)
+        rounds = []
+        for conv, norm in zip(self.convs, self.norms[:-1], strict=True):
+            states = states + self.dropout(conv(norm(states), graph.edge_index, bonds))
+            rounds.append(states)
+        states = self.norms[-1](states)
+        if self.n_slots > 1:
+            if graph.parts is None:
+                raise InputError("the batch does not say which token each atom belongs to; see GraphBatch.with_parts")
+            slots = self.readout(rounds[0], states, graph.parts, graph.graph_index, graph.n_graphs)
+            return self.to_h(slots).flatten(1)
+        h = self.to_h(self.readout(states, graph.graph_index, graph.n_graphs))
+        if self.contributions is None:
+            return h
+        return h + self.contributions(states, graph.graph_index, graph.n_graphs)
+
+
+class CodeEmbedding(nn.Module):
+    """Several columns of class codes → the sum of their embeddings.
+
+    Args:
+        classes: codes of each column.
+        dim: size of the embedding.
+    """
+
+    offsets: Tensor
+
+    def __init__(self, classes: tuple[int, ...], dim: int) -> None:
+        super().__init__()
+        self.table = nn.EmbeddingBag(sum(classes), dim, mode="sum")
+        starts = torch.tensor((0, *classes[:-1])).cumsum(0)
+        self.register_buffer("offsets", starts, persistent=False)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """`(n, columns)` int64 → `(n, dim)`."""
+        return self.table(codes + self.offsets)
+
+
+class _MultiReadout(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.aggregate = MultiAggregation(["mean", "max", "std", "sum"])
+
+    def forward(self, states: Tensor, graph_index: Tensor, n_graphs: int) -> Tensor:
+        joined = self.aggregate(states, graph_index, dim_size=n_graphs)
+        mean_max_std, total = joined.split([3 * states.shape[1], states.shape[1]], dim=-1)
+        return torch.cat([mean_max_std, total / MANY], dim=-1)
+
+
+class _Contributions(nn.Module):
+    """The sum over the atoms of what each adds to h."""
+
+    def __init__(self, dim: int, h_dim: int) -> None:
+        super().__init__()
+        self.of_atom = nn.Sequential(nn.Linear(dim, h_dim), nn.SiLU())
+        self.to_h = nn.Linear(h_dim, h_dim, bias=False)
+
+    def forward(self, states: Tensor, graph_index: Tensor, n_graphs: int) -> Tensor:
+        from torch_geometric.utils import scatter
+
+        total = scatter(self.of_atom(states).float(), graph_index, dim_size=n_graphs, reduce="sum")
+        return self.to_h(total / MANY)
+
+
+class _SlotReadout(nn.Module):
+    """Every slot first of all the atoms that its tokens write, with their bonds, then what surrounds them.
+
+    As in `molvae.nn.slots.SequenceSlots`, a slot whose stretch lies beyond the last atom is the same for all molecules.
+    """
+
+    numbers: Tensor
+
+    def __init__(self, dim: int, n_slots: int, *, stretch: int) -> None:
+        super().__init__()
+        self.stretch = stretch
+        self.local = nn.Sequential(nn.Linear(dim, 2 * dim), nn.SiLU(), nn.Linear(2 * dim, 3 * dim))
+        self.value = nn.Linear(dim, 3 * dim)
+        self.whole = _MultiReadout()
+        self.from_whole = nn.Linear(4 * dim, dim)
+        self.context_scale = nn.Parameter(torch.tensor(0.1))
+        self.position = nn.Parameter(torch.randn(n_slots, dim) / 10)
+        self.empty = nn.Parameter(torch.randn(4 * dim) / 10)
+        self.register_buffer("numbers", torch.arange(n_slots), persistent=False)
+
+    def forward(self, local: Tensor, states: Tensor, parts: Tensor, graph_index: Tensor, n_graphs: int) -> Tensor:
+        from torch_geometric.utils import to_dense_batch
+
+        slots = (parts // self.stretch).clamp(max=len(self.numbers) - 1)
+        values = self.local(local) + self.context_scale * self.value(states)
+        values, _ = to_dense_batch(values, graph_index, batch_size=n_graphs)  # (B, A, 3 · dim), (B, A)
+        slots, _ = to_dense_batch(slots, graph_index, batch_size=n_graphs, fill_value=-1)
+        belongs = (slots.unsqueeze(1) == self.numbers.unsqueeze(1)).to(values.dtype)  # (B, M, A)
+        own = belongs @ values / 2  # a token writes about as many atoms
+        whole = self.from_whole(self.whole(states, graph_index, n_graphs)).unsqueeze(1)
+        filled = self.numbers <= slots.amax(1, keepdim=True)  # (B, M)
+        h = torch.cat([own, (self.context_scale * whole + self.position).to(own.dtype)], dim=-1)
+        return torch.where(filled.unsqueeze(2), h, self.empty.to(h.dtype))
+
+
+class _AttentionReadout(nn.Module):
+    def __init__(self, dim: int, heads: int = 4) -> None:
+        super().__init__()
+        self.score = nn.Linear(dim, heads)
+        self.value = nn.Linear(dim, dim)
+
+    def forward(self, states: Tensor, graph_index: Tensor, n_graphs: int) -> Tensor:
+        from torch_geometric.utils import scatter, softmax
+
+        weights = softmax(self.score(states).float(), graph_index, num_nodes=n_graphs)
+        weighed = weights.unsqueeze(2) * self.value(states).float().unsqueeze(1)  # (N, heads, dim)
+        return scatter(weighed.flatten(1), graph_index, dim_size=n_graphs, reduce="sum")
+
+
+def _conv(kind: str, dim: int) -> nn.Module:
+    if kind == "gine":
+        network = nn.Sequential(nn.Linear(dim, 2 * dim), nn.ReLU(), nn.Linear(2 * dim, dim))
+        return GINEConv(network, train_eps=True)
+    return GATv2Conv(dim, dim // 4, heads=4, edge_dim=dim, add_self_loops=False)

@@ -1,0 +1,75 @@
+"""Bidirectional GRU over token ids."""
+
+import torch
+from torch import Tensor, nn
+
+from molvae.data.batches import MolBatch
+from molvae.data.vocabulary import PAD
+from molvae.nn.slots import SequenceSlots
+
+
+class GRUEncoder(nn.Module):
+    """Token ids → h: the last states of both directions of the top layer, or slots over all of its states.
+
+    The backward direction reads each row reversed within its own length, so padding changes nothing. Two GRUs over
+    rectangular batches are used in place of one over packed rows, because packing gives nearly every matrix product a
+    shape of its own, which is slower and, on CPUs, fills memory with compiled kernels.
+
+    Args:
+        vocabulary_size: token ids, specials counted (V).
+        token_dim: size of a token's embedding.
+        hidden_dim: size of each direction's state; h has twice as many.
+        n_layers: stacked layers.
+        dropout: between layers.
+        n_slots: parts that h consists of; above 1 each attends to its own stretch of the tokens.
+        stretch: tokens that a slot stands for.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        *,
+        token_dim: int = 128,
+        hidden_dim: int = 256,
+        n_layers: int = 1,
+        dropout: float = 0.0,
+        n_slots: int = 1,
+        stretch: int = 1,
+    ) -> None:
+        super().__init__()
+        state_dim = 2 * hidden_dim
+        self.n_slots = n_slots
+        self.h_dim = n_slots * state_dim
+        self.embedding = nn.Embedding(vocabulary_size, token_dim, padding_idx=PAD)
+        sizes = [token_dim] + [state_dim] * (n_layers - 1)
+        self.forwards = nn.ModuleList(nn.GRU(size, hidden_dim, batch_first=True) for size in sizes)
+        self.backwards = nn.ModuleList(nn.GRU(size, hidden_dim, batch_first=True) for size in sizes)
+        self.dropout = nn.Dropout(dropout)
+        self.slots = SequenceSlots(state_dim, n_slots=n_slots, stretch=stretch) if n_slots > 1 else None
+        if n_slots > 1:
+            self.local = nn.Linear(token_dim, state_dim)
+            self.context_scale = nn.Parameter(torch.tensor(0.1))
+
+    def forward(self, batch: MolBatch) -> Tensor:
+        """Encode a batch.
+
+        Returns:
+            h: `(B, H)`, H = n_slots · 2 · hidden_dim, slot after slot.
+        """
+        token_ids, lengths = batch.source
+        lengths = lengths.unsqueeze(1)
+        positions = torch.arange(token_ids.shape[1], device=lengths.device)
+        mirror = torch.where(positions < lengths, lengths - 1 - positions, positions)  # (B, T), its own inverse
+        rows = torch.arange(len(batch), device=lengths.device).unsqueeze(1)
+        states = embedded = self.embedding(token_ids)
+        for layer, (ahead, back) in enumerate(zip(self.forwards, self.backwards, strict=True)):
+            if layer:
+                states = self.dropout(states)
+            there, _ = ahead(states)
+            reverse, _ = back(states[rows, mirror])
+            if layer < len(self.forwards) - 1 or self.slots is not None:
+                states = torch.cat([there, reverse[rows, mirror]], dim=-1)
+        if self.slots is not None:  # bos stands for nothing
+            states = self.local(embedded) + self.context_scale * states
+            return self.slots(states[:, 1:], (positions < lengths)[:, 1:]).flatten(1)
+        return torch.cat([there[rows, lengths - 1], reverse[rows, lengths - 1]], dim=-1).squeeze(1)

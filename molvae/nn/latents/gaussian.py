@@ -1,0 +1,133 @@
+"""Diagonal Gaussian posterior (Kingma and Welling 2014), against N(0, I) or a learned prior."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from molvae.nn.latents.base import ACTIVE_NATS, ACTIVE_VARIANCE, Latent, LatentOutput, LatentSummary, LogPrior
+from molvae.nn.slots import SlotLinear
+
+MIN_LOGVAR, MAX_LOGVAR = -14.0, 4.0
+
+
+class GaussianLatent(Latent):
+    """h → q(z|x) = N(mean, diag(exp(logvar))).
+
+    Args:
+        h_dim: size of h.
+        latent_dim: Z.
+        free_bits: λ nats per dimension; the regularizer counts max(λ, KL_i) of the batch mean, so a dimension
+            below λ feels no pull toward the prior (Kingma et al. 2016).
+        min_rate: nats for the whole vector; the regularizer counts at least this much.
+        n_slots: equal parts of h, each giving its own part of z.
+    """
+
+    def __init__(
+        self, h_dim: int, *, latent_dim: int = 128, free_bits: float = 0.0, min_rate: float = 0.0, n_slots: int = 1
+    ) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.free_bits = free_bits
+        self.min_rate = min_rate
+        self.to_mean = SlotLinear(h_dim, latent_dim, n_slots=n_slots)
+        self.to_logvar = SlotLinear(h_dim, latent_dim, n_slots=n_slots)
+
+    def posterior(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and logvar, both `(B, Z)` float32."""
+        mean = self.to_mean(h).float()
+        logvar = self.to_logvar(h).float().clamp(MIN_LOGVAR, MAX_LOGVAR)
+        return mean, logvar
+
+    def forward(
+        self, h: Tensor, *, log_prior: LogPrior | None = None, generator: torch.Generator | None = None
+    ) -> LatentOutput:
+        """Posterior of a batch: a sample while training, its mean in eval mode.
+
+        The KL to a learned prior is estimated from one posterior sample, its entropy known exactly; free bits and
+        the minimum rate belong to N(0, I) and do not apply.
+        """
+        mean, logvar = self.posterior(h)
+        sampled = self.training or log_prior is not None
+        drawn = sample_posterior(mean, logvar, generator=generator) if sampled else mean
+        if log_prior is None:
+            kl = gaussian_kl(mean, logvar).mean(0)
+            regularizer = kl.clamp(min=self.free_bits).sum().clamp(min=self.min_rate)
+        else:
+            kl = regularizer = -(log_prior(drawn) + gaussian_entropy(logvar)).mean()
+        z = drawn if self.training else mean
+        return LatentOutput(z, mean, regularizer, regularizer.new_zeros(()), {"kl": kl.detach().sum()})
+
+    def posterior_parameters(self, h: Tensor) -> Tensor:
+        """Means, then logvars: `(B, 2 · Z)`."""
+        return torch.cat(self.posterior(h), dim=1)
+
+    def prior_target(self, parameters: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """What a learned prior models: a posterior sample."""
+        mean, logvar = parameters.chunk(2, dim=1)
+        return sample_posterior(mean, logvar, generator=generator)
+
+    def entropy(self, parameters: Tensor) -> Tensor:
+        """Differential entropy of each posterior `(B,)`, nats."""
+        return gaussian_entropy(parameters.chunk(2, dim=1)[1])
+
+    def log_posterior(self, parameters: Tensor, target: Tensor) -> Tensor:
+        """Log density of `(B, Z)`, nats, `(B,)`."""
+        mean, logvar = parameters.chunk(2, dim=1)
+        return -0.5 * ((target - mean).square() * torch.exp(-logvar) + logvar + math.log(2 * math.pi)).sum(1)
+
+    def to_z(self, target: Tensor) -> Tensor:
+        """The target itself."""
+        return target
+
+    @torch.no_grad()
+    def summarize(self, h: Tensor) -> LatentSummary:
+        """KL per dimension, active dimensions and mutual information on the molecules whose h `(n, H)` these are."""
+        mean, logvar = self.posterior(h)
+        kl = gaussian_kl(mean, logvar).mean(0)
+        active = (kl > ACTIVE_NATS) & (mean.var(0) > ACTIVE_VARIANCE)
+        return LatentSummary(kl.cpu(), int(active.sum()), mutual_information(mean.cpu(), logvar.cpu()))
+
+    def extra_repr(self) -> str:
+        """Settings for `repr`."""
+        return f"latent_dim={self.latent_dim}, free_bits={self.free_bits}, min_rate={self.min_rate}"
+
+
+def sample_posterior(mean: Tensor, logvar: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    """Reparametrized draw, shape of `mean`."""
+    noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+    return mean + noise * torch.exp(0.5 * logvar)
+
+
+def gaussian_entropy(logvar: Tensor) -> Tensor:
+    """Differential entropy of N(·, diag(exp(logvar))), nats: `(B, Z)` → `(B,)`."""
+    return 0.5 * (logvar + math.log(2 * math.pi * math.e)).sum(1)
+
+
+def gaussian_kl(mean: Tensor, logvar: Tensor) -> Tensor:
+    """KL(N(mean, exp(logvar)) ‖ N(0, 1)) of each element, nats."""
+    return 0.5 * (mean.square() + logvar.exp() - 1.0 - logvar)
+
+
+def mutual_information(mean: Tensor, logvar: Tensor, *, block: int = 256) -> float:
+    """I(x; z) ≈ E[log q(z|x) − log q(z)] with q(z) the mixture of the given posteriors, nats.
+
+    Args:
+        mean: `(n, Z)`.
+        logvar: `(n, Z)`.
+        block: rows handled at once; memory is `block · n`.
+    """
+    n = len(mean)
+    noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(0)).double()
+    mean, logvar = mean.double(), logvar.double()  # differences of large numbers
+    z = mean + noise * torch.exp(0.5 * logvar)
+    precision = torch.exp(-logvar)
+    constant = -0.5 * (logvar + mean.square() * precision).sum(1)  # of each component, up to what z adds
+    own = -0.5 * (logvar + noise.square()).sum(1)
+    mixture = torch.cat(
+        [
+            torch.logsumexp(constant - 0.5 * (part.square() @ precision.T) + part @ (mean * precision).T, dim=1)
+            for part in z.split(block)
+        ]
+    )
+    return float((own - mixture).mean() + torch.tensor(float(n)).log())

@@ -1,0 +1,125 @@
+"""How probable a model finds molecules: per-molecule losses and bounds on the log-likelihood, in nats."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from molvae.data.batches import MolBatch
+from molvae.data.vocabulary import PAD
+from molvae.nn.latents.gaussian import GaussianLatent
+from molvae.nn.priors.base import Prior
+from molvae.nn.vae import MolVAE
+
+N_QUANTILES = 101
+QUANTILES = "negative_elbo_per_symbol_quantiles"
+"""Key under which checkpoints have what `per_symbol_quantiles` gives for held-out molecules."""
+
+
+def token_losses(logits: Tensor, token_ids: Tensor) -> Tensor:
+    """Negative log-likelihood of each molecule's tokens after bos, `(B,)`.
+
+    Args:
+        logits: `(B, T - 1, V)`.
+        token_ids: `(B, T)`.
+    """
+    losses = F.cross_entropy(logits.float().transpose(1, 2), token_ids[:, 1:], ignore_index=PAD, reduction="none")
+    return losses.sum(1)
+
+
+@torch.no_grad()
+def importance_weights(
+    model: MolVAE, prior: Prior, batch: MolBatch, *, k: int = 1, generator: torch.Generator | None = None
+) -> Tensor:
+    """Log p(x|z) + log p(z) − log q(z|x) at k posterior samples of each molecule, `(B, k)`.
+
+    Their mean is the ELBO; see `iwae_bound`. A VQ posterior is a point: all k are the same.
+
+    Args:
+        model: in eval mode.
+        prior: over its latent.
+        batch: on the model's device.
+        k: samples per molecule.
+        generator: of the samples, on the model's device.
+    """
+    posterior = model.latent.posterior_parameters(model.encoder(batch))
+    condition = model.given(len(batch))
+    weights = []
+    for _ in range(k):
+        target = model.latent.prior_target(posterior, generator=generator)
+        logits = model.decoder(model.latent.to_z(target), batch.token_ids, condition=condition)
+        log_prior = prior.log_prob(target, condition=condition)
+        weights.append(
+            log_prior - token_losses(logits, batch.token_ids) - model.latent.log_posterior(posterior, target)
+        )
+    return torch.stack(weights, dim=1)
+
+
+def iwae_bound(log_weights: Tensor, k: int) -> Tensor:
+    """The importance-weighted bound on log p(x) with k samples (Burda et al. 2016), `(B,)`; k = 1 is the ELBO.
+
+    Args:
+        log_weights: `(B, n)`, n a multiple of k; the bound is averaged over the n / k groups.
+        k: samples in a bound.
+
+    >>> iwae_bound(torch.tensor([[0.0, 2.0]]), 1)
+    tensor([1.])
+    """
+    groups = log_weights.unflatten(1, (-1, k))
+    return (torch.logsumexp(groups, dim=2) - math.log(k)).mean(1)
+
+
+@torch.no_grad()
+def negative_elbo(model: MolVAE, prior: Prior, batch: MolBatch, *, seed: int = 0) -> Tensor:
+    """Reconstruction of each molecule's own tokens (teacher-forced) plus KL to the prior, nats, `(B,)`.
+
+    Both are estimated from one posterior sample (Kingma and Welling 2014). Its noise is the same for every molecule, so
+    a molecule's value does not depend on what stands beside it.
+
+    Args:
+        model: in eval mode.
+        prior: of its latents.
+        batch: on the model's device.
+        seed: of the posterior sample.
+    """
+    posterior = model.latent.posterior_parameters(model.encoder(batch))
+    if isinstance(model.latent, GaussianLatent):
+        mean, logvar = posterior.chunk(2, dim=1)
+        noise = torch.randn(mean.shape[1], generator=torch.Generator().manual_seed(seed)).to(mean.device)
+        target = mean + noise * torch.exp(0.5 * logvar)
+    else:  # the posterior is a point
+        target = model.latent.prior_target(posterior)
+    condition = model.given(len(batch))
+    kl = -model.latent.entropy(posterior) - prior.log_prob(target, condition=condition).to(posterior.device)
+    logits = model.decoder(model.latent.to_z(target), batch.token_ids, condition=condition)
+    return token_losses(logits, batch.token_ids) + kl
+
+
+def per_symbol_quantiles(
+    model: MolVAE, prior: Prior, batches: Iterable[MolBatch], symbol_counts: Sequence[int]
+) -> list[float]:
+    """Quantiles 0, 0.01 … 1 of molecules' negative ELBO per symbol, nats; the model is left in the mode it was in.
+
+    Args:
+        model: of the posterior and the decoder.
+        prior: of its latents.
+        batches: the molecules.
+        symbol_counts: symbols that each token id spells.
+    """
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    counts = torch.tensor(symbol_counts, device=device)
+    values = []
+    for batch in batches:
+        there = batch.to(device)
+        values.append((negative_elbo(model, prior, there) / counts[there.token_ids].sum(1).clamp(min=1)).cpu())
+    model.train(was_training)
+    return quantiles(torch.cat(values))
+
+
+def quantiles(values: Tensor) -> list[float]:
+    """Quantiles 0, 0.01 … 1 of `(n,)` numbers."""
+    return [round(q, 4) for q in values.double().quantile(torch.linspace(0, 1, N_QUANTILES).double()).tolist()]
