@@ -29,7 +29,7 @@ from molvae.scoring.fcd import chemnet_activations, chemnet_statistics, frechet_
 from molvae.scoring.reference import ReferenceStatistics, reference_statistics
 from molvae.training.schedules import learning_rate_at
 
-CONFIGS = Path(__file__).parents[1] / "configs" / "table"
+CONFIGS = Path(__file__).parents[2] / "configs" / "table"
 ROWS = tuple(f"{encoder}-{latent}" for latent in ("gaussian", "vq") for encoder in ("gru", "gnn", "fused"))
 LANGUAGE_MODEL = "language model"
 N_SAMPLES, N_RECONSTRUCTED, N_BOUNDED = 10_000, 2000, 500

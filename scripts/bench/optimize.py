@@ -32,7 +32,7 @@ from molvae.optimize.methods import FINETUNED, WITH_FINETUNING
 from molvae.optimize.run import optimize
 from molvae.optimize.tasks import TASKS, load_task, task_name
 
-SAMPLE = Path(__file__).parents[1] / "data" / "zinc_sample.csv.gz"
+SAMPLE = Path(__file__).parents[2] / "data" / "zinc_sample.csv.gz"
 PUBLISHED = {
     "albuterol_similarity": 0.817,
     "amlodipine_mpo": 0.672,

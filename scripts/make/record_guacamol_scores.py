@@ -17,7 +17,7 @@ import scipy
 from molvae.chem.parse import canonical_smiles
 from molvae.optimize import tasks
 
-OUT = Path(__file__).parents[1] / "tests" / "golden" / "guacamol" / "recorded.json"
+OUT = Path(__file__).parents[2] / "tests" / "golden" / "guacamol" / "recorded.json"
 DRUGS = (
     *(tasks.OSIMERTINIB, tasks.FEXOFENADINE, tasks.RANOLAZINE, tasks.PERINDOPRIL, tasks.AMLODIPINE, tasks.SITAGLIPTIN),
     *(tasks.ZALEPLON, tasks.CELECOXIB, tasks.TROGLITAZONE, tasks.THIOTHIXENE, tasks.ALBUTEROL, tasks.MESTRANOL),
