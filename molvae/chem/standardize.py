@@ -1,17 +1,20 @@
 """The one standard form of a molecule, used alike before training, encoding and featurizing."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
+from typing import Any
 
 from rdkit import Chem
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from molvae.chem.parse import parse_smiles, silence_rdkit
+from molvae.errors import ConfigError
 
 ORGANIC_ELEMENTS = ("B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Se", "Br", "I")
 
 
-_CHARGED = Chem.MolFromSmarts("[!+0]")
+CHARGED = Chem.MolFromSmarts("[!+0]")
 _LABELED = Chem.MolFromSmarts("[!0*]")
 _DRAWN_APART = Chem.MolFromSmarts("[S,Se,P;+,+2]-[O,S;-]")
 _DRAWN_TOGETHER = """
@@ -30,25 +33,14 @@ class Standardized:
         mol: the same, with its atoms in the order they were given in, or in that of `smiles` where it was changed.
         reason: why it cannot be used, `None` where it can.
         changed: whether atoms, charges or isotopes are others than those given.
+        lost: what the standard form does not keep of it: "stereo", "isotopes".
     """
 
     smiles: str | None
     mol: Chem.Mol | None
     reason: str | None = None
     changed: bool = False
-
-
-def is_sound(mol: Chem.Mol) -> bool:
-    """Whether a molecule has neither unpaired electrons nor a charge that protons could balance.
-
-    Nitro groups, N-oxides and quaternary ammonium are sound.
-
-    >>> [is_sound(Chem.MolFromSmiles(s)) for s in ("C[N+](=O)[O-]", "[O-]c1ccccc1", "C[N+]C")]
-    [True, False, False]
-    """
-    if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
-        return False
-    return not mol.HasSubstructMatch(_CHARGED) or Chem.MolToSmiles(uncharged(mol)) == Chem.MolToSmiles(mol)
+    lost: tuple[str, ...] = ()
 
 
 def uncharged(mol: Chem.Mol) -> Chem.Mol:
@@ -103,23 +95,49 @@ class Standardizer:
     strip_isotopes: bool = False
     strip_stereo: bool = False
 
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> "Standardizer":
+        """The standardizer that `options()` describe; those that are missing have their defaults.
+
+        Raises:
+            ConfigError: for an unknown option.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in options:
+            if name not in known:
+                raise ConfigError(f"unknown option of the standard form {name!r}; expected one of: {', '.join(known)}")
+        values = dict(options)
+        if "elements" in values:
+            values["elements"] = tuple(values["elements"])
+        return cls(**values)
+
+    def options(self) -> dict[str, Any]:
+        """All options by name, ready for JSON."""
+        return asdict(self) | {"elements": list(self.elements)}
+
     def apply(self, smiles: str) -> Standardized:
         """Standardize one SMILES; never raises for a bad molecule, the reason is in the result."""
         mol = parse_smiles(smiles)
         if mol is None:
             return Standardized(None, None, "unparsable")
-        return self.apply_mol(mol)
+        return self._standardize(mol, mapped=":" in smiles, stereo=any(sign in smiles for sign in "@/\\"))
 
     def apply_mol(self, mol: Chem.Mol) -> Standardized:
         """Standardize an RDKit molecule; the given one is not changed."""
-        changed = False
+        return self._standardize(mol, mapped=True, stereo=True)
+
+    def _standardize(self, mol: Chem.Mol, *, mapped: bool, stereo: bool) -> Standardized:
+        """Standardize; whether there may be atom maps or stereo is said, since looking for them takes time."""
+        changed, lost = False, []
+        if mapped and any(atom.GetAtomMapNum() for atom in mol.GetAtoms()):
+            mol, changed = without_maps(mol), True
         if len(Chem.GetMolFrags(mol)) > 1:
             if not self.largest_fragment:
                 return Standardized(None, None, "several_fragments")
             with silence_rdkit():
                 mol = rdMolStandardize.LargestFragmentChooser().choose(mol)
             changed = True
-        if self.neutralize and mol.HasSubstructMatch(_CHARGED):
+        if self.neutralize and mol.HasSubstructMatch(CHARGED):
             mol = uncharged(drawn_together(mol))
             changed = True
         if self.strip_isotopes and mol.HasSubstructMatch(_LABELED):
@@ -127,8 +145,11 @@ class Standardizer:
             for atom in mol.GetAtoms():
                 atom.SetIsotope(0)
             changed = True
+            lost.append("isotopes")
         if self.strip_stereo:
             mol = Chem.Mol(mol)
+            if stereo and any(sign in Chem.MolToSmiles(mol) for sign in "@/\\"):
+                lost.append("stereo")
             Chem.RemoveStereochemistry(mol)
         n_heavy = mol.GetNumHeavyAtoms()
         if n_heavy < self.min_atoms:
@@ -139,11 +160,24 @@ class Standardizer:
             return Standardized(None, None, "element")
         smiles = Chem.MolToSmiles(mol)
         if not changed:
-            return Standardized(smiles, mol)
+            return Standardized(smiles, mol, lost=tuple(lost))
         again = parse_smiles(smiles)  # without traces of what was cut off; half of a ferrocene is no molecule
         if again is None:
             return Standardized(None, None, "unparsable")
-        return Standardized(smiles, again, changed=True)
+        return Standardized(smiles, again, changed=True, lost=tuple(lost))
+
+
+def without_maps(mol: Chem.Mol) -> Chem.Mol:
+    """A copy without atom maps, which are annotations and no chemistry.
+
+    >>> Chem.MolToSmiles(without_maps(Chem.MolFromSmiles("[CH3:1][CH2:2][OH:3]")))
+    'CCO'
+    """
+    mol = Chem.Mol(mol)
+    for atom in mol.GetAtoms():
+        atom.SetAtomMapNum(0)
+    Chem.AssignStereochemistry(mol, cleanIt=True, force=True)  # two neighbors may have differed by their map alone
+    return mol
 
 
 @lru_cache

@@ -24,6 +24,7 @@ class Spelled:
         spellings: token ids of the canonical SMILES, or of each randomized one; none where there is a reason.
         graph: `None` where no part of the model reads it.
         canonical: token ids of the canonical SMILES, which the graph's atoms stand in the order of.
+        lost: what the standard form does not keep of it: "stereo", "isotopes".
     """
 
     smiles: str | None
@@ -31,6 +32,7 @@ class Spelled:
     spellings: list[list[int]] = field(default_factory=list)
     graph: MolGraph | None = None
     canonical: list[int] = field(default_factory=list)
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,10 @@ class Speller:
         vocabulary: of the model, which names the notation.
         graphs: whether the model reads graphs.
         n_variants: randomized SMILES (Bjerrum 2017) to spell a molecule from; 0 spells the canonical one. Variants
-            with symbols outside the vocabulary are left out, and the canonical spelling takes the place of none.
+            with symbols outside the vocabulary or too many tokens are left out, and the canonical spelling takes the
+            place of none.
         seed: of the randomization; a molecule's variants do not depend on what stands beside it.
+        max_tokens: what the encoder can hold; `None` is any number.
     """
 
     standardizer: Standardizer
@@ -53,6 +57,7 @@ class Speller:
     graphs: bool = False
     n_variants: int = 0
     seed: int = 0
+    max_tokens: int | None = None
 
     @cached_property
     def notation(self) -> Notation:
@@ -72,9 +77,11 @@ class Speller:
             return Spelled(standard.smiles, f"not_{self.notation.name}")
         except VocabularyError as error:
             return Spelled(standard.smiles, f"unknown_symbol {' '.join(error.symbols)}")
+        if self.max_tokens is not None and len(token_ids) > self.max_tokens:
+            return Spelled(standard.smiles, "too_long", lost=standard.lost)
         graph = standard_graph(standard) if self.graphs else None
         variants = self._variants(standard.smiles) if self.n_variants else []
-        return Spelled(standard.smiles, None, variants or [token_ids], graph, token_ids)
+        return Spelled(standard.smiles, None, variants or [token_ids], graph, token_ids, standard.lost)
 
     def spell_many(self, smiles: Sequence[str | None]) -> list[Spelled]:
         """`spell` for each of a list."""
@@ -89,7 +96,9 @@ class Speller:
         variants = []
         for text in texts:
             try:
-                variants.append(self.vocabulary.encode(self.notation.to_symbols(text)))
+                ids = self.vocabulary.encode(self.notation.to_symbols(text))
             except (InputError, VocabularyError):
                 continue
+            if self.max_tokens is None or len(ids) <= self.max_tokens:
+                variants.append(ids)
         return variants
