@@ -39,7 +39,7 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
         features: kinds joined by a plus sign: "mean" (the latent z), "logvar" (of a Gaussian posterior), "hidden" (the
             encoder's output before the latent), "heads" (predicted properties), "codes" (indices of a VQ latent). The
             default is what did best on four data sets (README); a model without heads has no "heads".
-        n_variants: average over so many randomized SMILES of each molecule (Bjerrum 2017), which makes the features
+        n_randomized: average over so many randomized SMILES of each molecule (Bjerrum 2017), which makes the features
             those of the molecule and not of its spelling; 0 encodes the canonical SMILES. The shipped "qsar" reads
             graphs, which have one spelling: there it changes nothing.
         seed: of the randomization. A molecule's features do not depend on what stands beside it.
@@ -61,7 +61,7 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
         model: str | Path | None = None,
         *,
         features: str = "hidden+heads",
-        n_variants: int = 0,
+        n_randomized: int = 0,
         seed: int = 0,
         invalid: Literal["error", "nan", "drop"] = "error",
         batch_size: int = 512,
@@ -70,7 +70,7 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
     ) -> None:
         self.model = model
         self.features = features
-        self.n_variants = n_variants
+        self.n_randomized = n_randomized
         self.seed = seed
         self.invalid = invalid
         self.batch_size = batch_size
@@ -118,7 +118,7 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
             `smiles` as given, `standardized` (what is encoded), `reason` why a row cannot be used; "" for none.
         """
         smiles = as_smiles(X)
-        spelled = self._encoder().speller.spell_many(smiles)
+        spelled = self._encoder().tokenizer.tokenize_many(smiles)
         return pd.DataFrame(
             {
                 "smiles": [text or "" for text in smiles],
@@ -139,7 +139,7 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
         return FeatureEncoder(
             open_model(self.model, self.device),
             self.features,
-            n_variants=self.n_variants,
+            n_randomized=self.n_randomized,
             seed=self.seed,
             batch_size=self.batch_size,
         )

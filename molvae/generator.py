@@ -16,15 +16,13 @@ from molvae.chem.graphs import smiles_to_graph
 from molvae.chem.notation import notation
 from molvae.chem.similarity import tanimoto
 from molvae.chem.standardize import Standardizer
-from molvae.data.atom_tokens import AtomParts
+from molvae.data.atom_tokens import AtomTokenMap
 from molvae.data.batches import MolBatch
 from molvae.data.graphs import GraphStore
-from molvae.data.tokenizer import Spelled, Speller
+from molvae.data.tokenizer import MoleculeTokenizer, TokenizedMolecule
 from molvae.errors import ConfigError, InputError, MolvaeError, VocabularyError
 from molvae.nn.likelihood import QUANTILES, negative_elbo, quantiles
-from molvae.nn.priors.base import Codebooks, Prior
-from molvae.nn.priors.standard import standard_prior
-from molvae.nn.vae import reads_graphs, reads_sequences
+from molvae.nn.priors.base import Prior
 from molvae.progress import SILENT, Progress
 
 GUIDANCE = 1.5  # of conditions, by default; chosen by measurement
@@ -87,10 +85,15 @@ class MoleculeGenerator:
         self.diagnostics = checkpoint.diagnostics
         self.latent_temperature = checkpoint.latent_temperature
         self.notation = notation(checkpoint.vocabulary.notation)
-        self.standardizer = Standardizer(**checkpoint.standardize)
-        self.speller = Speller(self.standardizer, self.vocabulary, graphs=reads_graphs(checkpoint.config))
-        self.reads_sequences = reads_sequences(checkpoint.config)
-        self.priors: dict[str, Prior] = {"standard": standard_prior(self.model.latent, self.latent_dim)}
+        self.standardizer = Standardizer(**checkpoint.standard_form.arguments())
+        self.tokenizer = MoleculeTokenizer(
+            self.standardizer,
+            self.vocabulary,
+            graphs=self.model.encoder.reads_graphs,
+            max_tokens=self.model.encoder.max_tokens,
+        )
+        self.reads_sequences = self.model.encoder.reads_tokens
+        self.priors: dict[str, Prior] = {"standard": self.model.latent.standard_prior()}
         if checkpoint.prior is not None:
             self.priors["learned"] = checkpoint.prior
 
@@ -100,9 +103,9 @@ class MoleculeGenerator:
         return cls(load_checkpoint(path), device=device)
 
     @cached_property
-    def atom_parts(self) -> AtomParts:
+    def atom_token_map(self) -> AtomTokenMap:
         """Which token each atom was written by."""
-        return AtomParts(self.vocabulary)
+        return AtomTokenMap(self.vocabulary)
 
     @cached_property
     def latent_dim(self) -> int:
@@ -195,7 +198,11 @@ class MoleculeGenerator:
         with progress.stage("Sampling", total=n) as stage:
             while len(found) < n:
                 given = None if asked is None else asked.expand(batch_size, -1)
-                z = source.sample(batch_size, condition=given, temperature=latent_temperature, generator=generator)
+                z = self.model.latent.to_z(
+                    source.sample_target(
+                        batch_size, condition=given, temperature=latent_temperature, generator=generator
+                    )
+                )
                 before = len(found)
                 for smiles in decode(z, condition=given):
                     if len(found) == n:
@@ -236,10 +243,10 @@ class MoleculeGenerator:
         z = np.full((n, self.latent_dim), np.nan, dtype=np.float32)
         standard: list[str | None] = [None] * n
         reasons: list[str | None] = [None] * n
-        usable: list[tuple[int, Spelled]] = []
+        usable: list[tuple[int, TokenizedMolecule]] = []
         with progress.stage("Encoding", total=n) as stage:
             for i, text in enumerate(smiles):
-                spelled = self.speller.spell(text)
+                spelled = self.tokenizer.tokenize(text)
                 standard[i], reasons[i] = spelled.smiles, spelled.reason
                 if spelled.reason is None:
                     usable.append((i, spelled))
@@ -366,7 +373,7 @@ class MoleculeGenerator:
         if steps < 2:
             raise ConfigError(f"got {steps} steps; expected at least 2, the two ends")
         if method is None:
-            method = "bridge" if isinstance(self.model.latent, Codebooks) else "linear"
+            method = "bridge" if self.model.latent.discrete else "linear"
         if method not in ("linear", "spherical", "bridge"):
             raise ConfigError(f"unknown interpolation {method!r}; expected linear, spherical or bridge")
         ends = self.encode_rows([a, b])
@@ -412,9 +419,9 @@ class MoleculeGenerator:
 
     def _negative_elbo(
         self, smiles: Sequence[str | None], prior: str | None, batch_size: int
-    ) -> tuple[np.ndarray, list[Spelled]]:
+    ) -> tuple[np.ndarray, list[TokenizedMolecule]]:
         source = self._prior(prior)
-        spelled = self.speller.spell_many(smiles)
+        spelled = self.tokenizer.tokenize_many(smiles)
         values = np.full(len(spelled), np.nan)
         usable = [row for row, molecule in enumerate(spelled) if molecule.reason is None]
         for first in range(0, len(usable), batch_size):
@@ -464,19 +471,19 @@ class MoleculeGenerator:
         """Negative ELBO per symbol, nats `(n,)`."""
         values, spelled = self._negative_elbo(smiles, prior, batch_size)
         counts = self.vocabulary.symbol_counts
-        symbols = [sum(counts[token] for token in molecule.canonical) for molecule in spelled]
+        symbols = [sum(counts[token] for token in molecule.canonical_ids) for molecule in spelled]
         return values / np.maximum(symbols, 1)
 
-    def batch(self, molecules: Sequence[Spelled]) -> MolBatch:
+    def batch(self, molecules: Sequence[TokenizedMolecule]) -> MolBatch:
         """Molecules side by side on the model's device, in every spelling each has (all of them usable)."""
-        graphs = [m.graph for m in molecules for _ in m.spellings if m.graph is not None]
+        graphs = [m.graph for m in molecules for _ in m.token_ids if m.graph is not None]
         graph = None
         if graphs:
-            lines = [m.canonical for m in molecules for _ in m.spellings]
+            lines = [m.canonical_ids for m in molecules for _ in m.token_ids]
             lengths = np.array([len(line) for line in lines], dtype=np.int64)
             graph = GraphStore.of_graphs(graphs).batch(np.arange(len(graphs)))
-            graph = graph.with_parts(self.atom_parts, np.concatenate(lines), lengths)
-        return MolBatch.of_token_ids([ids for m in molecules for ids in m.spellings], graph=graph).to(self.device)
+            graph = graph.with_atom_tokens(self.atom_token_map, np.concatenate(lines), lengths)
+        return MolBatch.of_token_ids([ids for m in molecules for ids in m.token_ids], graph=graph).to(self.device)
 
     def neighbors(
         self, smiles: str, *, walks: int = 5, steps: int = 7, reach: float = 1.0, seed: int | None = None
@@ -501,7 +508,11 @@ class MoleculeGenerator:
         start = self.encode_rows([smiles])
         if start.reasons[0]:
             raise InputError(f"cannot encode {smiles!r}: {start.reasons[0]}")
-        directions = self.priors["standard"].sample(walks, generator=self._generator(seed)).cpu().numpy()
+        directions = (
+            self.model.latent.to_z(self.priors["standard"].sample_target(walks, generator=self._generator(seed)))
+            .cpu()
+            .numpy()
+        )
         distances = np.linspace(0.0, reach, steps)
         z = start.z + distances[None, :, None] * directions[:, None, :]
         frame = pd.DataFrame({"walk": np.repeat(np.arange(1, walks + 1), steps), "distance": np.tile(distances, walks)})
@@ -534,7 +545,7 @@ class MoleculeGenerator:
                     f"the model cannot be asked for {name!r}; it can for: {', '.join(known) or 'nothing'}"
                 )
         values = torch.tensor([[asked.get(name, torch.nan) for name in self.model.heads.names]], device=self.device)
-        nothing, wanted = self.model.given(1), self.model.given(1, values)
+        nothing, wanted = self.model.embed_condition(1), self.model.embed_condition(1, values)
         return None if nothing is None or wanted is None else nothing + guidance * (wanted - nothing)
 
     @property
@@ -545,7 +556,7 @@ class MoleculeGenerator:
     @property
     def reads_graphs(self) -> bool:
         """Whether the encoder reads graphs."""
-        return self.speller.graphs
+        return self.tokenizer.graphs
 
     def token_ids(self, smiles: str) -> list[int] | None:
         """Tokens of a SMILES as it is written; `None` when the vocabulary cannot write it."""
@@ -559,7 +570,8 @@ class MoleculeGenerator:
         """Posterior means `(n, Z)` float32 of molecules that are tokens already; their SMILES are read for graphs."""
         graphs = [smiles_to_graph(s) if self.reads_graphs else None for s in smiles]
         spelled = [
-            Spelled(text, None, [ids], graph, ids) for text, ids, graph in zip(smiles, molecules, graphs, strict=True)
+            TokenizedMolecule(text, None, [ids], graph, ids)
+            for text, ids, graph in zip(smiles, molecules, graphs, strict=True)
         ]
         return self.model.encode(self.batch(spelled)).mean.float().cpu().numpy()
 

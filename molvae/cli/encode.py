@@ -28,7 +28,7 @@ from molvae.cli.options import (
 )
 @click.option(
     "--variants",
-    "n_variants",
+    "n_randomized",
     type=click.IntRange(0),
     default=0,
     show_default=True,
@@ -48,7 +48,7 @@ def encode(
     model_path: str,
     output: str,
     features: str,
-    n_variants: int,
+    n_randomized: int,
     seed: int,
     n_jobs: int,
     batch_size: int,
@@ -73,7 +73,7 @@ def encode(
     if not output.endswith(".npy"):
         check_output(output)
     encoder = FeatureEncoder(
-        molvae.load(model_path, device=device), features, n_variants=n_variants, seed=seed, batch_size=batch_size
+        molvae.load(model_path, device=device), features, n_randomized=n_randomized, seed=seed, batch_size=batch_size
     )
     waiting: deque[InputRow] = deque()  # read, and not yet encoded
 

@@ -9,7 +9,6 @@ from molvae.chem.descriptors import DESCRIPTORS, descriptors
 from molvae.chem.parse import parse_smiles
 from molvae.generator import MoleculeGenerator
 from molvae.nn.likelihood import importance_weights, iwae_bound
-from molvae.nn.priors.base import Codebooks
 from molvae.progress import SILENT, Progress
 
 SAMPLES = 100  # posterior samples of the tightest bound
@@ -48,7 +47,7 @@ def model_metrics(
     if not len(usable):
         return values
     values |= {"exact": float(usable["exact"].mean()), "Tanimoto": float(usable["tanimoto"].mean())}
-    spelled = vae.speller.spell_many(usable["standardized"].tolist())
+    spelled = vae.tokenizer.tokenize_many(usable["standardized"].tolist())
     batches = [vae.batch(spelled[first : first + BATCH]) for first in range(0, len(spelled), BATCH)]
     with torch.no_grad():
         h = torch.cat([vae.model.encoder(batch) for batch in batches])
@@ -62,7 +61,7 @@ def model_metrics(
 
 def _bounds(vae: MoleculeGenerator, spelled: Sequence, *, seed: int, progress: Progress) -> dict[str, float]:
     prior = vae.default_prior
-    k = 1 if isinstance(vae.model.latent, Codebooks) else SAMPLES
+    k = 1 if vae.model.latent.discrete else SAMPLES
     generator = torch.Generator(device=vae.device).manual_seed(seed)
     weights = []
     with progress.stage("Bounds", total=len(spelled)) as stage:

@@ -11,11 +11,9 @@ from joblib import Parallel, delayed, effective_n_jobs
 from torch import Tensor
 
 from molvae.data.chunks import batched
-from molvae.data.tokenizer import Spelled
+from molvae.data.tokenizer import TokenizedMolecule
 from molvae.errors import ConfigError
 from molvae.generator import MoleculeGenerator
-from molvae.nn.latents.gaussian import GaussianLatent
-from molvae.nn.priors.base import Codebooks
 
 FEATURES = ("mean", "logvar", "hidden", "heads", "codes")
 CHUNK = 500  # molecules that a worker gets at a time
@@ -71,8 +69,8 @@ class FeatureEncoder:
         vae: a trained model.
         features: kinds joined by a plus sign: "mean" (the latent z), "logvar" (of a Gaussian posterior), "hidden" (the
             encoder's output h, averaged over its slots), "heads" (predicted properties), "codes" (of a VQ latent).
-        n_variants: average over so many randomized SMILES of each molecule; 0 encodes the canonical one. To an encoder
-            of graphs alone all are the same, so it reads one.
+        n_randomized: average over so many randomized SMILES of each molecule; 0 encodes the canonical one. To an
+            encoder of graphs alone all are the same, so it reads one.
         seed: of the randomization.
         batch_size: spellings encoded side by side; does not change the numbers beyond rounding.
 
@@ -85,23 +83,23 @@ class FeatureEncoder:
         vae: MoleculeGenerator,
         features: str = "mean",
         *,
-        n_variants: int = 0,
+        n_randomized: int = 0,
         seed: int = 0,
         batch_size: int = 512,
     ) -> None:
         self.vae = vae
         self.kinds = check_features(features)
         self.batch_size = batch_size
-        if n_variants < 0 or batch_size < 1:
-            raise ConfigError(f"got n_variants = {n_variants} and batch_size = {batch_size}; expected ≥ 0 and ≥ 1")
-        if n_variants and "codes" in self.kinds:
-            raise ConfigError("codes cannot be averaged over randomized SMILES; set n_variants = 0")
-        self.speller = replace(vae.speller, n_variants=n_variants if vae.reads_sequences else 0, seed=seed)
+        if n_randomized < 0 or batch_size < 1:
+            raise ConfigError(f"got n_randomized = {n_randomized} and batch_size = {batch_size}; expected ≥ 0 and ≥ 1")
+        if n_randomized and "codes" in self.kinds:
+            raise ConfigError("codes cannot be averaged over randomized SMILES; set n_randomized = 0")
+        self.tokenizer = replace(vae.tokenizer, n_randomized=n_randomized if vae.reads_sequences else 0, seed=seed)
         self.names = [name for kind in self.kinds for name in self._names(kind)]
 
     def encode(self, smiles: Sequence[str | None]) -> EncodedFeatures:
         """Features of a list of any SMILES, in this process."""
-        return self.encode_spelled(self.speller.spell_many(smiles))
+        return self.encode_spelled(self.tokenizer.tokenize_many(smiles))
 
     def stream(self, smiles: Iterable[str | None], *, n_jobs: int = 1) -> Iterator[EncodedFeatures]:
         """Features chunk by chunk, in order; memory does not grow with the length.
@@ -120,36 +118,36 @@ class FeatureEncoder:
                 if len(window) == 1:  # too little to start processes for
                     yield self.encode(window[0])
                     continue
-                for spelled in parallel(delayed(self.speller.spell_many)(chunk) for chunk in window):
+                for spelled in parallel(delayed(self.tokenizer.tokenize_many)(chunk) for chunk in window):
                     yield self.encode_spelled(spelled)
 
-    def encode_spelled(self, molecules: Sequence[Spelled]) -> EncodedFeatures:
-        """Features of molecules that this encoder's `speller` has written."""
+    def encode_spelled(self, molecules: Sequence[TokenizedMolecule]) -> EncodedFeatures:
+        """Features of molecules that this encoder's `tokenizer` has written."""
         values = np.full((len(molecules), len(self.names)), np.nan, dtype=np.float32)
         usable = [row for row, m in enumerate(molecules) if m.reason is None]
         if usable:
-            usable.sort(key=lambda row: len(molecules[row].spellings[0]))  # rows of a batch with like lengths
+            usable.sort(key=lambda row: len(molecules[row].token_ids[0]))  # rows of a batch with like lengths
             for rows in self._batches(molecules, usable):
                 values[rows] = self._values([molecules[row] for row in rows])
         return EncodedFeatures(values, [m.smiles for m in molecules], [m.reason for m in molecules])
 
-    def _batches(self, molecules: Sequence[Spelled], rows: Sequence[int]) -> Iterator[list[int]]:
+    def _batches(self, molecules: Sequence[TokenizedMolecule], rows: Sequence[int]) -> Iterator[list[int]]:
         """Rows in batches of at most `batch_size` spellings, and at least one molecule."""
         batch: list[int] = []
         n = 0
         for row in rows:
-            if batch and n + len(molecules[row].spellings) > self.batch_size:
+            if batch and n + len(molecules[row].token_ids) > self.batch_size:
                 yield batch
                 batch, n = [], 0
             batch.append(row)
-            n += len(molecules[row].spellings)
+            n += len(molecules[row].token_ids)
         yield batch
 
     @torch.inference_mode()
-    def _values(self, molecules: Sequence[Spelled]) -> np.ndarray:
+    def _values(self, molecules: Sequence[TokenizedMolecule]) -> np.ndarray:
         h = self.vae.model.encoder(self.vae.batch(molecules))
         values = torch.cat([self._of_kind(kind, h) for kind in self.kinds], dim=1).float().cpu()
-        counts = torch.tensor([len(m.spellings) for m in molecules])
+        counts = torch.tensor([len(m.token_ids) for m in molecules])
         owners = torch.repeat_interleave(counts)
         total = torch.zeros(len(molecules), values.shape[1]).index_add_(0, owners, values)
         return (total / counts.unsqueeze(1)).numpy()
@@ -158,30 +156,19 @@ class FeatureEncoder:
         model = self.vae.model
         if kind == "hidden":
             return h.unflatten(1, (model.encoder.n_slots, -1)).mean(1)
-        if kind == "logvar" and isinstance(model.latent, GaussianLatent):
-            return model.latent.posterior(h)[1]
-        if kind == "codes":
-            return model.latent.posterior_parameters(h)
-        mean = model.latent(h).mean
-        return mean if kind == "mean" else model.heads.predict(mean)
+        if kind == "heads":
+            return model.heads.predict(model.latent(h).mean)
+        return model.latent.features(kind, h)
 
     def _names(self, kind: str) -> list[str]:
         model = self.vae.model
-        if kind == "mean":
-            return [f"z{i}" for i in range(model.latent.latent_dim)]
         if kind == "hidden":
             return [f"h{i}" for i in range(model.encoder.h_dim // model.encoder.n_slots)]
         if kind == "heads":
             if not model.heads.names:
                 raise ConfigError("the model has no heads; choose other features")
             return [f"predicted_{name}" for name in model.heads.names]
-        if kind == "logvar":
-            if not isinstance(model.latent, GaussianLatent):
-                raise ConfigError("logvar needs a Gaussian latent; the model's is another")
-            return [f"logvar{i}" for i in range(model.latent.latent_dim)]
-        if not isinstance(model.latent, Codebooks):
-            raise ConfigError("codes need a VQ latent; the model's is another")
-        return [f"code{i}" for i in range(model.latent.n_slots)]
+        return model.latent.feature_names(kind)
 
     def __repr__(self) -> str:
-        return f"FeatureEncoder({self.vae!r}, {'+'.join(self.kinds)!r}, n_variants={self.speller.n_variants})"
+        return f"FeatureEncoder({self.vae!r}, {'+'.join(self.kinds)!r}, n_randomized={self.tokenizer.n_randomized})"

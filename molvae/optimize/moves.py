@@ -137,7 +137,7 @@ class Moves:
         if not n:
             return []
         prior = self.vae.default_prior
-        return list(prior.sample(n, generator=self._generator(rng)).cpu().numpy())
+        return list(self.vae.model.latent.to_z(prior.sample_target(n, generator=self._generator(rng))).cpu().numpy())
 
     def random(self, n: int, rng: np.random.Generator) -> list[Candidate]:
         """Molecules of the prior, fewer than `n` where a draw decodes to nothing."""
@@ -179,7 +179,7 @@ class Moves:
         row = torch.arange(len(rows), device=device)
         z = torch.from_numpy(np.stack([parents[i].z for i in rows])).to(device)
         here = self.vae.model.decoder.logits_at(
-            z, batch.token_ids, places, condition=self.vae.model.given(len(rows))
+            z, batch.token_ids, places, condition=self.vae.model.embed_condition(len(rows))
         ).float()
         here[:, [PAD, BOS, MASK]] = -torch.inf
         here[row, batch.token_ids[row, places + 1]] = -torch.inf

@@ -18,7 +18,7 @@ import torch
 
 import molvae
 from molvae.checkpoint import checkpoint_path
-from molvae.config import TrainingConfig, parse_duration
+from molvae.config import parse_duration
 from molvae.data.batches import TokenBatches, ordered_batches
 from molvae.data.prepared import PreparedData
 from molvae.evaluation.model_metrics import model_metrics
@@ -27,6 +27,7 @@ from molvae.nn.decoders.gru import GRUDecoder
 from molvae.nn.likelihood import token_losses
 from molvae.scoring.fcd import chemnet_activations, chemnet_statistics, frechet_distance
 from molvae.scoring.reference import ReferenceStatistics, reference_statistics
+from molvae.training.config import TrainingConfig
 from molvae.training.schedules import learning_rate_at
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "table"

@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from molvae.config import GRUDecoderConfig
 from molvae.data.batches import MolBatch
 from molvae.data.vocabulary import BOS, EOS, MASK, PAD
-from molvae.nn.decoders.gru import draw_tokens
+from molvae.nn.decoders.gru import GRUDecoderConfig, draw_tokens
 from molvae.nn.vae import build_decoder
 
 VOCABULARY, Z = 14, 6

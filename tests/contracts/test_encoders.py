@@ -9,12 +9,15 @@ import torch
 from rdkit import Chem
 
 from molvae.chem.graphs import mol_to_graph
-from molvae.config import EncoderConfig, FusedEncoderConfig, GNNEncoderConfig, GRUEncoderConfig
-from molvae.data.atom_tokens import AtomParts
+from molvae.data.atom_tokens import AtomTokenMap
 from molvae.data.batches import MolBatch
 from molvae.data.graphs import GraphStore
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import InputError
+from molvae.nn.encoders.fused import FusedEncoderConfig
+from molvae.nn.encoders.gnn import GNNEncoderConfig
+from molvae.nn.encoders.gru import GRUEncoderConfig
+from molvae.nn.registry import EncoderConfig
 from molvae.nn.vae import build_encoder
 
 VOCABULARY = 20
@@ -42,7 +45,7 @@ def batch_of(rows: Sequence[int], *, tokens: Sequence[list[int]] = TOKENS, smile
 
 def batch_of_mols(mols: Sequence[Chem.Mol], tokens: Sequence[list[int]]) -> MolBatch:
     graph = GraphStore.of_graphs([mol_to_graph(mol) for mol in mols]).batch(np.arange(len(mols)))
-    graph = graph.with_parts(AtomParts(LETTERS), np.concatenate(tokens), np.array([len(t) for t in tokens]))
+    graph = graph.with_atom_tokens(AtomTokenMap(LETTERS), np.concatenate(tokens), np.array([len(t) for t in tokens]))
     return MolBatch.of_token_ids(tokens, graph=graph)
 
 

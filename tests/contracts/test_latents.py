@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from molvae.config import GaussianLatentConfig, VQLatentConfig
-from molvae.nn.latents.gaussian import GaussianLatent, gaussian_kl, sample_posterior
-from molvae.nn.latents.vq import VQLatent, code_entropy
+from molvae.nn.latents.gaussian import GaussianLatent, GaussianLatentConfig, gaussian_kl, sample_posterior
+from molvae.nn.latents.vq import VQLatent, VQLatentConfig, code_entropy
 from molvae.nn.vae import build_latent
 
 GAUSSIANS = [

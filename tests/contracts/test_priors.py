@@ -6,12 +6,14 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal
 
-from molvae.config import AutoregressivePriorConfig, FlowPriorConfig, PriorConfig
 from molvae.errors import ConfigError
 from molvae.nn.latents.gaussian import GaussianLatent
 from molvae.nn.latents.vq import VQLatent
-from molvae.nn.priors.base import LearnedPrior, Prior
+from molvae.nn.priors.autoregressive import AutoregressivePriorConfig
+from molvae.nn.priors.base import Prior
+from molvae.nn.priors.flow import FlowPriorConfig
 from molvae.nn.priors.standard import StandardPrior, UniformCodePrior, standard_prior
+from molvae.nn.registry import PriorConfig
 from molvae.nn.vae import build_prior
 
 torch.manual_seed(0)
@@ -53,14 +55,14 @@ def test_samples_have_the_promised_shape_and_follow_the_generator(pair: tuple) -
 
 def test_log_prob_is_finite_and_one_number_a_row(pair: tuple) -> None:
     prior, latent = pair
-    log_prob = prior.log_prob(latent.prior_target(latent.posterior_parameters(H)))
+    log_prob = prior.log_prob(latent.sample_posterior(latent.posterior(H)))
     assert log_prob.shape == (32,)
     assert torch.isfinite(log_prob).all()
 
 
 @pytest.mark.parametrize(("prior", "latent"), LEARNED.values(), ids=LEARNED.keys())
-def test_learning_raises_the_likelihood_and_reaches_every_weight(prior: LearnedPrior, latent: torch.nn.Module) -> None:
-    target = latent.prior_target(latent.posterior_parameters(H), generator=torch.Generator().manual_seed(0)).detach()
+def test_learning_raises_the_likelihood_and_reaches_every_weight(prior: Prior, latent: torch.nn.Module) -> None:
+    target = latent.sample_posterior(latent.posterior(H), generator=torch.Generator().manual_seed(0)).detach()
     prior.fit_scale(target)
     optimizer = torch.optim.Adam(prior.parameters(), lr=0.01)
     losses = []
@@ -130,7 +132,7 @@ def test_priors_and_latents_that_do_not_fit_are_refused_with_what_to_do() -> Non
 def test_a_learned_prior_listens_to_its_condition(config: PriorConfig, latent: torch.nn.Module) -> None:
     torch.manual_seed(0)
     prior = build_prior(config, latent, condition_dim=5)
-    target = latent.prior_target(latent.posterior_parameters(H))
+    target = latent.sample_posterior(latent.posterior(H))
     one, other = (torch.randn(1, 5).expand(32, 5) for _ in range(2))
     assert not torch.allclose(prior.log_prob(target, condition=one), prior.log_prob(target, condition=other))
     draws = [prior.sample(32, condition=c, generator=torch.Generator().manual_seed(0)) for c in (one, one, other)]
@@ -139,7 +141,7 @@ def test_a_learned_prior_listens_to_its_condition(config: PriorConfig, latent: t
 
 
 @pytest.mark.parametrize(("prior", "latent"), LEARNED.values(), ids=LEARNED.keys())
-def test_a_low_temperature_favors_likely_latents(prior: LearnedPrior, latent: torch.nn.Module) -> None:
+def test_a_low_temperature_favors_likely_latents(prior: Prior, latent: torch.nn.Module) -> None:
     means = []
     for temperature in (1.0, 0.3):
         z = prior.sample(2000, temperature=temperature, generator=torch.Generator().manual_seed(0))

@@ -19,12 +19,11 @@ from sklearn.utils import estimator_checks
 
 import molvae
 from molvae.checkpoint import save_checkpoint
-from molvae.config import ModelConfig
 from molvae.data.prepared import PreparedData
 from molvae.errors import CheckpointError, ConfigError, InputError
 from molvae.featurizer import InvalidMoleculeWarning, LatentFeaturizer, as_smiles, open_model
 from molvae.generator import MoleculeGenerator
-from molvae.nn.vae import build_model
+from molvae.nn.build import ModelConfig, build_model
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
 
@@ -89,15 +88,15 @@ def test_codes_are_indices_of_the_codebooks(vq: str, molecules: tuple[str, ...])
 
 
 def test_randomized_smiles_are_averaged_and_reproducible(fused: str, molecules: tuple[str, ...]) -> None:
-    varied = LatentFeaturizer(fused, n_variants=3, seed=1, features="hidden")
+    varied = LatentFeaturizer(fused, n_randomized=3, seed=1, features="hidden")
     values = varied.transform(list(molecules))
     np.testing.assert_allclose(values, varied.transform(list(molecules)), atol=1e-6)
     backwards = varied.transform(list(molecules)[::-1])[::-1]
     np.testing.assert_allclose(values, backwards, atol=1e-5)
     assert not np.allclose(values, clone(varied).set_params(seed=2).transform(list(molecules)), atol=1e-3)
     encoder = open_model(fused, "cpu")
-    spelled = varied._encoder().speller.spell(molecules[0])
-    assert len(spelled.spellings) > 1
+    spelled = varied._encoder().tokenizer.tokenize(molecules[0])
+    assert len(spelled.token_ids) > 1
     with torch.no_grad():
         by_hand = encoder.model.encoder(encoder.batch([spelled])).mean(0)
     np.testing.assert_allclose(values[0], by_hand, atol=1e-5)
@@ -111,15 +110,15 @@ def test_an_encoder_of_graphs_alone_reads_one_spelling(
 ) -> None:
     encoder = {"kind": "gnn", "hidden_dim": 8, "n_layers": 2, "h_dim": 8}
     path = checkpoint_of({"encoder": encoder, "latent": {"latent_dim": 4}}, prepared, tmp_path / "gnn")
-    varied = LatentFeaturizer(path, n_variants=8)
-    assert len(varied._encoder().speller.spell(molecules[0]).spellings) == 1
+    varied = LatentFeaturizer(path, n_randomized=8)
+    assert len(varied._encoder().tokenizer.tokenize(molecules[0]).spellings) == 1
     np.testing.assert_array_equal(varied.transform(list(molecules)), LatentFeaturizer(path).transform(list(molecules)))
 
 
 def test_a_spelling_outside_the_vocabulary_is_left_out(featurizer: LatentFeaturizer) -> None:
-    speller = featurizer.set_params(n_variants=8)._encoder().speller
+    tokenizer = featurizer.set_params(n_randomized=8)._encoder().tokenizer
     for smiles in ("CCO", "c1ccccc1C(=O)NC"):
-        spellings = speller.spell(smiles).spellings
+        spellings = tokenizer.tokenize(smiles).spellings
         assert 1 <= len(spellings) <= 8
 
 
@@ -184,7 +183,7 @@ def test_report_says_what_becomes_of_every_row(featurizer: LatentFeaturizer) -> 
         ({"features": "mean+mean"}, "expected each kind once"),
         ({"features": "codes"}, "codes need a VQ latent"),
         ({"invalid": "skip"}, "unknown policy invalid='skip'; expected one of: error, nan, drop"),
-        ({"n_variants": -1}, "n_variants = -1"),
+        ({"n_randomized": -1}, "n_randomized = -1"),
         ({"device": "tpuu"}, "unknown device 'tpuu'"),
     ],
 )
@@ -197,7 +196,7 @@ def test_features_of_other_latents_are_refused(vq: str) -> None:
     with pytest.raises(ConfigError, match="logvar needs a Gaussian latent"):
         LatentFeaturizer(vq, features="logvar").fit(["C"])
     with pytest.raises(ConfigError, match="codes cannot be averaged"):
-        LatentFeaturizer(vq, features="codes", n_variants=2).fit(["C"])
+        LatentFeaturizer(vq, features="codes", n_randomized=2).fit(["C"])
 
 
 def test_a_missing_model_is_one_sentence(tmp_path: Path) -> None:

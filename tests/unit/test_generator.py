@@ -9,11 +9,10 @@ import molvae
 import molvae.chem.standardize
 from molvae.checkpoint import save_checkpoint
 from molvae.chem.parse import parse_smiles
-from molvae.config import ModelConfig
 from molvae.data.prepared import PreparedData
 from molvae.data.vocabulary import Vocabulary
 from molvae.generator import MoleculeGenerator
-from molvae.nn.vae import build_model
+from molvae.nn.build import ModelConfig, build_model
 
 
 @pytest.fixture

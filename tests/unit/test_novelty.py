@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from molvae.config import PriorFitConfig
 from molvae.data.batches import MolBatch, ordered_batches
 from molvae.data.prepared import PreparedData
 from molvae.errors import InputError
@@ -21,6 +20,7 @@ from molvae.nn.latents.vq import VQLatent
 from molvae.nn.likelihood import QUANTILES, negative_elbo, per_symbol_quantiles
 from molvae.nn.priors.standard import standard_prior
 from molvae.nn.vae import MolVAE
+from molvae.training.config import PriorFitConfig
 from molvae.training.prior import fit_prior_of
 
 

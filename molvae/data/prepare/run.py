@@ -13,21 +13,23 @@ from joblib import Parallel, delayed
 
 from molvae.chem.descriptors import descriptor_names
 from molvae.chem.notation import notation
-from molvae.config import PrepareConfig
 from molvae.data.chunks import batched
 from molvae.data.graphs import FOLDER as GRAPHS
+from molvae.data.prepare.config import PrepareConfig
 from molvae.data.prepare.describe import describe_chunk, standardizer_of
 from molvae.data.prepare.fingerprints import add_fingerprints
-from molvae.data.prepare.randomize import add_variants
+from molvae.data.prepare.randomize import add_randomized
 from molvae.data.prepare.splits import hash_split
 from molvae.data.prepare.tokens import spell_tokens, write_tokens
 from molvae.data.prepare.writer import FolderWriter
-from molvae.data.prepared import FINGERPRINTS, FORMAT_VERSION, PreparedData
-from molvae.data.randomized import FOLDER as VARIANTS
+from molvae.data.prepared import FINGERPRINTS, PreparedData
+from molvae.data.randomized import FOLDER as RANDOMIZED
+from molvae.data.randomized import META_KEY
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import InputError, VocabularyError
 from molvae.files import atomic_folder, write_json
 from molvae.formats.readers import InputRow, count_rows, read_molecules
+from molvae.migrations import PREPARED_VERSION
 from molvae.progress import SILENT, Progress
 
 CHUNK_ROWS = 1000
@@ -80,8 +82,8 @@ def prepare(
         shutil.rmtree(writer.work)
         if config.fingerprints:
             add_fingerprints(PreparedData.open(folder), n_jobs=config.n_jobs, progress=progress)
-        if config.variants:
-            add_variants(PreparedData.open(folder), config.variants, n_jobs=config.n_jobs, progress=progress)
+        if config.randomized_smiles:
+            add_randomized(PreparedData.open(folder), config.randomized_smiles, n_jobs=config.n_jobs, progress=progress)
     return PreparedData.open(out)
 
 
@@ -128,17 +130,17 @@ def refragment(
             shutil.copyfile(data.path / FINGERPRINTS, folder / FINGERPRINTS)
         if (data.path / GRAPHS).is_dir():
             shutil.copytree(data.path / GRAPHS, folder / GRAPHS)
-        meta = {k: v for k, v in data.meta.items() if k != "variants"}
+        meta = {k: v for k, v in data.meta.items() if k != META_KEY}
         meta["tokens"] = _token_counts(vocabulary, lengths, max_symbols)
         meta["notation"] = data.meta["notation"] | {"name": source.notation}
         meta["options"] = data.meta["options"] | {"fragments": fragments, "notation": source.notation}
-        variants = data.with_variants().variants if same and "variants" in data.meta else None
-        if variants is not None:
-            (folder / VARIANTS).mkdir()
-            rows = range(len(variants.offsets) - 1)
-            orders = spell_tokens(variants.tokens, variants.offsets, rows, vocabulary=data.vocabulary)
-            lengths = write_tokens(folder / VARIANTS, orders, len(rows), vocabulary=vocabulary, progress=progress)
-            meta["variants"] = data.meta["variants"] | {"mean_length": float(lengths.mean())}
+        store = data.with_randomized().randomized if same and META_KEY in data.meta else None
+        if store is not None:
+            (folder / RANDOMIZED).mkdir()
+            rows = range(len(store.offsets) - 1)
+            orders = spell_tokens(store.tokens, store.offsets, rows, vocabulary=data.vocabulary)
+            lengths = write_tokens(folder / RANDOMIZED, orders, len(rows), vocabulary=vocabulary, progress=progress)
+            meta[META_KEY] = data.meta[META_KEY] | {"mean_length": float(lengths.mean())}
         write_json(folder / "meta.json", meta)
     return PreparedData.open(out)
 
@@ -298,7 +300,7 @@ def _meta(
 ) -> dict[str, Any]:
     mean, std = writer.statistics()
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": PREPARED_VERSION,
         "molvae_version": version("molvae"),
         "sources": [{"path": str(p), "sha256": _sha256(p)} for p in inputs],
         "rows": {"read": writer.read, "kept": writer.kept, "rejected": dict(writer.rejected.most_common())},

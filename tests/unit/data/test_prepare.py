@@ -11,7 +11,7 @@ from rdkit import Chem
 
 from molvae.chem.graphs import mol_to_graph
 from molvae.chem.parse import canonical_smiles
-from molvae.config import PrepareConfig
+from molvae.data.prepare.config import PrepareConfig
 from molvae.data.prepare.run import prepare, refragment
 from molvae.data.prepare.splits import hash_split
 from molvae.data.prepared import PreparedData
@@ -221,7 +221,7 @@ def test_training_from_a_prepared_folder_imports_neither_rdkit_nor_selfies(
 ) -> None:
     program = f"""
 import sys
-from molvae.config import ExperimentConfig
+from molvae.training.config import ExperimentConfig
 from molvae.data.prepared import PreparedData
 from molvae.training.fit import train
 config = ExperimentConfig.model_validate({{"data": {{"prepared": {str(prepared.path)!r}}},

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch.distributions import Normal
 
-from molvae.config import ModelConfig
 from molvae.data.batches import MolBatch
+from molvae.nn.build import ModelConfig, build_model
 from molvae.nn.likelihood import importance_weights, iwae_bound, token_losses
 from molvae.nn.priors.standard import standard_prior
-from molvae.nn.vae import MolVAE, build_model
+from molvae.nn.vae import MolVAE
 from molvae.training.losses import reconstruction_loss
 
 BATCH = MolBatch.of_token_ids([[4, 5, 6], [7], [5, 5]])

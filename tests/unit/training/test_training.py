@@ -6,21 +6,23 @@ import pytest
 import torch
 from sklearn.metrics import r2_score
 
-from molvae.config import (
+from molvae.data.batches import MolBatch
+from molvae.evaluation.collapse import LatentDiagnostics, diagnose, r_squared
+from molvae.nn.build import ModelConfig, build_model
+from molvae.nn.latents.gaussian import mutual_information
+from molvae.training.clock import TrainingClock
+from molvae.training.config import TrainingConfig
+from molvae.training.losses import property_loss, reconstruction_loss
+from molvae.training.schedules import (
     ConstantBetaConfig,
     ConstrainedBetaConfig,
     CyclicalBetaConfig,
     LinearBetaConfig,
-    ModelConfig,
-    TrainingConfig,
+    beta_at,
+    constrained,
+    cyclical,
+    learning_rate_at,
 )
-from molvae.data.batches import MolBatch
-from molvae.evaluation.collapse import LatentDiagnostics, diagnose, r_squared
-from molvae.nn.latents.gaussian import mutual_information
-from molvae.nn.vae import build_model
-from molvae.training.clock import TrainingClock
-from molvae.training.losses import property_loss, reconstruction_loss
-from molvae.training.schedules import beta_at, constrained, cyclical, learning_rate_at
 
 
 def test_constant_beta_is_constant() -> None:
