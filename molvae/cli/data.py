@@ -109,7 +109,7 @@ def prepare(
 @quiet_option
 def refragment(folder: str, output: str, fragments: int, notation: str | None, overwrite: bool, quiet: bool) -> None:
     """The same molecules under another vocabulary or notation, without reading and describing them again."""
-    from molvae.data.prepare.run import refragment as refragment_folder
+    from molvae.data.prepare.refragment import refragment as refragment_folder
     from molvae.data.prepared import PreparedData
 
     data = PreparedData.open(folder)

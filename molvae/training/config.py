@@ -12,7 +12,7 @@ from molvae.data.prepare.config import PrepareConfig
 from molvae.nn.build import ModelConfig
 from molvae.nn.priors.autoregressive import AutoregressivePriorConfig
 from molvae.nn.registry import PriorConfig
-from molvae.training.schedules import BetaConfig, LinearBetaConfig
+from molvae.training.schedules import BetaConfig, LinearBetaConfig, warm_cosine
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
@@ -98,6 +98,11 @@ class TrainingConfig(Section):
     def compares_fingerprints(self) -> bool:
         """Whether batches must have fingerprints."""
         return bool(self.tanimoto_weight or self.fingerprint_weight)
+
+    def learning_rate_at(self, progress: float, step: int) -> float:
+        """A linear warm-up over `warmup_steps`, then a cosine down to `final_learning_rate` of the peak."""
+        share = warm_cosine(progress, step, warmup_steps=self.warmup_steps, low=self.final_learning_rate)
+        return self.learning_rate * share
 
     @model_validator(mode="after")
     def _ends(self) -> "TrainingConfig":

@@ -13,7 +13,6 @@ from molvae.nn.vae import MolVAE
 from molvae.training.clock import TrainingClock
 from molvae.training.config import TrainingConfig
 from molvae.training.losses import fingerprint_loss, property_loss, reconstruction_loss, tanimoto_loss
-from molvae.training.schedules import warm_cosine
 
 RARE = -3.5  # the logit of a bit that 3 % of molecules have: what most of them are
 
@@ -69,11 +68,8 @@ class VAEModule(pl.LightningModule):
         )
 
     def on_train_batch_start(self, batch: MolBatch, batch_idx: int) -> None:
-        """Set the learning rate: a linear warm-up, then a cosine down to `final_learning_rate` of the peak."""
-        config = self.config
-        rate = config.learning_rate * warm_cosine(
-            self.progress, self.global_step, warmup_steps=config.warmup_steps, low=config.final_learning_rate
-        )
+        """Set the learning rate."""
+        rate = self.config.learning_rate_at(self.progress, self.global_step)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate
 

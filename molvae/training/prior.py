@@ -15,6 +15,7 @@ from torch.utils.data import TensorDataset
 from molvae.checkpoint import add_prior
 from molvae.data.batches import ordered_batches
 from molvae.data.prepared import PreparedData
+from molvae.errors import ConfigError
 from molvae.nn.likelihood import QUANTILES, per_symbol_quantiles
 from molvae.nn.priors.base import Prior
 from molvae.nn.vae import MolVAE
@@ -191,6 +192,10 @@ def fit_prior_of(
 ) -> PriorReport:
     """Fit a prior to the model of a checkpoint directory, and put it there; arguments as in `fit_prior`."""
     checkpoint, data = open_with_data(path, data, hint="give the folder it was trained on")
+    try:
+        config.model.check(checkpoint.config.latent)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     prior, report = fit_prior(checkpoint.model, data, config, device=device, progress=progress)
     known = ordered_batches(data, held_out_molecules(data, HELD_OUT, config.seed), batch_size=ENCODE_BATCH)
     elbo = {QUANTILES: per_symbol_quantiles(checkpoint.model, prior, known, data.vocabulary.symbol_counts)}

@@ -28,7 +28,6 @@ from molvae.nn.likelihood import token_losses
 from molvae.scoring.fcd import chemnet_activations, chemnet_statistics, frechet_distance
 from molvae.scoring.reference import ReferenceStatistics, reference_statistics
 from molvae.training.config import TrainingConfig
-from molvae.training.schedules import learning_rate_at
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "table"
 ROWS = tuple(f"{encoder}-{latent}" for latent in ("gaussian", "vq") for encoder in ("gru", "gnn", "fused"))
@@ -87,7 +86,7 @@ def train_language_model(data: PreparedData, out: Path, *, seconds: float) -> No
         progress = (time.monotonic() - began) / seconds
         if progress >= 1:
             break
-        optimizer.param_groups[0]["lr"] = learning_rate_at(progress, step, settings)
+        optimizer.param_groups[0]["lr"] = settings.learning_rate_at(progress, step)
         with torch.autocast("cpu", torch.bfloat16):
             loss = token_losses(model(torch.zeros(len(batch), 1), batch.token_ids), batch.token_ids).mean()
         optimizer.zero_grad()

@@ -91,9 +91,7 @@ class GNNEncoder(Encoder):
         states = self.norms[-1](states)
         if self.n_slots > 1:
             if graph.atom_tokens is None:
-                raise InputError(
-                    "the batch does not say which token each atom belongs to; see GraphBatch.with_atom_tokens"
-                )
+                raise InputError("the batch does not say which token wrote each atom; see GraphBatch.with_atom_tokens")
             slots = self.readout(rounds[0], states, graph.atom_tokens, graph.graph_index, graph.n_graphs)
             return self.to_h(slots).flatten(1)
         h = self.to_h(self.readout(states, graph.graph_index, graph.n_graphs))

@@ -60,11 +60,11 @@ def test_batches_gathered_on_the_device_are_those_of_the_stream(prepared: Prepar
         torch.testing.assert_close(found.properties, expected.properties, equal_nan=True)
 
 
-def test_augmented_batches_read_random_orders_and_keep_the_target(prepared_with_randomized: PreparedData) -> None:
+def test_batches_read_randomized_smiles_and_keep_the_target(prepared_with_randomized: PreparedData) -> None:
     data, indices = prepared_with_randomized, prepared_with_randomized.indices("train")
     store = data.with_randomized().randomized
     assert store is not None
-    plain, stream = (TokenBatches(data, indices, batch_size=5, seed=3, augment=a) for a in ("none", "randomized"))
+    plain, stream = (TokenBatches(data, indices, batch_size=5, seed=3, randomized_smiles=a) for a in (False, True))
     for epoch, skipped in ((0, 0), (1, stream.batches_per_epoch)):
         stream.start = plain.start = skipped
         picks = stream.picks(epoch)
@@ -104,8 +104,10 @@ def test_a_resumed_augmented_stream_reads_the_same_orders(prepared_with_randomiz
     assert take(0, 7)[4:] == take(4, 3)
 
 
-def test_augmenting_without_variants_is_refused_before_the_first_batch(prepared: PreparedData) -> None:
-    with pytest.raises(PreparedDataError, match="molvae data augment"):
+def test_randomized_smiles_that_are_not_there_are_refused_before_the_first_batch(
+    prepared: PreparedData,
+) -> None:
+    with pytest.raises(PreparedDataError, match="molvae data randomize"):
         TokenBatches(prepared, np.arange(20), batch_size=5, randomized_smiles=True)
 
 

@@ -9,7 +9,8 @@ from molvae.chem.notation import notation
 from molvae.chem.parse import canonical_smiles, random_orders
 from molvae.data.prepare.config import PrepareConfig
 from molvae.data.prepare.randomize import add_randomized
-from molvae.data.prepare.run import prepare, refragment
+from molvae.data.prepare.refragment import refragment
+from molvae.data.prepare.run import prepare
 from molvae.data.prepared import PreparedData
 from molvae.data.randomized import RandomizedStore
 from molvae.errors import ConfigError, InputError, PreparedDataError
@@ -69,10 +70,10 @@ def test_several_molecules_are_taken_each_in_its_own_order(prepared_with_randomi
     assert lengths.tolist() == [len(a) for a in alone]
 
 
-def test_augmenting_gives_what_preparing_with_variants_would(
+def test_randomizing_gives_what_preparing_with_randomized_smiles_would(
     prepared: PreparedData, prepared_with_randomized: PreparedData, table: Path, tmp_path: Path
 ) -> None:
-    config = PrepareConfig.model_validate(prepared.meta["options"] | {"variants": 3})
+    config = PrepareConfig.model_validate(prepared.meta["options"] | {"randomized_smiles": 3})
     expected = prepare([table], tmp_path / "folder", config=config)
     assert prepared_with_randomized.meta == expected.meta
     assert contents(prepared_with_randomized.path) == contents(expected.path)
@@ -137,17 +138,19 @@ def test_refragmented_variants_spell_the_same_orders(prepared_with_randomized: P
     )
 
 
-def test_a_folder_without_variants_names_the_command(prepared: PreparedData) -> None:
-    with pytest.raises(PreparedDataError, match="has no variants; add them with `molvae data augment"):
+def test_a_folder_without_randomized_smiles_names_the_command(prepared: PreparedData) -> None:
+    with pytest.raises(PreparedDataError, match="has no randomized SMILES; add them with `molvae data randomize"):
         prepared.with_randomized()
 
 
-def test_variants_of_other_molecules_are_refused(prepared_with_randomized: PreparedData, tmp_path: Path) -> None:
+def test_randomized_smiles_of_other_molecules_are_refused(
+    prepared_with_randomized: PreparedData, tmp_path: Path
+) -> None:
     data = refragment(prepared_with_randomized, tmp_path / "folder", fragments=0)
-    write_json(data.path / "meta.json", data.meta | {"variants": data.meta["randomized_smiles"] | {"each": 9}})
+    write_json(data.path / "meta.json", data.meta | {"randomized_smiles": data.meta["randomized_smiles"] | {"each": 9}})
     with pytest.raises(PreparedDataError, match="holds 80 rows; expected 200: write them again"):
         PreparedData.open(data.path).with_randomized()
-    (data.path / "variants" / "tokens.npy").unlink()
+    (data.path / "randomized" / "tokens.npy").unlink()
     with pytest.raises(PreparedDataError, match="incomplete or damaged"):
         data.with_randomized()
 
