@@ -16,17 +16,19 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_safetensors
 from torch import nn
 
-from molvae.config import ModelConfig, PriorConfig
-from molvae.config_file import parse_config
+from molvae.chem.standard_form import StandardForm
+from molvae.config import parse_config
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import CheckpointError, ConfigError, PreparedDataError
 from molvae.files import atomic_folder, write_json
+from molvae.migrations import CHECKPOINT_VERSION, checkpoint_from_1, tensors_from_1
+from molvae.nn.build import ModelConfig, build_model
 from molvae.nn.heads import PropertyHeads
-from molvae.nn.priors.base import LearnedPrior
-from molvae.nn.vae import MolVAE, build_model, build_prior
+from molvae.nn.priors.base import Prior
+from molvae.nn.registry import PriorConfig
+from molvae.nn.vae import MolVAE
 from molvae.pretrained import DEFAULT, model_folder, model_names
 
-FORMAT_VERSION = 1
 _LENGTH_MARGIN = 1.25  # generated molecules may be this much longer than the longest one trained on
 
 
@@ -39,7 +41,7 @@ class Checkpoint:
         config: its parts.
         vocabulary: its token ids.
         max_length: most tokens a generated molecule may have, eos counted.
-        standardize: the options of `Standardizer` used in training, applied again before encoding.
+        standard_form: what molecules were brought to before training, and are before encoding.
         diagnostics: what `diagnostics.json` says, if it is there.
         prior: the learned prior, if one was fitted.
         latent_temperature: of draws from it, unless another is asked for.
@@ -49,9 +51,9 @@ class Checkpoint:
     config: ModelConfig
     vocabulary: Vocabulary
     max_length: int
-    standardize: dict[str, Any] = field(default_factory=dict)
+    standard_form: StandardForm = field(default_factory=StandardForm)
     diagnostics: dict[str, Any] = field(default_factory=dict)
-    prior: LearnedPrior | None = None
+    prior: Prior | None = None
     latent_temperature: float = 1.0
 
 
@@ -80,7 +82,7 @@ def save_checkpoint(
     config: ModelConfig,
     vocabulary: Vocabulary,
     max_length: int,
-    standardize: dict[str, Any] | None = None,
+    standard_form: StandardForm | None = None,
     diagnostics: dict[str, Any] | None = None,
     half: bool = False,
 ) -> None:
@@ -92,7 +94,7 @@ def save_checkpoint(
         config: its parts.
         vocabulary: its token ids.
         max_length: see `Checkpoint`.
-        standardize: see `Checkpoint`.
+        standard_form: see `Checkpoint`.
         diagnostics: written to `diagnostics.json`.
         half: store weights in half precision; loading gives single precision again.
     """
@@ -103,13 +105,13 @@ def save_checkpoint(
         if diagnostics:
             write_json(folder / "diagnostics.json", diagnostics)
         description = {
-            "format_version": FORMAT_VERSION,
+            "format_version": CHECKPOINT_VERSION,
             "molvae_version": version("molvae"),
             "model": config.model_dump(mode="json"),
             "vocabulary_size": len(vocabulary),
             "properties": list(model.heads.names),
             "max_length": max_length,
-            "standardize": standardize or {},
+            "standard_form": (standard_form or StandardForm()).model_dump(mode="json"),
         }
         write_json(folder / "config.json", description)
 
@@ -127,12 +129,17 @@ def load_checkpoint(path: str | Path | None = None, *, device: torch.device | st
     try:
         description = json.loads((path / "config.json").read_text(encoding="utf-8"))
         found = description["format_version"]
-        if found != FORMAT_VERSION:
-            raise CheckpointError(f"{path} has checkpoint format {found}; this molvae reads {FORMAT_VERSION}")
+        if found == 1:
+            description = checkpoint_from_1(description)
+        elif found != CHECKPOINT_VERSION:
+            raise CheckpointError(f"{path} has checkpoint format {found}; this molvae reads 1 to {CHECKPOINT_VERSION}")
         config = parse_config(ModelConfig, description["model"], where=str(path / "config.json"))
         names: Sequence[str] = description["properties"]
         vocabulary = Vocabulary.load(path / "vocabulary.json")
-        max_length, standardize = int(description["max_length"]), dict(description["standardize"])
+        max_length = int(description["max_length"])
+        standard_form = parse_config(
+            StandardForm, description["standard_form"], where=f"{path / 'config.json'}: standard_form"
+        )
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path / 'config.json'} is damaged: {error!r}") from error
     except (ConfigError, PreparedDataError) as error:
@@ -150,7 +157,7 @@ def load_checkpoint(path: str | Path | None = None, *, device: torch.device | st
         config=config,
         vocabulary=vocabulary,
         max_length=max_length,
-        standardize=standardize,
+        standard_form=standard_form,
         diagnostics=_read_diagnostics(path),
         prior=_load_prior(path, model, description.get("prior"), device),
         latent_temperature=float(description.get("latent_temperature", 1.0)),
@@ -172,7 +179,7 @@ def prior_config(path: str | Path | None) -> PriorConfig:
 
 def add_prior(
     path: str | Path,
-    prior: LearnedPrior,
+    prior: Prior,
     *,
     config: PriorConfig,
     report: dict[str, Any],
@@ -237,11 +244,11 @@ def _read_diagnostics(path: Path) -> dict[str, Any]:
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
-def _load_prior(path: Path, model: MolVAE, values: Any, device: torch.device | str) -> LearnedPrior | None:
+def _load_prior(path: Path, model: MolVAE, values: Any, device: torch.device | str) -> Prior | None:
     if values is None:
         return None
     config = _parse_prior(path, values)
-    prior = build_prior(config, model.latent, condition_dim=model.condition_dim)
+    prior = config.build(model.latent, condition_dim=model.condition_dim)
     load_weights(prior, path / "prior.safetensors")
     prior.to(device).eval()
     return prior
@@ -276,12 +283,22 @@ def start_from(model: MolVAE, vocabulary: Vocabulary, path: str | Path) -> None:
         if name.startswith("heads.") and model.heads.names != old.model.heads.names:
             continue
         target = state.get(name)
-        if target is None or target.shape[1:] != tensor.shape[1:] or len(target) - len(tensor) not in (0, added):
+        if target is None or not _holds(target, tensor, added):
             found = "missing" if target is None else f"of shape {tuple(target.shape)}"
             raise CheckpointError(
                 f"{path} does not fit the configured model: {name} is {found}; expected shape {tuple(tensor.shape)}"
             )
-        target[: len(tensor)] = tensor
+        if tensor.ndim:
+            target[: len(tensor)] = tensor
+        else:
+            target.copy_(tensor)
+
+
+def _holds(target: torch.Tensor, tensor: torch.Tensor, added: int) -> bool:
+    """Whether a tensor fits into another, which may have `added` rows more."""
+    return target.shape == tensor.shape or (
+        target.ndim > 0 and target.shape[1:] == tensor.shape[1:] and len(target) - len(tensor) == added
+    )
 
 
 def _plain(module: nn.Module, *, half: bool = False) -> dict[str, torch.Tensor]:
@@ -300,6 +317,8 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} is missing, truncated or damaged: {error}") from error
     expected = model.state_dict()
+    if any(name not in expected for name in tensors):
+        tensors = tensors_from_1(tensors)
     missing, unexpected = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
     if missing or unexpected:
         raise CheckpointError(

@@ -117,7 +117,7 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
             `smiles` as given, `standardized` (what is encoded), `reason` why a row cannot be used; "" for none.
         """
         smiles = _molecules(X)
-        tokenized = self._encoder().tokenizer.spell_many(smiles)
+        tokenized = self._encoder().tokenizer.tokenize_many(smiles)
         return pd.DataFrame(
             {
                 "smiles": [text or "" for text in smiles],

@@ -14,7 +14,6 @@ from molvae.inference import encoding, likelihood, paths, sampling
 from molvae.inference.encoding import EncodedMolecules
 from molvae.inference.loaded import BATCH, LoadedModel
 from molvae.inference.sampling import GUIDANCE, Sampled
-from molvae.nn.priors.base import Codebooks
 from molvae.optimize.bridge import bridge
 from molvae.optimize.neighborhood import neighborhood
 from molvae.optimize.run import optimize
@@ -226,7 +225,7 @@ class MoleculeGenerator(LoadedModel):
         if steps < 2:
             raise ConfigError(f"got {steps} steps; expected at least 2, the two ends")
         if method is None:
-            method = "bridge" if isinstance(self.model.latent, Codebooks) else "linear"
+            method = "bridge" if self.model.latent.discrete else "linear"
         if method not in ("linear", "spherical", "bridge"):
             raise ConfigError(f"unknown interpolation {method!r}; expected linear, spherical or bridge")
         given = [as_molecule(a), as_molecule(b)]
@@ -286,7 +285,7 @@ class MoleculeGenerator(LoadedModel):
         smiles = str(start.smiles[0])
         how: dict[str, Any] = {"walks": walks, "steps": steps, "reach": reach, "seed": seed}
         how["condition"] = self.condition(condition or {}, guidance=guidance)
-        if isinstance(self.model.latent, Codebooks):
+        if self.model.latent.discrete:
             found = neighborhood(self, smiles, **how)
         else:
             found = paths.straight_walks(self, smiles, start.z[0], **how)

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from molvae.checkpoint import save_checkpoint
-from molvae.config import ExperimentConfig, ModelConfig, PrepareConfig
-from molvae.data.prepare.randomize import add_variants
+from molvae.data.prepare.config import PrepareConfig
+from molvae.data.prepare.randomize import add_randomized
 from molvae.data.prepare.run import prepare
 from molvae.data.prepared import PreparedData
 from molvae.generator import MoleculeGenerator
-from molvae.nn.vae import build_model
+from molvae.nn.build import ModelConfig, build_model
+from molvae.training.config import ExperimentConfig
 from molvae.training.fit import train
 
 GOLDEN = Path(__file__).parent / "golden" / "tiny" / "recorded.json"
@@ -60,10 +61,10 @@ def prepared_with_graphs(table: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="session")
-def prepared_with_variants(prepared: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+def prepared_with_randomized(prepared: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     folder = tmp_path_factory.mktemp("variants") / "folder"
     shutil.copytree(prepared.path, folder)
-    return add_variants(PreparedData.open(folder), 3, n_jobs=1)
+    return add_randomized(PreparedData.open(folder), 3, n_jobs=1)
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,13 @@
 """The one standard form of a molecule, used alike before training, encoding and featurizing."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from rdkit import Chem
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from molvae.chem.parse import parse_smiles, silence_rdkit
-from molvae.errors import ConfigError
-
-ORGANIC_ELEMENTS = ("B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Se", "Br", "I")
-
+from molvae.chem.standard_form import StandardForm
 
 CHARGED = Chem.MolFromSmarts("[!+0]")
 _LABELED = Chem.MolFromSmarts("[!0*]")
@@ -73,47 +68,14 @@ def _uncharger() -> rdMolStandardize.Uncharger:
     return rdMolStandardize.Uncharger()  # making one takes longer than using it
 
 
-@dataclass(frozen=True)
-class Standardizer:
-    """Parse, keep the largest fragment, optionally neutralize, check elements and size, canonicalize.
+class Standardizer(StandardForm):
+    """Parses, keeps the largest fragment, neutralizes, checks elements and size, canonicalizes: as its options say.
 
-    Args:
-        largest_fragment: drop counter-ions and solvents; otherwise several fragments are a rejection.
-        neutralize: remove charges that protons can balance, and those of sulfoxides and their like (`drawn_together`).
-        elements: the only elements allowed; empty allows all.
-        min_atoms: fewest heavy atoms allowed.
-        max_atoms: most heavy atoms allowed.
-        strip_isotopes: drop isotope labels.
-        strip_stereo: drop stereocenters and double-bond geometry.
+    Atom maps and CXSMILES extensions are annotations and never kept.
+
+    >>> Standardizer(neutralize=True).apply("[Na+].[O-]C(=O)C").smiles
+    'CC(=O)O'
     """
-
-    largest_fragment: bool = True
-    neutralize: bool = False
-    elements: tuple[str, ...] = ORGANIC_ELEMENTS
-    min_atoms: int = 1
-    max_atoms: int = 100
-    strip_isotopes: bool = False
-    strip_stereo: bool = False
-
-    @classmethod
-    def from_options(cls, options: Mapping[str, Any]) -> "Standardizer":
-        """The standardizer that `options()` describe; those that are missing have their defaults.
-
-        Raises:
-            ConfigError: for an unknown option.
-        """
-        known = [field.name for field in fields(cls)]
-        for name in options:
-            if name not in known:
-                raise ConfigError(f"unknown option of the standard form {name!r}; expected one of: {', '.join(known)}")
-        values = dict(options)
-        if "elements" in values:
-            values["elements"] = tuple(values["elements"])
-        return cls(**values)
-
-    def options(self) -> dict[str, Any]:
-        """All options by name, ready for JSON."""
-        return asdict(self) | {"elements": list(self.elements)}
 
     def apply(self, smiles: str) -> Standardized:
         """Standardize one SMILES; never raises for a bad molecule, the reason is in the result."""

@@ -1,4 +1,4 @@
-"""`molvae data`: download, prepare, refragment, augment, fingerprint, stats."""
+"""`molvae data`: download, prepare, refragment, randomize, fingerprint, stats."""
 
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ def download(name: str, output: str | None, source: str | None, quiet: bool) -> 
 @click.option(
     "--descriptors", default="basic", show_default=True, help="none, basic, wide, full, or names, with commas."
 )
-@click.option("--described", type=float, default=1.0, show_default=True, help="Share of molecules that get them.")
+@click.option("--descriptor-fraction", type=float, default=1.0, show_default=True, help="Share that gets them.")
 @click.option("--property", "property_columns", multiple=True, help="Numeric input column to keep (repeatable).")
 @click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")
 @click.option("--name-column", help="Column with the molecules' names.")
@@ -56,7 +56,7 @@ def download(name: str, output: str | None, source: str | None, quiet: bool) -> 
 @click.option("--graphs", is_flag=True, help="Write molecular graphs too, for gnn and fused encoders.")
 @click.option("--fingerprints", is_flag=True, help="Write ECFP4 bits too, for tanimoto_weight and fingerprint_weight.")
 @click.option(
-    "--variants", type=int, default=0, show_default=True, help="Random orders per molecule; see data augment."
+    "--randomized-smiles", type=int, default=0, show_default=True, help="Of each molecule; see data randomize."
 )
 @click.option("--vocabulary", metavar="FILE", help="Use this vocabulary.json, for a model that exists already.")
 @click.option("--unknown", type=click.Choice(["error", "skip", "extend"]), default="error", show_default=True)
@@ -78,8 +78,8 @@ def prepare(
     Reads SMI, CSV, TSV, SDF and Parquet, each also .gz; - is standard input. Every row is accounted for: those left
     out stand in rejected.csv with the reason.
     """
-    from molvae.config import PrepareConfig
-    from molvae.config_file import parse_config
+    from molvae.config import parse_config
+    from molvae.data.prepare.config import PrepareConfig
     from molvae.data.prepare.run import prepare as prepare_folder
     from molvae.data.vocabulary import Vocabulary
 
@@ -109,7 +109,7 @@ def prepare(
 @quiet_option
 def refragment(folder: str, output: str, fragments: int, notation: str | None, overwrite: bool, quiet: bool) -> None:
     """The same molecules under another vocabulary or notation, without reading and describing them again."""
-    from molvae.data.prepare.run import refragment as refragment_folder
+    from molvae.data.prepare.refragment import refragment as refragment_folder
     from molvae.data.prepared import PreparedData
 
     data = PreparedData.open(folder)
@@ -121,19 +121,19 @@ def refragment(folder: str, output: str, fragments: int, notation: str | None, o
 
 @data.command()
 @click.argument("folder", metavar="PREPARED")
-@click.option("--variants", type=int, default=4, show_default=True, help="Random orders per molecule.")
+@click.option("-n", "n_randomized", type=int, default=4, show_default=True, help="Randomized SMILES per molecule.")
 @jobs_option
 @quiet_option
-def augment(folder: str, variants: int, n_jobs: int, quiet: bool) -> None:
-    """Add random orders of every molecule to a prepared folder, for training with augment: randomized.
+def randomize(folder: str, n_randomized: int, n_jobs: int, quiet: bool) -> None:
+    """Add randomized SMILES of every molecule to a prepared folder, for training.randomized_smiles.
 
-    The folder is changed in place, and only when all orders are written; those it has already are replaced.
+    The folder is changed in place, and only when all are written; those it has already are replaced.
     """
-    from molvae.data.prepare.randomize import add_variants
+    from molvae.data.prepare.randomize import add_randomized
     from molvae.data.prepared import PreparedData
 
     data = PreparedData.open(folder)
-    show_prepared(add_variants(data, variants, n_jobs=n_jobs, progress=progress_for(quiet)), quiet)
+    show_prepared(add_randomized(data, n_randomized, n_jobs=n_jobs, progress=progress_for(quiet)), quiet)
 
 
 @data.command()
@@ -181,11 +181,11 @@ def show_prepared(prepared: Any, quiet: bool, *, stdout: bool = False) -> None:
     if kind := meta.get("fingerprints"):
         rows.add_section()
         rows.add_row("bits per fingerprint", f"{kind['bits']:,}")
-    if variants := meta.get("variants"):
+    if randomized := meta.get("randomized_smiles"):
         rows.add_section()
-        rows.add_row("random orders per molecule", f"{variants['each']:,}")
-        rows.add_row("tokens per order, mean", f"{variants['mean_length']:.2f}")
-        rows.add_row("canonical order instead", f"{variants['canonical_instead']:,}")
+        rows.add_row("randomized SMILES per molecule", f"{randomized['each']:,}")
+        rows.add_row("tokens per randomized SMILES, mean", f"{randomized['mean_length']:.2f}")
+        rows.add_row("canonical SMILES instead", f"{randomized['canonical_instead']:,}")
     screen.print(rows)
     properties = meta["properties"]
     if properties["names"]:

@@ -34,10 +34,10 @@ def fit_prior(
 ) -> None:
     """Fit a prior to the latents of the training set; `sample` then draws from it."""
     from molvae.checkpoint import checkpoint_path
-    from molvae.config import PriorFitConfig
-    from molvae.config_file import load_experiment, parse_config
+    from molvae.config import parse_config
     from molvae.data.prepared import PreparedData
     from molvae.errors import ConfigError
+    from molvae.training.config import PriorFitConfig, load_experiment
     from molvae.training.prior import fit_prior_of
 
     values: dict[str, Any] = {"model": {"kind": kind}}

@@ -165,7 +165,7 @@ def optimize(
 def _constraints(
     similar_to: str | None, min_similarity: float, keep: tuple[str, ...], window: tuple[str, ...], sound: bool | None
 ) -> Any:
-    from molvae.config_file import parse_config
+    from molvae.config import parse_config
     from molvae.optimize.constraints import Constraints
 
     values: dict[str, Any] = {}

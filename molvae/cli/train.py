@@ -10,9 +10,9 @@ from molvae.cli.options import console, device_option, progress_for, quiet_optio
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from molvae.config import ExperimentConfig
     from molvae.data.prepared import PreparedData
     from molvae.evaluation.collapse import LatentDiagnostics
+    from molvae.training.config import ExperimentConfig
 
 
 @click.command()
@@ -41,9 +41,8 @@ def train(
     quiet: bool,
 ) -> None:
     """Train a model: prepares the data if that is still to do, shows the use of the latent, writes DIR/model."""
-    from molvae.config import PriorFitConfig
-    from molvae.config_file import load_experiment
     from molvae.errors import ConfigError, InputFileError
+    from molvae.training.config import PriorFitConfig, load_experiment
 
     out = Path(output)
     if resume:
@@ -79,7 +78,7 @@ def train(
 
 def _prepared(config: "ExperimentConfig", out: Path, quiet: bool) -> "PreparedData":
     """Open the prepared folder, or make it from the inputs."""
-    from molvae.config import PrepareConfig
+    from molvae.data.prepare.config import PrepareConfig
     from molvae.data.prepared import PreparedData
     from molvae.errors import InputFileError
 

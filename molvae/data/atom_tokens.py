@@ -11,14 +11,14 @@ _COUNTED = re.compile(r"\[.*(?:Branch|Ring)([123])\]")  # SELFIES: so many symbo
 _MOST_PENDING = 3
 
 
-class AtomParts:
+class AtomTokenMap:
     """Finds the token of every atom, atoms in the order of the line that the tokens spell.
 
     Args:
         vocabulary: of the tokens.
 
-    >>> parts = AtomParts(Vocabulary.of_symbols(["[C]", "[O]", "[=Branch1]"], notation="selfies"))
-    >>> parts.find(np.array([5, 5, 4, 5, 6, 6]), np.array([6]), np.array([4])).tolist()
+    >>> atom_tokens = AtomTokenMap(Vocabulary.of_symbols(["[C]", "[O]", "[=Branch1]"], notation="selfies"))
+    >>> atom_tokens.find(np.array([5, 5, 4, 5, 6, 6]), np.array([6]), np.array([4])).tolist()
     [0, 1, 4, 5]
     """
 

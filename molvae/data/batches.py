@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -84,7 +84,7 @@ def collate(
         indices: `(B,)` molecules.
         property_index: columns of `data.properties` to take; `None` takes none.
         source: token ids `(ΣT,)` end to end that a sequence encoder reads in place of the folder's, and each
-            molecule's number of them `(B,)`; see `VariantStore.take`.
+            molecule's number of them `(B,)`; see `RandomizedStore.take`.
     """
     rows, lengths = stretches(data.offsets, indices)
     flat = np.asarray(data.tokens[rows], dtype=np.int64)
@@ -94,7 +94,7 @@ def collate(
         properties = torch.from_numpy(np.asarray(data.properties[indices])[:, property_index])
     graph = None
     if data.graphs is not None:
-        graph = data.graphs.batch(indices).with_parts(data.atom_parts, flat, lengths)
+        graph = data.graphs.batch(indices).with_atom_tokens(data.atom_token_map, flat, lengths)
     source_ids, source_lengths = (None, None) if source is None else _pad(*source)
     fingerprints = None if data.fingerprints is None else torch.from_numpy(np.asarray(data.fingerprints[indices]))
     return MolBatch(token_ids, n_tokens, properties, graph, source_ids, source_lengths, fingerprints)
@@ -112,13 +112,13 @@ class TokenBatches(IterableDataset):
         indices: molecules to draw from.
         batch_size: molecules per batch; the last of a pass may be smaller.
         property_index: see `collate`.
-        augment: "randomized" lets a sequence encoder read, of each molecule and in each pass anew, one of its written
-            orders at random, the canonical one among them; the target stays canonical.
-        seed: order of the molecules, and which of their orders are read.
+        randomized_smiles: an encoder of tokens reads, of each molecule and in each pass anew, one of its prepared
+            SMILES at random, the canonical one among them; the target stays canonical.
+        seed: order of the molecules, and which of their SMILES are read.
         start: batches to leave out, to go on where an interrupted run stopped.
 
     Raises:
-        PreparedDataError: when a folder without variants is to be augmented.
+        PreparedDataError: when randomized SMILES are asked for of a folder without.
     """
 
     def __init__(
@@ -128,13 +128,13 @@ class TokenBatches(IterableDataset):
         *,
         batch_size: int,
         property_index: np.ndarray | None = None,
-        augment: Literal["none", "randomized"] = "none",
+        randomized_smiles: bool = False,
         seed: int = 0,
         start: int = 0,
     ) -> None:
         super().__init__()
         self.data = data
-        self.variants = data.with_variants().variants if augment == "randomized" else None
+        self.randomized = data.with_randomized().randomized if randomized_smiles else None
         self.indices = indices
         self.batch_size = batch_size
         self.property_index = property_index
@@ -150,7 +150,7 @@ class TokenBatches(IterableDataset):
         for epoch, batches in self._passes():
             picks = self.picks(epoch)
             for indices in batches:
-                source = None if self.variants is None else self.variants.take(indices, picks[indices])
+                source = None if self.randomized is None else self.randomized.take(indices, picks[indices])
                 yield collate(self.data, indices, property_index=self.property_index, source=source)
 
     def _passes(self) -> Iterator[tuple[int, Iterator[np.ndarray]]]:
@@ -175,7 +175,7 @@ class TokenBatches(IterableDataset):
 
     def picks(self, epoch: int) -> np.ndarray:
         """The order in which each of the folder's molecules is read in one pass, `(n,)` uint8; 0 is the canonical."""
-        n_orders = 1 if self.variants is None else self.variants.n_variants + 1
+        n_orders = 1 if self.randomized is None else self.randomized.n_randomized + 1
         return np.random.default_rng((self.seed, epoch, 1)).integers(n_orders, size=len(self.data), dtype=np.uint8)
 
 

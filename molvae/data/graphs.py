@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from molvae.data.atom_tokens import AtomParts
+from molvae.data.atom_tokens import AtomTokenMap
 from molvae.errors import PreparedDataError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class GraphBatch:
         bond_codes: `(E, 4)` int64.
         graph_index: `(N,)` int64, ascending: which molecule an atom belongs to.
         n_graphs: molecules.
-        parts: `(N,)` int64: which token of the molecule's canonical line each atom was written by, counted from 0.
+        atom_tokens: `(N,)` int64: which token wrote each atom of the canonical line, counted from 0.
     """
 
     atoms: Tensor
@@ -44,7 +44,7 @@ class GraphBatch:
     bond_codes: Tensor
     graph_index: Tensor
     n_graphs: int
-    parts: Tensor | None = None
+    atom_tokens: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "GraphBatch":
         """The same batch on a device."""
@@ -58,13 +58,13 @@ class GraphBatch:
             bond_codes=change(self.bond_codes),
             graph_index=change(self.graph_index),
             n_graphs=self.n_graphs,
-            parts=None if self.parts is None else change(self.parts),
+            atom_tokens=None if self.atom_tokens is None else change(self.atom_tokens),
         )
 
-    def with_parts(self, finder: AtomParts, token_ids: np.ndarray, lengths: np.ndarray) -> "GraphBatch":
-        """The same batch, its atoms assigned to tokens `(ΣT,)`, `(B,)` a molecule; see `AtomParts.find`."""
+    def with_atom_tokens(self, finder: AtomTokenMap, token_ids: np.ndarray, lengths: np.ndarray) -> "GraphBatch":
+        """The same batch, its atoms assigned to tokens `(ΣT,)`, `(B,)` a molecule; see `AtomTokenMap.find`."""
         n_atoms = np.bincount(self.graph_index.numpy(), minlength=self.n_graphs)
-        return replace(self, parts=torch.from_numpy(finder.find(token_ids, lengths, n_atoms)))
+        return replace(self, atom_tokens=torch.from_numpy(finder.find(token_ids, lengths, n_atoms)))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@
 | `smiles.parquet`, `rejected.csv` | canonical SMILES, split and name of each molecule; rows left out, and why |
 | `graphs/` | if asked for: atoms and bonds, end to end; see `GraphStore` |
 | `fingerprints.npy` | if asked for: one row per molecule, packed bits; see `molvae.data.prepare.fingerprints` |
-| `variants/` | if asked for: `tokens.npy` and `offsets.npy` of random orders of every molecule; see `VariantStore` |
+| `randomized/` | if asked for: tokens of randomized SMILES of every molecule; see `RandomizedStore` |
 """
 
 import json
@@ -22,15 +22,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from molvae.data.atom_tokens import AtomParts
+from molvae.data.atom_tokens import AtomTokenMap
 from molvae.data.graphs import FOLDER as GRAPHS
 from molvae.data.graphs import GraphStore
-from molvae.data.randomized import FOLDER as VARIANTS
-from molvae.data.randomized import VariantStore
+from molvae.data.randomized import FOLDER as RANDOMIZED
+from molvae.data.randomized import META_KEY, RandomizedStore
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import PreparedDataError
+from molvae.migrations import PREPARED_VERSION, prepared_from_1
 
-FORMAT_VERSION = 1
 FINGERPRINTS = "fingerprints.npy"
 
 
@@ -66,7 +66,7 @@ class PreparedData:
         properties: `(n, P)` float32, nan where the label is missing.
         statistics: scaling of the properties.
         graphs: molecular graphs; `None` unless they were prepared and are asked for.
-        variants: the molecules' tokens in random orders; `None` unless they were prepared and are asked for.
+        randomized: the tokens of randomized SMILES; `None` unless they were prepared and are asked for.
         fingerprints: `(n, bits / 8)` uint8, packed; `None` unless they were prepared and are asked for.
     """
 
@@ -79,12 +79,12 @@ class PreparedData:
     properties: np.ndarray
     statistics: PropertyStatistics
     graphs: GraphStore | None = None
-    variants: VariantStore | None = None
+    randomized: RandomizedStore | None = None
     fingerprints: np.ndarray | None = None
 
     @classmethod
     def open(cls, path: str | Path) -> "PreparedData":
-        """Open a prepared folder, without graphs and variants; see `with_graphs` and `with_variants`.
+        """Open a prepared folder, without graphs and randomized SMILES; see `with_graphs` and `with_randomized`.
 
         Raises:
             PreparedDataError: when it is missing, incomplete, damaged or of another format version.
@@ -94,9 +94,12 @@ class PreparedData:
             raise PreparedDataError(f"{path} is no folder; make it with `molvae data prepare INPUT -o {path}`")
         try:
             meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
-            if meta["format_version"] != FORMAT_VERSION:
+            if meta["format_version"] == 1:
+                meta = prepared_from_1(meta)
+            elif meta["format_version"] != PREPARED_VERSION:
                 raise PreparedDataError(
-                    f"{path} has prepared format {meta['format_version']}; expected {FORMAT_VERSION}: prepare it again"
+                    f"{path} has prepared format {meta['format_version']}; this molvae reads 1 to {PREPARED_VERSION}: "
+                    "prepare it again"
                 )
             tokens, offsets, splits, values = (
                 _open_array(path / f"{name}.npy") for name in ("tokens", "offsets", "splits", "properties")
@@ -124,16 +127,19 @@ class PreparedData:
             raise PreparedDataError(f"{self.path} has no graphs; prepare it again with `molvae data prepare --graphs`")
         return replace(self, graphs=GraphStore.open(self.path, len(self)))
 
-    def with_variants(self) -> "PreparedData":
-        """The same folder, with its molecules written in random orders too.
+    def with_randomized(self) -> "PreparedData":
+        """The same folder, with randomized SMILES of its molecules too.
 
         Raises:
             PreparedDataError: when it has none.
         """
-        if "variants" not in self.meta:
-            raise PreparedDataError(f"{self.path} has no variants; add them with `molvae data augment {self.path}`")
-        store = VariantStore.open(self.path / VARIANTS, len(self), self.meta["variants"]["each"])
-        return replace(self, variants=store)
+        if META_KEY not in self.meta:
+            raise PreparedDataError(
+                f"{self.path} has no randomized SMILES; add them with `molvae data randomize {self.path}`"
+            )
+        written = self.meta[META_KEY]
+        store = RandomizedStore.open(self.path / written.get("folder", RANDOMIZED), len(self), written["each"])
+        return replace(self, randomized=store)
 
     def with_fingerprints(self) -> "PreparedData":
         """The same folder, whose batches then have fingerprints.
@@ -153,9 +159,9 @@ class PreparedData:
         return replace(self, fingerprints=rows)
 
     @cached_property
-    def atom_parts(self) -> AtomParts:
+    def atom_token_map(self) -> AtomTokenMap:
         """Which token each atom was written by."""
-        return AtomParts(self.vocabulary)
+        return AtomTokenMap(self.vocabulary)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -10,7 +10,7 @@ from torch import Tensor
 from molvae.data.batches import MolBatch
 from molvae.data.vocabulary import PAD
 from molvae.nn.likelihood import token_losses
-from molvae.nn.priors.base import LearnedPrior
+from molvae.nn.priors.base import Prior
 from molvae.nn.vae import MolVAE
 from molvae.scoring.regression import r_squared
 
@@ -79,7 +79,7 @@ def diagnose(
     batches: Iterable[MolBatch],
     *,
     max_length: int,
-    prior: LearnedPrior | None = None,
+    prior: Prior | None = None,
     n_decoded: int = 512,
     generator: torch.Generator | None = None,
 ) -> LatentDiagnostics:
@@ -101,9 +101,9 @@ def diagnose(
     for cpu_batch in batches:
         batch = cpu_batch.to(device)
         h = model.encoder(batch)
-        condition = model.given(len(batch))
-        mean, posterior = model.latent(h).mean, model.latent.posterior_parameters(h)
-        target = model.latent.prior_target(posterior, generator=generator)
+        condition = model.embed_condition(len(batch))
+        mean, posterior = model.latent(h).mean, model.latent.posterior(h)
+        target = model.latent.sample_posterior(posterior, generator=generator)
         logits = model.decoder(model.latent.to_z(target), batch.token_ids, condition=condition)
         nll += float(token_losses(logits, batch.token_ids).sum())
         if prior is not None:

@@ -7,11 +7,10 @@ import torch
 
 from molvae.chem.descriptors import DESCRIPTORS, descriptors
 from molvae.chem.parse import parse_smiles
-from molvae.data.tokenizer import Spelled
+from molvae.data.tokenizer import TokenizedMolecule
 from molvae.inference.encoding import NOT_DECODED, reconstruct
 from molvae.inference.loaded import LoadedModel
 from molvae.nn.likelihood import importance_weights, iwae_bound
-from molvae.nn.priors.base import Codebooks
 from molvae.progress import SILENT, Progress
 from molvae.scoring.regression import r_squared
 
@@ -64,9 +63,11 @@ def model_metrics(
     return values | _head_r2(vae.model.heads.names, predicted, standard)
 
 
-def _bounds(vae: LoadedModel, tokenized: Sequence[Spelled], *, seed: int, progress: Progress) -> dict[str, float]:
+def _bounds(
+    vae: LoadedModel, tokenized: Sequence[TokenizedMolecule], *, seed: int, progress: Progress
+) -> dict[str, float]:
     prior, generator = vae.default_prior, vae.generator(seed)
-    k = 1 if isinstance(vae.model.latent, Codebooks) else SAMPLES
+    k = 1 if vae.model.latent.discrete else SAMPLES
     with progress.stage("Bounds", total=len(tokenized)) as stage:
         weights = vae.per_molecule(
             tokenized,

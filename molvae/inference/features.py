@@ -9,12 +9,10 @@ import torch
 from torch import Tensor
 
 from molvae.data.batches import MolBatch
-from molvae.data.tokenizer import Spelled
+from molvae.data.tokenizer import TokenizedMolecule
 from molvae.errors import ConfigError
 from molvae.inference.loaded import BATCH, LoadedModel
 from molvae.inference.tokens import tokenized_chunks
-from molvae.nn.latents.gaussian import GaussianLatent
-from molvae.nn.priors.base import Codebooks
 
 FEATURES = ("mean", "logvar", "hidden", "heads", "codes")
 
@@ -93,13 +91,13 @@ class FeatureEncoder:
             )
         if randomized_smiles and "codes" in self.kinds:
             raise ConfigError("codes cannot be averaged over randomized SMILES; set randomized_smiles = 0")
-        wanted = randomized_smiles if vae.reads_tokens else 0
-        self.tokenizer = replace(vae.tokenizer, n_variants=wanted, seed=seed)
+        wanted = randomized_smiles if vae.model.encoder.reads_tokens else 0
+        self.tokenizer = replace(vae.tokenizer, randomized_smiles=wanted, seed=seed)
         self.names = [name for kind in self.kinds for name in self._names(kind)]
 
     def encode(self, smiles: Sequence[str | None]) -> EncodedFeatures:
         """Features of a list of any SMILES, in this process."""
-        return self.encode_tokenized(self.tokenizer.spell_many(smiles))
+        return self.encode_tokenized(self.tokenizer.tokenize_many(smiles))
 
     def stream(self, smiles: Iterable[str | None], *, n_jobs: int = 1) -> Iterator[EncodedFeatures]:
         """Features chunk by chunk, in order; memory does not grow with the length.
@@ -110,7 +108,7 @@ class FeatureEncoder:
         """
         yield from map(self.encode_tokenized, tokenized_chunks(self.tokenizer, smiles, n_jobs=n_jobs))
 
-    def encode_tokenized(self, molecules: Sequence[Spelled]) -> EncodedFeatures:
+    def encode_tokenized(self, molecules: Sequence[TokenizedMolecule]) -> EncodedFeatures:
         """Features of molecules that this encoder's `tokenizer` has written."""
         values = self.vae.per_molecule(molecules, self._of_batch, len(self.names), batch_size=self.batch_size)
         return EncodedFeatures(values, [m.smiles for m in molecules], [m.reason for m in molecules])
@@ -123,30 +121,19 @@ class FeatureEncoder:
         model = self.vae.model
         if kind == "hidden":
             return h.unflatten(1, (model.encoder.n_slots, -1)).mean(1)
-        if kind == "logvar" and isinstance(model.latent, GaussianLatent):
-            return model.latent.posterior(h)[1]
-        if kind == "codes":
-            return model.latent.posterior_parameters(h)
-        mean = model.latent(h).mean
-        return mean if kind == "mean" else model.heads.predict(mean)
+        if kind == "heads":
+            return model.heads.predict(model.latent(h).mean)
+        return model.latent.features(kind, h)
 
     def _names(self, kind: str) -> list[str]:
         model = self.vae.model
-        if kind == "mean":
-            return [f"z{i}" for i in range(model.latent.latent_dim)]
         if kind == "hidden":
             return [f"h{i}" for i in range(model.encoder.h_dim // model.encoder.n_slots)]
         if kind == "heads":
             if not model.heads.names:
                 raise ConfigError("the model has no heads; choose other features")
             return [f"predicted_{name}" for name in model.heads.names]
-        if kind == "logvar":
-            if not isinstance(model.latent, GaussianLatent):
-                raise ConfigError("logvar needs a Gaussian latent; the model's is another")
-            return [f"logvar{i}" for i in range(model.latent.latent_dim)]
-        if not isinstance(model.latent, Codebooks):
-            raise ConfigError("codes need a VQ latent; the model's is another")
-        return [f"code{i}" for i in range(model.latent.n_slots)]
+        return model.latent.feature_names(kind)
 
     def __repr__(self) -> str:
         return f"FeatureEncoder({self.vae!r}, {'+'.join(self.kinds)!r}, randomized_smiles={self.randomized_smiles})"

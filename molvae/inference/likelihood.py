@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from molvae.data.tokenizer import Spelled
+from molvae.data.tokenizer import TokenizedMolecule
 from molvae.errors import InputError
 from molvae.inference.loaded import BATCH, LoadedModel
 from molvae.nn import likelihood
@@ -37,7 +37,9 @@ def novelty_score(
     return np.interp(_surprise(vae, molecules, prior, batch_size), known, np.linspace(0.0, 100.0, len(known)))
 
 
-def _of_tokenized(vae: LoadedModel, tokenized: Sequence[Spelled], prior: str | None, batch_size: int) -> np.ndarray:
+def _of_tokenized(
+    vae: LoadedModel, tokenized: Sequence[TokenizedMolecule], prior: str | None, batch_size: int
+) -> np.ndarray:
     source = vae.prior(prior)
     values = vae.per_molecule(
         tokenized,
@@ -52,7 +54,7 @@ def _surprise(vae: LoadedModel, molecules: Any, prior: str | None, batch_size: i
     """Negative ELBO per symbol, nats `(n,)`."""
     tokenized = vae.tokenize(molecules)
     counts = vae.vocabulary.symbol_counts
-    symbols = [sum(counts[token] for token in molecule.canonical) for molecule in tokenized]
+    symbols = [sum(counts[token] for token in molecule.canonical_ids) for molecule in tokenized]
     return _of_tokenized(vae, tokenized, prior, batch_size) / np.maximum(symbols, 1)
 
 

@@ -13,15 +13,13 @@ from molvae.checkpoint import Checkpoint, checkpoint_path, load_checkpoint
 from molvae.chem.inputs import as_molecules
 from molvae.chem.notation import notation
 from molvae.chem.standardize import Standardizer
-from molvae.data.atom_tokens import AtomParts
+from molvae.data.atom_tokens import AtomTokenMap
 from molvae.data.batches import MolBatch
 from molvae.data.graphs import GraphStore
-from molvae.data.tokenizer import Spelled, Speller
+from molvae.data.tokenizer import MoleculeTokenizer, TokenizedMolecule
 from molvae.device import resolve_device
 from molvae.errors import CheckpointError, ConfigError, InputError, VocabularyError
 from molvae.nn.priors.base import Prior
-from molvae.nn.priors.standard import standard_prior
-from molvae.nn.vae import reads_graphs, reads_sequences
 from molvae.pretrained import model_names
 
 BATCH = 512  # molecules encoded or decoded side by side
@@ -57,16 +55,14 @@ class LoadedModel:
         self.diagnostics = checkpoint.diagnostics
         self.latent_temperature = checkpoint.latent_temperature
         self.notation = notation(checkpoint.vocabulary.notation)
-        self.standardizer = Standardizer.from_options(checkpoint.standardize)
-        self.reads_graphs = reads_graphs(checkpoint.config)
-        self.reads_tokens = reads_sequences(checkpoint.config)
-        self.tokenizer = Speller(
+        self.standardizer = Standardizer(**checkpoint.standard_form.arguments())
+        self.tokenizer = MoleculeTokenizer(
             self.standardizer,
             self.vocabulary,
             graphs=self.reads_graphs,
-            max_tokens=getattr(self.model.encoder, "max_tokens", None),
+            max_tokens=self.model.encoder.max_tokens,
         )
-        self.priors: dict[str, Prior] = {"standard": standard_prior(self.model.latent, self.latent_dim)}
+        self.priors: dict[str, Prior] = {"standard": self.model.latent.standard_prior().to(self.device)}
         if checkpoint.prior is not None:
             self.priors["learned"] = checkpoint.prior.to(self.device)
 
@@ -89,14 +85,19 @@ class LoadedModel:
         return self.model.latent.latent_dim
 
     @property
+    def reads_graphs(self) -> bool:
+        """Whether the encoder reads graphs."""
+        return self.model.encoder.reads_graphs
+
+    @property
     def default_prior(self) -> Prior:
         """The learned prior if there is one, else the standard one."""
         return self.priors.get("learned", self.priors["standard"])
 
     @cached_property
-    def atom_tokens(self) -> AtomParts:
+    def atom_tokens(self) -> AtomTokenMap:
         """Which token each atom was written by."""
-        return AtomParts(self.vocabulary)
+        return AtomTokenMap(self.vocabulary)
 
     def prior(self, name: str | None = None) -> Prior:
         """The prior called "learned" or "standard"; by default the learned one if there is one.
@@ -124,8 +125,10 @@ class LoadedModel:
             temperature: below 1 favors the likely ones.
             generator: of the draws, on the model's device.
         """
-        given = self.model.given(n) if condition is None else condition.expand(n, -1)
-        return self.prior(prior).sample(n, condition=given, temperature=temperature, generator=generator)
+        given = self.model.embed_condition(n) if condition is None else condition.expand(n, -1)
+        source = self.prior(prior)
+        target = source.sample_target(n, condition=given, temperature=temperature, generator=generator)
+        return self.model.latent.to_z(target)
 
     @torch.no_grad()
     def condition(self, asked: Mapping[str, float], *, guidance: float = 1.0) -> Tensor | None:
@@ -145,7 +148,7 @@ class LoadedModel:
                     f"the model cannot be asked for {name!r}; it can for: {', '.join(known) or 'nothing'}"
                 )
         values = torch.tensor([[asked.get(name, torch.nan) for name in self.model.heads.names]], device=self.device)
-        nothing, wanted = self.model.given(1), self.model.given(1, values)
+        nothing, wanted = self.model.embed_condition(1), self.model.embed_condition(1, values)
         return None if nothing is None or wanted is None else nothing + guidance * (wanted - nothing)
 
     def generator(self, seed: int | None) -> torch.Generator:
@@ -169,25 +172,25 @@ class LoadedModel:
         rows = token_ids.tolist() if isinstance(token_ids, Tensor) else token_ids
         return [self.notation.to_smiles(self.vocabulary.decode(row)) for row in rows]
 
-    def tokenize(self, molecules: Any) -> list[Spelled]:
+    def tokenize(self, molecules: Any) -> list[TokenizedMolecule]:
         """Molecules in any form that `as_molecules` takes, in the standard form and the model's vocabulary."""
-        return self.tokenizer.spell_many(as_molecules(molecules))
+        return self.tokenizer.tokenize_many(as_molecules(molecules))
 
-    def batch(self, molecules: Sequence[Spelled]) -> MolBatch:
+    def batch(self, molecules: Sequence[TokenizedMolecule]) -> MolBatch:
         """Molecules side by side on the model's device, in every SMILES each has (all of them usable)."""
-        graphs = [m.graph for m in molecules for _ in m.spellings if m.graph is not None]
+        graphs = [m.graph for m in molecules for _ in m.token_ids if m.graph is not None]
         graph = None
         if graphs:
-            lines = [m.canonical for m in molecules for _ in m.spellings]
+            lines = [m.canonical_ids for m in molecules for _ in m.token_ids]
             lengths = np.array([len(line) for line in lines], dtype=np.int64)
             graph = GraphStore.of_graphs(graphs).batch(np.arange(len(graphs)))
-            graph = graph.with_parts(self.atom_tokens, np.concatenate(lines), lengths)
-        return MolBatch.of_token_ids([ids for m in molecules for ids in m.spellings], graph=graph).to(self.device)
+            graph = graph.with_atom_tokens(self.atom_tokens, np.concatenate(lines), lengths)
+        return MolBatch.of_token_ids([ids for m in molecules for ids in m.token_ids], graph=graph).to(self.device)
 
     @torch.no_grad()
     def per_molecule(
         self,
-        molecules: Sequence[Spelled],
+        molecules: Sequence[TokenizedMolecule],
         function: Callable[[MolBatch], Tensor],
         width: int,
         *,
@@ -208,13 +211,13 @@ class LoadedModel:
         """
         values = np.full((len(molecules), width), np.nan, dtype=np.float32)
         usable = [row for row, molecule in enumerate(molecules) if molecule.reason is None]
-        usable.sort(key=lambda row: len(molecules[row].spellings[0]))  # rows of a batch with like lengths
+        usable.sort(key=lambda row: len(molecules[row].token_ids[0]))  # rows of a batch with like lengths
         if advance is not None:
             advance(len(molecules) - len(usable))
         for rows in _batches(molecules, usable, batch_size):
             batch = [molecules[row] for row in rows]
             numbers = function(self.batch(batch)).float().cpu()
-            counts = torch.tensor([len(m.spellings) for m in batch])
+            counts = torch.tensor([len(m.token_ids) for m in batch])
             owners = torch.repeat_interleave(counts)
             total = torch.zeros(len(batch), width).index_add_(0, owners, numbers)
             values[rows] = (total / counts.unsqueeze(1)).numpy()
@@ -227,15 +230,15 @@ class LoadedModel:
         return f"{name}({self.vocabulary!r}, latent_dim={self.latent_dim}, device={str(self.device)!r})"
 
 
-def _batches(molecules: Sequence[Spelled], rows: Sequence[int], batch_size: int) -> Iterator[list[int]]:
+def _batches(molecules: Sequence[TokenizedMolecule], rows: Sequence[int], batch_size: int) -> Iterator[list[int]]:
     """Rows in batches of at most `batch_size` SMILES, and at least one molecule."""
     batch: list[int] = []
     n = 0
     for row in rows:
-        if batch and n + len(molecules[row].spellings) > batch_size:
+        if batch and n + len(molecules[row].token_ids) > batch_size:
             yield batch
             batch, n = [], 0
         batch.append(row)
-        n += len(molecules[row].spellings)
+        n += len(molecules[row].token_ids)
     if batch:
         yield batch

@@ -5,13 +5,15 @@ from collections.abc import Iterable, Iterator
 from joblib import Parallel, delayed, effective_n_jobs
 
 from molvae.data.chunks import batched
-from molvae.data.tokenizer import Spelled, Speller
+from molvae.data.tokenizer import MoleculeTokenizer, TokenizedMolecule
 
 CHUNK = 500  # molecules that a worker gets at a time
 CHUNKS_AHEAD = 8  # handed to each worker before what they give back is used up: bounds the memory
 
 
-def tokenized_chunks(tokenizer: Speller, smiles: Iterable[str | None], *, n_jobs: int = 1) -> Iterator[list[Spelled]]:
+def tokenized_chunks(
+    tokenizer: MoleculeTokenizer, smiles: Iterable[str | None], *, n_jobs: int = 1
+) -> Iterator[list[TokenizedMolecule]]:
     """Tokenized molecules chunk by chunk, in order; memory does not grow with the length.
 
     Args:
@@ -22,11 +24,11 @@ def tokenized_chunks(tokenizer: Speller, smiles: Iterable[str | None], *, n_jobs
     chunks = batched(smiles, CHUNK)
     n_workers = effective_n_jobs(n_jobs)
     if n_workers == 1:
-        yield from map(tokenizer.spell_many, chunks)
+        yield from map(tokenizer.tokenize_many, chunks)
         return
     with Parallel(n_jobs=n_workers, return_as="generator") as parallel:
         for window in batched(chunks, CHUNKS_AHEAD * n_workers):
             if len(window) == 1:  # too little to start processes for
-                yield tokenizer.spell_many(window[0])
+                yield tokenizer.tokenize_many(window[0])
             else:
-                yield from parallel(delayed(tokenizer.spell_many)(chunk) for chunk in window)
+                yield from parallel(delayed(tokenizer.tokenize_many)(chunk) for chunk in window)

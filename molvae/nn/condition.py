@@ -1,9 +1,13 @@
 """Target properties as an input: what decoder and prior may be told about the molecule wanted."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
+
+from molvae.config import Positive, Section
 
 
 class PropertyCondition(nn.Module):
@@ -64,3 +68,13 @@ class PropertyCondition(nn.Module):
     def extra_repr(self) -> str:
         """Settings for `repr`."""
         return f"names={self.names}, dropout={self.dropout}"
+
+
+class ConditionConfig(Section):
+    """Properties that decoder and learned prior are told, so that they can be asked for when sampling."""
+
+    properties: tuple[str, ...] = Field(min_length=1)
+    """Among those of the heads."""
+    dim: Positive = 32
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    """Share of the labels hidden in training, so that any subset of them can be asked for."""

@@ -1,15 +1,38 @@
-"""Draws of categories."""
+"""Random numbers and draws of categories."""
 
 import torch
 from torch import Tensor
 
 
+def generator_on(device: torch.device | str, seed: int | None) -> torch.Generator:
+    """A generator of random numbers: the same for the same seed, another every time for `None`."""
+    generator = torch.Generator(device=device)
+    if seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(seed)
+    return generator
+
+
 def draw_index(weights: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """One index per row, in proportion to non-negative weights `(B, K)`; `(B,)` int64.
 
-    By the inverse of the cumulative sum: one random number per row, where `torch.multinomial` takes one per entry
-    and, on a CPU, ten times as long.
+    By the inverse of the cumulative sum: one random number per row, where `torch.multinomial` takes one per entry and,
+    on a CPU, ten times as long.
     """
     sums = weights.double().cumsum(-1)  # in single precision the last entry could be drawn though its weight is 0
     place = torch.rand(len(weights), 1, generator=generator, dtype=torch.float64, device=weights.device)
     return torch.searchsorted(sums, place * sums[:, -1:], right=True).squeeze(-1)
+
+
+def draw_token(logits: Tensor, top_p: float, generator: torch.Generator | None) -> Tensor:
+    """One token per row from `(B, V)` logits, restricted to the nucleus of probability `top_p`; `(B,)`.
+
+    The nucleus is the smallest set of tokens with at least this probability (Holtzman et al. 2020).
+    """
+    probabilities = logits.softmax(-1)
+    if top_p < 1.0:
+        ordered, index = probabilities.sort(-1, descending=True)
+        outside = ordered.cumsum(-1) - ordered >= top_p
+        probabilities = torch.zeros_like(probabilities).scatter(-1, index, ordered.masked_fill(outside, 0.0))
+    return draw_index(probabilities, generator)

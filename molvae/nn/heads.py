@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from molvae.config import Positive, Section
+
 NEAREST = 4  # codes that a slot between them is read as
 SHARPNESS = 8.0
 FARTHEST = 10.0  # standard deviations from the mean that a label may be
@@ -51,7 +53,7 @@ class PropertyHeads(nn.Module):
             inner = nn.Linear(hidden_dim, hidden_dim)
             self.of_slot = nn.Sequential(nn.Linear(latent_dim // n_slots, hidden_dim), nn.SiLU(), inner)
         self.network = nn.Sequential(
-            nn.Linear(latent_dim if n_slots == 1 else hidden_dim, hidden_dim),
+            nn.Linear(latent_dim if self.of_slot is None else hidden_dim, hidden_dim),
             nn.SiLU(),
             nn.Linear(hidden_dim, max(len(self.names), 1)),
         )
@@ -93,8 +95,18 @@ class CodeLookup(nn.Module):
         with torch.autocast(slots.device.type, enabled=False):  # bfloat16 cannot tell close codes apart
             codes, slots = self._codebook(), slots.float()
             with torch.no_grad():
-                near = (codes.square().sum(1) - 2 * slots @ codes.T).topk(NEAREST, largest=False).indices
+                near = (
+                    (codes.square().sum(1) - 2 * slots @ codes.T).topk(min(NEAREST, len(codes)), largest=False).indices
+                )
             distances = (slots.unsqueeze(-2) - codes[near]).square().sum(-1)  # (…, NEAREST)
             scale = distances.detach().mean(-1, keepdim=True).clamp(min=1e-6)
             weights = (-SHARPNESS * distances / scale).softmax(-1)
         return (weights.unsqueeze(-1) * self.table(near)).sum(-2)
+
+
+class HeadsConfig(Section):
+    """Small networks from z to properties of the prepared folder."""
+
+    properties: tuple[str, ...] | None = None
+    """`None`: every property of the prepared folder."""
+    hidden_dim: Positive = 128

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from molvae.data.batches import MolBatch
 from molvae.data.vocabulary import PAD
-from molvae.nn.latents.gaussian import GaussianLatent
 from molvae.nn.priors.base import Prior
 from molvae.nn.vae import MolVAE
 
@@ -44,11 +43,11 @@ def importance_weights(
         k: samples per molecule.
         generator: of the samples, on the model's device.
     """
-    posterior = model.latent.posterior_parameters(model.encoder(batch))
-    condition = model.given(len(batch))
+    posterior = model.latent.posterior(model.encoder(batch))
+    condition = model.embed_condition(len(batch))
     weights = []
     for _ in range(k):
-        target = model.latent.prior_target(posterior, generator=generator)
+        target = model.latent.sample_posterior(posterior, generator=generator)
         logits = model.decoder(model.latent.to_z(target), batch.token_ids, condition=condition)
         log_prior = prior.log_prob(target, condition=condition)
         weights.append(
@@ -84,15 +83,11 @@ def negative_elbo(model: MolVAE, prior: Prior, batch: MolBatch, *, seed: int = 0
         batch: on the model's device.
         seed: of the posterior sample.
     """
-    posterior = model.latent.posterior_parameters(model.encoder(batch))
-    if isinstance(model.latent, GaussianLatent):
-        mean, logvar = posterior.chunk(2, dim=1)
-        noise = torch.randn(mean.shape[1], generator=torch.Generator().manual_seed(seed)).to(mean.device)
-        target = mean + noise * torch.exp(0.5 * logvar)
-    else:  # the posterior is a point
-        target = model.latent.prior_target(posterior)
-    condition = model.given(len(batch))
-    kl = -model.latent.entropy(posterior) - prior.log_prob(target, condition=condition).to(posterior.device)
+    posterior = model.latent.posterior(model.encoder(batch))
+    generator = torch.Generator().manual_seed(seed)  # on the CPU: the same noise on every device
+    target = model.latent.sample_posterior(posterior, generator=generator, same_noise=True)
+    condition = model.embed_condition(len(batch))
+    kl = -model.latent.entropy(posterior) - prior.log_prob(target, condition=condition)
     logits = model.decoder(model.latent.to_z(target), batch.token_ids, condition=condition)
     return token_losses(logits, batch.token_ids) + kl
 

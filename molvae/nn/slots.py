@@ -17,19 +17,19 @@ class SequenceSlots(nn.Module):
     Args:
         dim: size of a token's state.
         n_slots: M.
-        stretch: tokens that a slot stands for; the last one takes all that are left.
+        tokens_per_slot: tokens that a slot stands for; the last one takes all that are left.
     """
 
     begins: Tensor
 
-    def __init__(self, dim: int, *, n_slots: int, stretch: int = 1) -> None:
+    def __init__(self, dim: int, *, n_slots: int, tokens_per_slot: int = 1) -> None:
         super().__init__()
         self.score = nn.Linear(dim, n_slots, bias=False)
         nn.init.zeros_(self.score.weight)
-        self.bias = nn.Parameter(stretch_bias(MAX_PARTS, n_slots, stretch=stretch).T.contiguous())
+        self.bias = nn.Parameter(stretch_bias(MAX_PARTS, n_slots, tokens_per_slot=tokens_per_slot).T.contiguous())
         self.position = nn.Parameter(torch.zeros(n_slots, dim))
         self.empty = nn.Parameter(torch.randn(dim) / 10)
-        self.register_buffer("begins", torch.arange(n_slots) * stretch, persistent=False)
+        self.register_buffer("begins", torch.arange(n_slots) * tokens_per_slot, persistent=False)
 
     def forward(self, states: Tensor, known: Tensor) -> Tensor:
         """States of tokens → slots.
@@ -49,16 +49,16 @@ class SequenceSlots(nn.Module):
         return torch.where(filled.unsqueeze(2), found, self.empty.to(found.dtype)) + self.position
 
 
-def stretch_bias(n_parts: int, n_slots: int, *, stretch: int = 1) -> Tensor:
+def stretch_bias(n_parts: int, n_slots: int, *, tokens_per_slot: int = 1) -> Tensor:
     """Attention logits that tie part t to the slot of its stretch, `(n_parts, n_slots)`.
 
-    >>> stretch_bias(4, 2, stretch=2)
+    >>> stretch_bias(4, 2, tokens_per_slot=2)
     tensor([[-0.0000, -2.2500],
             [-0.2500, -0.2500],
             [-1.0000, -0.0000],
             [-2.2500, -0.0000]])
     """
-    part = torch.arange(n_parts, dtype=torch.float32).unsqueeze(1) / stretch
+    part = torch.arange(n_parts, dtype=torch.float32).unsqueeze(1) / tokens_per_slot
     slot = torch.arange(n_slots, dtype=torch.float32)
     distance = part - slot
     distance[:, -1] = distance[:, -1].clamp(max=0.0)

@@ -10,7 +10,6 @@ from molvae.data.batches import MolBatch
 from molvae.errors import ConfigError
 from molvae.inference.loaded import LoadedModel
 from molvae.nn.likelihood import token_losses
-from molvae.nn.priors.base import Codebooks, LearnedPrior
 from molvae.optimize.oracle import Oracle
 from molvae.optimize.search import best_first, fitness
 
@@ -48,7 +47,7 @@ class Finetuning:
         vae.model, prior = copy.deepcopy((vae.model, prior))  # together: a prior of codes knows its codebooks
         if prior is not None:
             vae.priors = vae.priors | {"learned": prior}
-        self.prior = prior if isinstance(prior, LearnedPrior) else None
+        self.prior = prior
         self.every, self.molecules, self.steps, self.batch_size, self.beta = every, molecules, steps, batch_size, beta
         self.optimizer = torch.optim.AdamW(self._parameters(), lr=learning_rate)
         self._tuned_at = 0
@@ -66,7 +65,7 @@ class Finetuning:
         parts = [self.vae.model, *([] if self.prior is None else [self.prior])]
         for part in parts:
             part.train()
-        if isinstance(self.vae.model.latent, Codebooks):
+        if self.vae.model.latent.discrete:
             self.vae.model.latent.eval()  # a few molecules must not take over the codebooks
         with torch.random.fork_rng():  # dropout and posterior draws have no generator of their own
             torch.manual_seed(int(rng.integers(2**62)))
@@ -79,7 +78,7 @@ class Finetuning:
 
     def _step(self, batch: MolBatch) -> None:
         model = self.vae.model
-        condition = model.given(len(batch))
+        condition = model.embed_condition(len(batch))
         log_prior = None if self.prior is None else partial(self.prior.log_prob, condition=condition)
         latent = model.encode(batch, log_prior=log_prior)
         logits = model.decoder(latent.z, batch.token_ids, condition=condition)

@@ -4,7 +4,6 @@ import numpy as np
 import torch
 
 from molvae.errors import ConfigError
-from molvae.nn.priors.base import Codebooks
 from molvae.optimize.moves import Moves
 from molvae.optimize.objective import Objective
 from molvae.optimize.oracle import Candidate, Oracle
@@ -102,7 +101,7 @@ class GradientAscent:
 def head_columns(objective: Objective, moves: Moves) -> list[int]:
     """Which of the heads' properties each score of the objective is; raises `ConfigError` when one is none of them."""
     heads = moves.vae.model.heads
-    if isinstance(moves.vae.model.latent, Codebooks):
+    if moves.vae.model.latent.discrete:
         raise ConfigError("the method gradient needs a continuous latent; this model has VQ codes")
     columns = []
     for component in objective.components:

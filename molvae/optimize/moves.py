@@ -11,7 +11,7 @@ from torch import Tensor
 from molvae.chem.graphs import smiles_to_graph
 from molvae.chem.parse import parse_smiles
 from molvae.data.batches import MolBatch
-from molvae.data.tokenizer import Spelled
+from molvae.data.tokenizer import TokenizedMolecule
 from molvae.data.vocabulary import BOS, EOS, MASK, PAD
 from molvae.inference.loaded import LoadedModel
 from molvae.nn.draws import draw_index
@@ -97,12 +97,12 @@ class Moves:
 
     def condition(self, n: int) -> Tensor | None:
         """What the prior and the decoder are given, `(n, C)`; `None` for a model that takes none."""
-        return self.vae.model.given(n) if self._asked is None else self._asked.expand(n, -1)
+        return self.vae.model.embed_condition(n) if self._asked is None else self._asked.expand(n, -1)
 
     def _latents(self, molecules: Mapping[str, list[int]]) -> np.ndarray:
         """Posterior means `(n, Z)` of molecules whose tokens are known; their SMILES are read for graphs."""
         tokenized = [
-            Spelled(smiles, None, [ids], smiles_to_graph(smiles) if self.vae.reads_graphs else None, ids)
+            TokenizedMolecule(smiles, None, [ids], smiles_to_graph(smiles) if self.vae.reads_graphs else None, ids)
             for smiles, ids in molecules.items()
         ]
         return self.vae.per_molecule(tokenized, lambda batch: self.vae.model.encode(batch).mean, self.vae.latent_dim)

@@ -11,8 +11,7 @@ from typing import Annotated, Any, Literal, Protocol
 import numpy as np
 from pydantic import Field
 
-from molvae.config import Section
-from molvae.config_file import parse_config, read_yaml
+from molvae.config import Section, parse_config, read_yaml
 from molvae.errors import ConfigError, MolvaeError, ScoreError
 from molvae.optimize.constraints import Constraints
 from molvae.optimize.scores import SCORES, SINGLE_VALUES, AnyScore, Molecule

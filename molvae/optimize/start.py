@@ -108,7 +108,7 @@ def _unusable(vae: LoadedModel, smiles: Sequence[str]) -> list[str]:
     if listed:
         log.warning("%d start molecules cannot be encoded: %s", len(listed), ", ".join(listed[:3]))
     notes = [f"{len(listed)} start molecules cannot be encoded and have no children"] if listed else []
-    long = sum(m.reason == "too_long" for m in tokenized)
+    long = sum((m.reason or "").startswith("too_long") for m in tokenized)
     if long:
         notes.append(f"{long} start molecules are longer than the model's slots hold; their children differ more")
     return notes

@@ -17,7 +17,6 @@ from rich.text import Text
 from molvae.data.batches import MolBatch
 from molvae.evaluation.collapse import LatentDiagnostics, diagnose
 from molvae.training.module import VAEModule
-from molvae.training.schedules import beta_at
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +89,7 @@ class Validate(pl.Callback):
         for logger in trainer.loggers:
             logger.log_metrics({f"valid/{k}": v for k, v in row.items() if k != "step"}, step=trainer.global_step)
         rate = result.kl if result.kl_learned is None else result.kl_learned
-        objective = result.reconstruction + beta_at(1.0, module.config.beta) * rate
+        objective = result.reconstruction + module.config.beta.at(1.0) * rate
         self._since_best = 0 if objective < self._best else self._since_best + 1
         self._best = min(self._best, objective)
         if self.patience and self._since_best >= self.patience:

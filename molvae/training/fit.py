@@ -15,30 +15,22 @@ from rich.console import Console
 from torch.utils.data import DataLoader
 
 from molvae.checkpoint import add_prior, length_cap, save_checkpoint, start_from
-from molvae.config import ExperimentConfig, JointPriorConfig
-from molvae.config_file import dump_config
+from molvae.chem.standard_form import StandardForm
+from molvae.config import dump_config
 from molvae.data.batches import ResidentBatches, TokenBatches, ordered_batches
 from molvae.data.prepared import PreparedData
 from molvae.errors import CheckpointError, ConfigError, PreparedDataError
 from molvae.evaluation.collapse import LatentDiagnostics
+from molvae.nn.build import build_model
 from molvae.nn.likelihood import QUANTILES, per_symbol_quantiles
-from molvae.nn.priors.standard import standard_prior
-from molvae.nn.vae import MolVAE, build_model, build_prior, reads_graphs
+from molvae.nn.vae import MolVAE
 from molvae.training.callbacks import SaveLast, StopAtBudget, TrainingProgress, Validate
 from molvae.training.clock import TrainingClock
+from molvae.training.config import ExperimentConfig, JointPriorConfig
 from molvae.training.module import VAEModule
 
 LAST = Path("last") / "last.ckpt"
 EXPERIMENT = "experiment.yaml"
-_STANDARDIZE = (
-    "largest_fragment",
-    "neutralize",
-    "elements",
-    "min_atoms",
-    "max_atoms",
-    "strip_isotopes",
-    "strip_stereo",
-)
 
 
 def train(
@@ -67,8 +59,8 @@ def train(
         Diagnostics on the validation split at the end.
 
     Raises:
-        PreparedDataError: when the folder lacks a training molecule, a property of the heads, or graphs or variants
-            that are asked for.
+        PreparedDataError: when the folder lacks a training molecule, a property of the heads, or graphs or randomized
+            SMILES that are asked for.
         CheckpointError: when there is nothing to resume from.
     """
     out = Path(out)
@@ -83,7 +75,7 @@ def train(
     names = data.statistics.names if config.model.heads.properties is None else config.model.heads.properties
     statistics = data.statistics.select(names)
     property_index = np.array([data.statistics.names.index(n) for n in names], dtype=np.int64) if names else None
-    if reads_graphs(config.model):
+    if config.model.encoder.member.reads_graphs:
         data = data.with_graphs()
     if settings.compares_fingerprints:
         data = data.with_fingerprints()
@@ -102,13 +94,13 @@ def train(
         place = torch.device("cuda" if resolve_accelerator(device) == "gpu" else "cpu")
         stream: TokenBatches = ResidentBatches(data, train_indices, device=place, **how)
     else:
-        stream = TokenBatches(data, train_indices, augment=settings.augment, **how)
+        stream = TokenBatches(data, train_indices, randomized_smiles=settings.randomized_smiles, **how)
     if resume:
         stream.start = _batches_done(state)
     max_steps = _max_steps(config, stream.batches_per_epoch)
     clock = TrainingClock(max_steps=max_steps, max_time=settings.max_time)
     prior = (
-        build_prior(config.prior.model, model.latent, condition_dim=model.condition_dim)
+        config.prior.model.build(model.latent, condition_dim=model.condition_dim)
         if isinstance(config.prior, JointPriorConfig)
         else None
     )
@@ -182,7 +174,7 @@ def _finish(
         "latent": result.to_json(),
         QUANTILES: per_symbol_quantiles(
             module.model,
-            standard_prior(module.model.latent, module.model.latent.latent_dim),
+            module.model.latent.standard_prior(),
             validate.batches(),
             data.vocabulary.symbol_counts,
         ),
@@ -222,7 +214,9 @@ def save_run(
         config=config.model,
         vocabulary=data.vocabulary,
         max_length=max_length,
-        standardize={k: v for k, v in data.meta["options"].items() if k in _STANDARDIZE},
+        standard_form=StandardForm.model_validate(
+            {k: v for k, v in data.meta["options"].items() if k in StandardForm.model_fields}
+        ),
         diagnostics=diagnostics,
     )
 

@@ -15,8 +15,9 @@ from molvae.checkpoint import replace_heads
 from molvae.data.prepared import PreparedData
 from molvae.errors import PreparedDataError
 from molvae.evaluation.collapse import r_squared
+from molvae.nn.build import build_heads
 from molvae.nn.heads import PropertyHeads
-from molvae.nn.vae import MolVAE, build_heads
+from molvae.nn.vae import MolVAE
 from molvae.progress import SILENT, Progress
 from molvae.training.fit import held_out_molecules, quiet_lightning
 from molvae.training.losses import property_loss

@@ -7,13 +7,12 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from molvae.config import ConstrainedBetaConfig, TrainingConfig
 from molvae.data.batches import MolBatch
-from molvae.nn.priors.base import LearnedPrior
+from molvae.nn.priors.base import Prior
 from molvae.nn.vae import MolVAE
 from molvae.training.clock import TrainingClock
+from molvae.training.config import TrainingConfig
 from molvae.training.losses import fingerprint_loss, property_loss, reconstruction_loss, tanimoto_loss
-from molvae.training.schedules import beta_at, constrained, learning_rate_at
 
 RARE = -3.5  # the logit of a bit that 3 % of molecules have: what most of them are
 
@@ -36,7 +35,7 @@ class VAEModule(pl.LightningModule):
         config: TrainingConfig,
         clock: TrainingClock,
         *,
-        prior: LearnedPrior | None = None,
+        prior: Prior | None = None,
         n_bits: int = 0,
     ) -> None:
         super().__init__()
@@ -50,20 +49,13 @@ class VAEModule(pl.LightningModule):
         self.clock = clock
         self.molecules_seen = 0
         self.last: dict[str, float] = {}
-        self._constrained_beta = beta_at(0.0, config.beta)
+        self.beta = config.beta.at(0.0)
         self._mean_reconstruction: float | None = None
 
     @property
     def progress(self) -> float:
         """Share of the budget used."""
         return self.clock.progress(self.global_step)
-
-    @property
-    def beta(self) -> float:
-        """The present KL weight."""
-        if isinstance(self.config.beta, ConstrainedBetaConfig):
-            return self._constrained_beta
-        return beta_at(self.progress, self.config.beta)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW; its learning rate is set before every step."""
@@ -77,14 +69,14 @@ class VAEModule(pl.LightningModule):
 
     def on_train_batch_start(self, batch: MolBatch, batch_idx: int) -> None:
         """Set the learning rate."""
-        rate = learning_rate_at(self.progress, self.global_step, self.config)
+        rate = self.config.learning_rate_at(self.progress, self.global_step)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate
 
     def training_step(self, batch: MolBatch, batch_idx: int) -> Tensor:
         """One batch's loss."""
-        beta = self.beta
-        condition = self.model.given(len(batch), batch.properties)
+        beta = self.beta = self._next_beta()
+        condition = self.model.embed_condition(len(batch), batch.properties)
         log_prior = None if self.prior is None else partial(self.prior.log_prob, condition=condition)
         latent = self.model.encode(batch, log_prior=log_prior)
         logits = self.model.decoder(latent.z, batch.token_ids, condition=condition)
@@ -113,14 +105,14 @@ class VAEModule(pl.LightningModule):
         self.log("train/molecules", float(self.molecules_seen), batch_size=len(batch))
         return loss
 
+    def _next_beta(self) -> float:
+        """The KL weight of this step; a constraint reacts to the running mean of the reconstruction."""
+        schedule, mean = self.config.beta, self._mean_reconstruction
+        return self.beta if mean is None else schedule.next(self.beta, self.progress, reconstruction=mean)
+
     def _follow(self, reconstruction: float) -> None:
-        """Let a constrained beta react to the running mean of the reconstruction."""
-        if isinstance(self.config.beta, ConstrainedBetaConfig):
-            before = reconstruction if self._mean_reconstruction is None else self._mean_reconstruction
-            self._mean_reconstruction = 0.98 * before + 0.02 * reconstruction
-            self._constrained_beta = constrained(
-                self._constrained_beta, reconstruction=self._mean_reconstruction, config=self.config.beta
-            )
+        before = reconstruction if self._mean_reconstruction is None else self._mean_reconstruction
+        self._mean_reconstruction = 0.98 * before + 0.02 * reconstruction
 
     def validation_step(self, batch: MolBatch, batch_idx: int) -> None:
         """Validation is one measurement over all batches: see `molvae.training.callbacks.Validate`."""
@@ -135,7 +127,7 @@ class VAEModule(pl.LightningModule):
         checkpoint["molvae"] = {
             "clock": self.clock.state_dict(),
             "molecules_seen": self.molecules_seen,
-            "beta": self._constrained_beta,
+            "beta": self.beta,
             "mean_reconstruction": self._mean_reconstruction,
         }
 
@@ -143,5 +135,5 @@ class VAEModule(pl.LightningModule):
         """Go on from an interrupted run."""
         self.clock.load_state_dict(checkpoint["molvae"]["clock"])
         self.molecules_seen = checkpoint["molvae"]["molecules_seen"]
-        self._constrained_beta = checkpoint["molvae"]["beta"]
+        self.beta = checkpoint["molvae"]["beta"]
         self._mean_reconstruction = checkpoint["molvae"]["mean_reconstruction"]

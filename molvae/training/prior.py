@@ -13,14 +13,14 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from molvae.checkpoint import add_prior
-from molvae.config import PriorFitConfig
 from molvae.data.batches import ordered_batches
 from molvae.data.prepared import PreparedData
+from molvae.errors import ConfigError
 from molvae.nn.likelihood import QUANTILES, per_symbol_quantiles
-from molvae.nn.priors.base import LearnedPrior
-from molvae.nn.priors.standard import standard_prior
-from molvae.nn.vae import MolVAE, build_prior
+from molvae.nn.priors.base import Prior
+from molvae.nn.vae import MolVAE
 from molvae.progress import SILENT, Progress
+from molvae.training.config import PriorFitConfig
 from molvae.training.fit import held_out_molecules, quiet_lightning
 from molvae.training.schedules import warm_cosine
 from molvae.training.second_stage import (
@@ -66,7 +66,7 @@ def fit_prior(
     *,
     device: str = "auto",
     progress: Progress = SILENT,
-) -> tuple[LearnedPrior, PriorReport]:
+) -> tuple[Prior, PriorReport]:
     """Fit a prior to a trained model, which is left as it is.
 
     Args:
@@ -80,13 +80,13 @@ def fit_prior(
         ConfigError: when prior and latent do not fit.
     """
     pl.seed_everything(config.seed, verbose=False)
-    prior = build_prior(config.model, model.latent, condition_dim=model.condition_dim)
+    prior = config.model.build(model.latent, condition_dim=model.condition_dim)
     rng = np.random.default_rng(config.seed)
     train = np.sort(rng.permutation(data.indices("train"))[: config.molecules])
     valid = held_out_molecules(data, HELD_OUT, config.seed)
     train_set, valid_set = (
         encode(
-            lambda batch: model.latent.posterior_parameters(model.encoder(batch)),
+            lambda batch: model.latent.posterior(model.encoder(batch)),
             data,
             indices,
             names=() if model.condition is None else model.heads.names,
@@ -97,7 +97,7 @@ def fit_prior(
     )
     module = _PriorModule(prior, model, valid_set, config)
     with torch.no_grad():
-        prior.fit_scale(model.latent.prior_target(train_set.tensors[0], generator=_generator()))
+        prior.fit_scale(model.latent.sample_posterior(train_set.tensors[0], generator=_generator()))
     with progress.stage("Fitting the prior", total=100, unit="%") as stage, quiet_lightning():
         timer = Timer(duration=config.max_time, interval="step")
         module.timer = timer
@@ -114,9 +114,7 @@ def fit_prior(
     module.restore_best()
     posteriors = valid_set.tensors[0]
     entropy = float(model.latent.entropy(posteriors).mean())
-    standard = standard_prior(model.latent, model.latent.latent_dim).log_prob(
-        model.latent.prior_target(posteriors, generator=_generator())
-    )
+    standard = model.latent.standard_prior().log_prob(model.latent.sample_posterior(posteriors, generator=_generator()))
     report = PriorReport(
         kl=module.best - entropy,
         kl_standard=-float(standard.mean()) - entropy,
@@ -130,7 +128,7 @@ def fit_prior(
 class _PriorModule(pl.LightningModule):
     """Maximum likelihood of fresh posterior samples; keeps the weights that judged held-out molecules best."""
 
-    def __init__(self, prior: LearnedPrior, model: MolVAE, valid_set: TensorDataset, config: PriorFitConfig) -> None:
+    def __init__(self, prior: Prior, model: MolVAE, valid_set: TensorDataset, config: PriorFitConfig) -> None:
         super().__init__()
         self.prior = prior
         self._model = (model,)  # not trained: in a tuple, so that torch does not see its weights
@@ -152,8 +150,8 @@ class _PriorModule(pl.LightningModule):
             group["lr"] = self._learning_rate()
         model, posteriors, properties = self._model[0], batch[0].cpu(), batch[1].cpu()
         with torch.no_grad():
-            target = model.latent.prior_target(posteriors).to(self.device)
-            condition = model.given(len(target), properties)
+            target = model.latent.sample_posterior(posteriors).to(self.device)
+            condition = model.embed_condition(len(target), properties)
         return -self._log_prob(target, condition).mean()
 
     def _learning_rate(self) -> float:
@@ -170,8 +168,8 @@ class _PriorModule(pl.LightningModule):
     def judge(self) -> float:
         """Negative log-likelihood of held-out molecules, nats; remembers the best weights."""
         model = self._model[0].eval()
-        target = model.latent.prior_target(self._valid_set.tensors[0], generator=_generator()).to(self.device)
-        parts = [self._log_prob(part, model.given(len(part))) for part in target.split(ENCODE_BATCH)]
+        target = model.latent.sample_posterior(self._valid_set.tensors[0], generator=_generator()).to(self.device)
+        parts = [self._log_prob(part, model.embed_condition(len(part))) for part in target.split(ENCODE_BATCH)]
         nll = -float(torch.cat(parts).mean())
         if nll < self.best:
             self.best = nll
@@ -194,6 +192,10 @@ def fit_prior_of(
 ) -> PriorReport:
     """Fit a prior to the model of a checkpoint directory, and put it there; arguments as in `fit_prior`."""
     checkpoint, data = open_with_data(path, data, hint="give the folder it was trained on")
+    try:
+        config.model.check(checkpoint.config.latent)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     prior, report = fit_prior(checkpoint.model, data, config, device=device, progress=progress)
     known = ordered_batches(data, held_out_molecules(data, HELD_OUT, config.seed), batch_size=ENCODE_BATCH)
     elbo = {QUANTILES: per_symbol_quantiles(checkpoint.model, prior, known, data.vocabulary.symbol_counts)}

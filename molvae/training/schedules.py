@@ -1,66 +1,113 @@
-"""Weights over the course of training: pure functions of `progress`, the share of the budget used, in [0, 1].
+"""Weights over the course of training, each a section of the configuration.
 
-The budget is steps, time or both (`molvae.training.clock`), so a schedule ends with the training it belongs to,
-whether that is 20,000 steps or 8 minutes.
+A schedule is a pure function of `progress`, the share of the budget used, in [0, 1]. The budget is steps, time or both
+(`molvae.training.clock`), so a schedule ends with the training it belongs to, whether that is 20,000 steps or 8
+minutes.
 """
 
 import math
+from typing import Annotated, Literal
 
-from molvae.config import (
-    BetaConfig,
-    ConstantBetaConfig,
-    ConstrainedBetaConfig,
-    CyclicalBetaConfig,
-    LinearBetaConfig,
-    TrainingConfig,
-)
+from pydantic import Field
 
+from molvae.config import Positive, Section
 
-def constant(progress: float, *, value: float) -> float:
-    """The same value throughout."""
-    return value
+Weight = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(gt=0, le=1)]
 
 
-def linear(progress: float, *, start: float, end: float, warmup: float) -> float:
-    """From `start` to `end` over the first `warmup` share, then `end`."""
-    return start + (end - start) * min(progress / warmup, 1.0)
+class BetaSettings(Section):
+    """Base of every schedule of the KL weight."""
+
+    def at(self, progress: float) -> float:
+        """The KL weight asked for; where a constraint sets it, the one to start from."""
+        raise NotImplementedError
+
+    def next(self, beta: float, progress: float, *, reconstruction: float) -> float:
+        """The KL weight of the next step.
+
+        Args:
+            beta: the present one.
+            progress: share of the budget used.
+            reconstruction: running mean of the training loss, nats.
+        """
+        return self.at(progress)
 
 
-def cyclical(progress: float, *, start: float, end: float, n_cycles: int, ramp: float) -> float:
-    """`n_cycles` times: rise from `start` to `end` over the `ramp` share of a cycle, then stay (Fu et al. 2019)."""
-    if progress >= 1.0:
-        return end
-    within = progress * n_cycles % 1.0
-    return start + (end - start) * min(within / ramp, 1.0)
+class ConstantBetaConfig(BetaSettings):
+    """The same KL weight throughout."""
+
+    kind: Literal["constant"] = "constant"
+    beta: Weight = 0.1
+
+    def at(self, progress: float) -> float:
+        """Beta."""
+        return self.beta
 
 
-def beta_at(progress: float, config: BetaConfig) -> float:
-    """The KL weight that a schedule asks for; where a constraint sets it, the one to start from."""
-    match config:
-        case ConstantBetaConfig():
-            return constant(progress, value=config.beta)
-        case LinearBetaConfig():
-            return linear(progress, start=config.start, end=config.beta, warmup=config.warmup)
-        case CyclicalBetaConfig():
-            return cyclical(progress, start=config.start, end=config.beta, n_cycles=config.n_cycles, ramp=config.ramp)
-        case ConstrainedBetaConfig():
-            return config.start
+class LinearBetaConfig(BetaSettings):
+    """From `start` to `beta` over the first `warmup` share of training, constant afterwards."""
+
+    kind: Literal["linear"] = "linear"
+    beta: Weight = 0.1
+    start: Weight = 0.0
+    warmup: Share = 0.3
+
+    def at(self, progress: float) -> float:
+        """From `start` to `beta`."""
+        return self.start + (self.beta - self.start) * min(progress / self.warmup, 1.0)
 
 
-def constrained(beta: float, *, reconstruction: float, config: ConstrainedBetaConfig) -> float:
-    """The next beta of GECO, from the present one and a running mean of the reconstruction in nats."""
-    excess = (reconstruction - config.reconstruction) / config.reconstruction
-    beta *= math.exp(-config.speed * max(-1.0, min(1.0, excess)))
-    return max(config.lowest, min(config.highest, beta))
+class CyclicalBetaConfig(BetaSettings):
+    """`n_cycles` ramps from `start` to `beta`, each followed by a plateau (Fu et al. 2019)."""
+
+    kind: Literal["cyclical"] = "cyclical"
+    beta: Weight = 0.1
+    start: Weight = 0.0
+    n_cycles: Positive = 4
+    ramp: Share = 0.5
+    """Share of each cycle spent rising."""
+
+    def at(self, progress: float) -> float:
+        """A ramp and a plateau per cycle; `beta` at the end."""
+        if progress >= 1.0:
+            return self.beta
+        within = progress * self.n_cycles % 1.0
+        return self.start + (self.beta - self.start) * min(within / self.ramp, 1.0)
 
 
-def learning_rate_at(progress: float, step: int, config: TrainingConfig) -> float:
-    """Linear warm-up over `warmup_steps`, then a cosine down to `final_learning_rate` of the peak."""
-    share = warm_cosine(progress, step, warmup_steps=config.warmup_steps, low=config.final_learning_rate)
-    return config.learning_rate * share
+class ConstrainedBetaConfig(BetaSettings):
+    """The KL weight that just holds the reconstruction at a target (GECO, Rezende and Viola 2018).
+
+    Beta falls while the training reconstruction, token dropout included, is above the target, and rises below it.
+    """
+
+    kind: Literal["geco"] = "geco"
+    reconstruction: Annotated[float, Field(gt=0)] = 2.0
+    """Target, nats per molecule."""
+    start: Annotated[float, Field(gt=0)] = 0.1
+    lowest: Annotated[float, Field(gt=0)] = 0.01
+    highest: Annotated[float, Field(gt=0)] = 1.0
+    speed: Annotated[float, Field(gt=0)] = 0.003
+    """Largest relative change of beta per step."""
+
+    def at(self, progress: float) -> float:
+        """The weight to start from."""
+        return self.start
+
+    def next(self, beta: float, progress: float, *, reconstruction: float) -> float:
+        """One step toward the weight that holds the target."""
+        excess = (reconstruction - self.reconstruction) / self.reconstruction
+        beta *= math.exp(-self.speed * max(-1.0, min(1.0, excess)))
+        return max(self.lowest, min(self.highest, beta))
+
+
+BetaConfig = Annotated[
+    ConstantBetaConfig | LinearBetaConfig | CyclicalBetaConfig | ConstrainedBetaConfig, Field(discriminator="kind")
+]
 
 
 def warm_cosine(progress: float, step: int, *, warmup_steps: int, low: float) -> float:
-    """Share of the peak: a linear warm-up, and over it a cosine from 1 to `low`."""
+    """Share of the peak learning rate: a linear warm-up, and over it a cosine from 1 to `low`."""
     warmup = min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
     return warmup * (low + (1.0 - low) * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0))))

@@ -14,12 +14,11 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
 from molvae.checkpoint import Checkpoint, load_checkpoint
-from molvae.config import Precision
 from molvae.data.batches import MolBatch, ordered_batches
 from molvae.data.prepared import PreparedData
 from molvae.errors import PreparedDataError
-from molvae.nn.vae import reads_graphs
 from molvae.progress import Progress, Stage
+from molvae.training.config import Precision
 from molvae.training.fit import resolve_accelerator
 
 ENCODE_BATCH = 1024
@@ -35,7 +34,7 @@ def open_with_data(path: str | Path, data: PreparedData, *, hint: str) -> tuple[
     checkpoint = load_checkpoint(path)
     if checkpoint.vocabulary != data.vocabulary:
         raise PreparedDataError(f"{data.path} has another vocabulary than {path}; {hint}")
-    return checkpoint, data.with_graphs() if reads_graphs(checkpoint.config) else data
+    return checkpoint, data.with_graphs() if checkpoint.model.encoder.reads_graphs else data
 
 
 @torch.no_grad()

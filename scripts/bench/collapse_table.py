@@ -10,8 +10,9 @@ from pathlib import Path
 
 import click
 
-from molvae.config import ExperimentConfig, GaussianLatentConfig, TrainingConfig
 from molvae.data.prepared import PreparedData
+from molvae.nn.latents.gaussian import GaussianLatentConfig
+from molvae.training.config import ExperimentConfig, TrainingConfig
 from molvae.training.fit import train
 
 COLLAPSING = {

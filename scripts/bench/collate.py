@@ -28,7 +28,7 @@ def streams(data: PreparedData, batch_size: int) -> dict[str, Iterator[MolBatch]
     except PreparedDataError as error:
         click.echo(error, err=True)
     try:
-        found["tokens and variants"] = iter(TokenBatches(data, indices, augment="randomized", **common))
+        found["tokens and variants"] = iter(TokenBatches(data, indices, randomized_smiles=True, **common))
     except PreparedDataError as error:
         click.echo(error, err=True)
     return found

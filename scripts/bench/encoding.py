@@ -20,7 +20,7 @@ import torch
 
 from molvae.chem.graphs import standard_graph
 from molvae.chem.similarity import ecfp4_counts
-from molvae.data.tokenizer import Spelled
+from molvae.data.tokenizer import TokenizedMolecule
 from molvae.formats.readers import read_molecules
 from molvae.generator import MoleculeGenerator
 from molvae.inference.features import CHUNK, FeatureEncoder
@@ -40,7 +40,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def shares(encoder: FeatureEncoder, smiles: list[str]) -> dict[str, float]:
     """Seconds of each part, one after the other."""
-    speller, spent = encoder.speller, {}
+    tokenizer, spent = encoder.tokenizer, {}
 
     def timed(part: str, work: Callable[[], T]) -> T:
         start = time.perf_counter()
@@ -48,10 +48,12 @@ def shares(encoder: FeatureEncoder, smiles: list[str]) -> dict[str, float]:
         spent[part] = time.perf_counter() - start
         return result
 
-    standard = timed(PARTS[0], lambda: [speller.standardizer.apply(s) for s in smiles])
-    ids = timed(PARTS[1], lambda: [speller.vocabulary.encode(speller.notation.to_symbols(s.smiles)) for s in standard])
-    graphs = timed(PARTS[2], lambda: [standard_graph(s) if speller.graphs else None for s in standard])
-    spelled = [Spelled(s.smiles, None, [i], g, i) for s, i, g in zip(standard, ids, graphs, strict=True)]
+    standard = timed(PARTS[0], lambda: [tokenizer.standardizer.apply(s) for s in smiles])
+    ids = timed(
+        PARTS[1], lambda: [tokenizer.vocabulary.encode(tokenizer.notation.to_symbols(s.smiles)) for s in standard]
+    )
+    graphs = timed(PARTS[2], lambda: [standard_graph(s) if tokenizer.graphs else None for s in standard])
+    spelled = [TokenizedMolecule(s.smiles, None, [i], g, i) for s, i, g in zip(standard, ids, graphs, strict=True)]
     timed(PARTS[3], lambda: encoder.encode_spelled(spelled))
     return spent
 
@@ -70,7 +72,7 @@ def main(models: tuple[Path, ...], molecules: Path, n: int, batch_size: int, n_j
     encoders = {m.name: FeatureEncoder(MoleculeGenerator.load(m, device=device), batch_size=batch_size) for m in models}
     rows = (row.smiles for row in read_molecules(molecules) if row.smiles)
     smiles = [
-        s for s in islice(rows, n) if all(encoder.speller.spell(s).reason is None for encoder in encoders.values())
+        s for s in islice(rows, n) if all(encoder.tokenizer.tokenize(s).reason is None for encoder in encoders.values())
     ]
     tasks: dict[str, Callable[[list[str]], object]] = {
         name: lambda block, encoder=encoder: list(encoder.stream(block, n_jobs=n_jobs))

@@ -3,7 +3,7 @@
 Frozen encoders as QSAR features, beside ECFP4 counts (2,048) and RDKit 2D descriptors: ESOL, FreeSolv, Lipophilicity
 (RMSE, R²) and BACE (AUROC), random and scaffold splits of 80 to 20, five seeds. The head (ridge or logistic regression,
 random forest, kNN) and its settings are chosen by inner cross-validation on the training part. One row per cell is
-added to `cells.csv` as it is done; a run that was interrupted goes on where it stopped. Prints mean ± sd and mean ranks.
+added to `cells.csv` as it is done; an interrupted run goes on where it stopped. Prints mean ± sd and mean ranks.
 
 Blocks of features are joined with equal weight: each has total variance 1. Molecules that an encoder cannot read stay
 in: their features are the training mean, and the table says how many they are.
@@ -166,11 +166,11 @@ class Features:
         self, folder: Path, dataset: str, smiles: list[str], models: dict[str, Path], variants: int, n_jobs: int
     ) -> None:
         self.folder, self.dataset, self.smiles, self.models = folder, dataset, smiles, models
-        self.variants, self.n_jobs = variants, n_jobs
+        self.randomized, self.n_jobs = variants, n_jobs
 
     def block(self, name: str) -> np.ndarray:
         """Features `(n, F)`: ecfp, rdkit, or one of `KINDS` with a model's label after a colon."""
-        path = self.folder / f"{self.dataset}-{name.replace(':', '-')}-{self.variants}.npy"
+        path = self.folder / f"{self.dataset}-{name.replace(':', '-')}-{self.randomized}.npy"
         if path.is_file():
             return np.load(path)
         if name in ("ecfp", "rdkit"):
@@ -182,7 +182,7 @@ class Features:
             featurizer = LatentFeaturizer(
                 self.models[label],
                 features={"z": "mean"}.get(kind, kind),
-                n_variants=self.variants,
+                n_randomized=self.randomized,
                 invalid="nan",
                 n_jobs=self.n_jobs,
             )

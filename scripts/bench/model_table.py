@@ -18,7 +18,7 @@ import torch
 
 import molvae
 from molvae.checkpoint import checkpoint_path
-from molvae.config import TrainingConfig, parse_duration
+from molvae.config import parse_duration
 from molvae.data.batches import TokenBatches, ordered_batches
 from molvae.data.prepared import PreparedData
 from molvae.evaluation.model_metrics import model_metrics
@@ -27,7 +27,7 @@ from molvae.nn.decoders.gru import GRUDecoder
 from molvae.nn.likelihood import token_losses
 from molvae.scoring.fcd import chemnet_activations, chemnet_statistics, frechet_distance
 from molvae.scoring.reference import ReferenceStatistics, reference_statistics
-from molvae.training.schedules import learning_rate_at
+from molvae.training.config import TrainingConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "table"
 ROWS = tuple(f"{encoder}-{latent}" for latent in ("gaussian", "vq") for encoder in ("gru", "gnn", "fused"))
@@ -86,7 +86,7 @@ def train_language_model(data: PreparedData, out: Path, *, seconds: float) -> No
         progress = (time.monotonic() - began) / seconds
         if progress >= 1:
             break
-        optimizer.param_groups[0]["lr"] = learning_rate_at(progress, step, settings)
+        optimizer.param_groups[0]["lr"] = settings.learning_rate_at(progress, step)
         with torch.autocast("cpu", torch.bfloat16):
             loss = token_losses(model(torch.zeros(len(batch), 1), batch.token_ids), batch.token_ids).mean()
         optimizer.zero_grad()

@@ -1,8 +1,8 @@
 """Run: python scripts/bench/training.py PREPARED --config configs/moses-30min.yaml.
 
 Training throughput beside the arithmetic bound: floating-point operations per molecule counted from the layer sizes,
-over the matrix rate that this machine reaches in the same precision in the same run. The parts of a step are timed apart,
-which says what limits it.
+over the matrix rate that this machine reaches in the same precision in the same run. The parts of a step are timed
+apart, which says what limits it.
 """
 
 import time
@@ -13,10 +13,11 @@ import click
 import numpy as np
 import torch
 
-from molvae.config_file import load_experiment
 from molvae.data.batches import TokenBatches
 from molvae.data.prepared import PreparedData
-from molvae.nn.vae import MolVAE, build_model
+from molvae.nn.build import build_model
+from molvae.nn.vae import MolVAE
+from molvae.training.config import load_experiment
 from molvae.training.losses import property_loss, reconstruction_loss
 
 

@@ -10,9 +10,10 @@ import tempfile
 from pathlib import Path
 
 from molvae.checkpoint import load_checkpoint, save_checkpoint
-from molvae.config import ExperimentConfig, PrepareConfig
+from molvae.data.prepare.config import PrepareConfig
 from molvae.data.prepare.run import prepare
 from molvae.generator import MoleculeGenerator
+from molvae.training.config import ExperimentConfig
 from molvae.training.fit import train
 
 MOLECULES = [

@@ -3,11 +3,10 @@
 import pytest
 import torch
 
-from molvae.config import GRUDecoderConfig
 from molvae.data.batches import MolBatch
 from molvae.data.vocabulary import BOS, EOS, MASK, PAD
-from molvae.nn.decoders.gru import draw_tokens
-from molvae.nn.vae import build_decoder
+from molvae.nn.decoders.gru import GRUDecoderConfig
+from molvae.nn.draws import draw_token
 
 VOCABULARY, Z = 14, 6
 DECODERS = [
@@ -21,7 +20,7 @@ BATCH = MolBatch.of_token_ids([[4, 5, 6, 7], [8], [9, 10, 11]])
 @pytest.fixture(params=DECODERS, ids=["gru", "gru, two layers", "gru with slots"])
 def decoder(request: pytest.FixtureRequest) -> torch.nn.Module:
     torch.manual_seed(0)
-    return build_decoder(request.param, VOCABULARY, Z).eval()
+    return request.param.build(VOCABULARY, Z).eval()
 
 
 @pytest.fixture
@@ -103,7 +102,7 @@ def test_the_same_generator_gives_the_same_draws(decoder: torch.nn.Module, z: to
 
 
 def test_token_dropout_acts_in_training_only(z: torch.Tensor) -> None:
-    decoder = build_decoder(DECODERS[0], VOCABULARY, Z)
+    decoder = DECODERS[0].build(VOCABULARY, Z)
     decoder.train()
     assert not torch.equal(decoder(z, BATCH.token_ids), decoder(z, BATCH.token_ids))
     decoder.eval()
@@ -113,14 +112,14 @@ def test_token_dropout_acts_in_training_only(z: torch.Tensor) -> None:
 def test_top_p_draws_only_from_the_nucleus() -> None:
     logits = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log().expand(2000, 4)
     generator = torch.Generator().manual_seed(0)
-    assert set(draw_tokens(logits, 0.6, generator).tolist()) == {0, 1}
-    counts = torch.bincount(draw_tokens(logits, 1.0, generator), minlength=4) / 2000
+    assert set(draw_token(logits, 0.6, generator).tolist()) == {0, 1}
+    counts = torch.bincount(draw_token(logits, 1.0, generator), minlength=4) / 2000
     torch.testing.assert_close(counts, torch.tensor([0.5, 0.3, 0.15, 0.05]), atol=0.04, rtol=0)
 
 
 def test_a_decoder_listens_to_its_condition() -> None:
     torch.manual_seed(0)
-    decoder = build_decoder(DECODERS[0], VOCABULARY, Z, condition_dim=3).eval()
+    decoder = DECODERS[0].build(VOCABULARY, Z, condition_dim=3).eval()
     z = torch.randn(3, Z)
     one, other = torch.randn(3, 3), torch.randn(3, 3)
     logits = [decoder(z, BATCH.token_ids, condition=c) for c in (one, one, other)]

@@ -9,13 +9,15 @@ import torch
 from rdkit import Chem
 
 from molvae.chem.graphs import mol_to_graph
-from molvae.config import EncoderConfig, FusedEncoderConfig, GNNEncoderConfig, GRUEncoderConfig
-from molvae.data.atom_tokens import AtomParts
+from molvae.data.atom_tokens import AtomTokenMap
 from molvae.data.batches import MolBatch
 from molvae.data.graphs import GraphStore
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import InputError
-from molvae.nn.vae import build_encoder
+from molvae.nn.encoders.fused import FusedEncoderConfig
+from molvae.nn.encoders.gnn import GNNEncoderConfig
+from molvae.nn.encoders.gru import GRUEncoderConfig
+from molvae.nn.registry import EncoderConfig
 
 VOCABULARY = 20
 LETTERS = Vocabulary.of_symbols("abcdefghijklmnop", notation="smiles")
@@ -42,14 +44,14 @@ def batch_of(rows: Sequence[int], *, tokens: Sequence[list[int]] = TOKENS, smile
 
 def batch_of_mols(mols: Sequence[Chem.Mol], tokens: Sequence[list[int]]) -> MolBatch:
     graph = GraphStore.of_graphs([mol_to_graph(mol) for mol in mols]).batch(np.arange(len(mols)))
-    graph = graph.with_parts(AtomParts(LETTERS), np.concatenate(tokens), np.array([len(t) for t in tokens]))
+    graph = graph.with_atom_tokens(AtomTokenMap(LETTERS), np.concatenate(tokens), np.array([len(t) for t in tokens]))
     return MolBatch.of_token_ids(tokens, graph=graph)
 
 
 @pytest.fixture(params=ENCODERS.values(), ids=ENCODERS.keys())
 def encoder(request: pytest.FixtureRequest) -> torch.nn.Module:
     torch.manual_seed(0)
-    return build_encoder(request.param, VOCABULARY).eval()
+    return request.param.build(VOCABULARY).eval()
 
 
 def test_h_has_the_promised_shape_and_is_finite(encoder: torch.nn.Module) -> None:
@@ -100,7 +102,7 @@ def test_encoding_is_deterministic_in_eval_mode(encoder: torch.nn.Module) -> Non
 @pytest.mark.parametrize("config", [c for c in ENCODERS.values() if c.kind != "gru"], ids=lambda c: c.kind)
 def test_permuting_atoms_does_not_change_h(config: EncoderConfig) -> None:
     torch.manual_seed(0)
-    encoder = build_encoder(config, VOCABULARY).eval()
+    encoder = config.build(VOCABULARY).eval()
     rng = np.random.default_rng(0)
     for row, smiles in enumerate(SMILES):
         mol = Chem.MolFromSmiles(smiles)
@@ -112,7 +114,7 @@ def test_permuting_atoms_does_not_change_h(config: EncoderConfig) -> None:
 
 def test_mirror_images_and_double_bond_isomers_have_different_graphs() -> None:
     torch.manual_seed(0)
-    encoder = build_encoder(GNN, VOCABULARY).eval()
+    encoder = GNN.build(VOCABULARY).eval()
     for pair in (["C[C@H](N)C(=O)O", "C[C@@H](N)C(=O)O"], ["F/C=C/F", "F/C=C\\F"]):
         h = encoder(batch_of(range(2), tokens=[[4], [4]], smiles=pair))
         assert (h[0] - h[1]).abs().max() > 1e-4, pair
@@ -120,10 +122,10 @@ def test_mirror_images_and_double_bond_isomers_have_different_graphs() -> None:
 
 def test_a_graph_encoder_without_graphs_says_so() -> None:
     with pytest.raises(InputError, match="prepared with graphs"):
-        build_encoder(GNN, VOCABULARY)(MolBatch.of_token_ids(TOKENS))
+        GNN.build(VOCABULARY)(MolBatch.of_token_ids(TOKENS))
 
 
 def test_slots_of_a_graph_whose_atoms_no_token_is_known_of_say_so() -> None:
     batch = batch_of(range(2))
-    with pytest.raises(InputError, match="which token each atom belongs to"):
-        build_encoder(ENCODERS["gnn slots"], VOCABULARY)(replace(batch, graph=replace(batch.graph, parts=None)))
+    with pytest.raises(InputError, match="which token wrote each atom"):
+        ENCODERS["gnn slots"].build(VOCABULARY)(replace(batch, graph=replace(batch.graph, atom_tokens=None)))

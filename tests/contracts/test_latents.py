@@ -6,10 +6,8 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from molvae.config import GaussianLatentConfig, VQLatentConfig
-from molvae.nn.latents.gaussian import GaussianLatent, gaussian_kl, sample_posterior
-from molvae.nn.latents.vq import VQLatent, code_entropy
-from molvae.nn.vae import build_latent
+from molvae.nn.latents.gaussian import GaussianLatent, GaussianLatentConfig, gaussian_kl, reparametrize
+from molvae.nn.latents.vq import VQLatent, VQLatentConfig, code_entropy
 
 GAUSSIANS = [
     GaussianLatentConfig(latent_dim=5),
@@ -24,7 +22,7 @@ H = torch.randn(16, 12, generator=torch.Generator().manual_seed(1)) * 3
 @pytest.fixture(params=LATENTS, ids=str)
 def latent(request: pytest.FixtureRequest) -> torch.nn.Module:
     torch.manual_seed(0)
-    return build_latent(request.param, 12)
+    return request.param.build(12)
 
 
 def test_output_has_the_promised_shapes_and_is_finite(latent: torch.nn.Module) -> None:
@@ -57,14 +55,14 @@ def test_the_code_is_deterministic_in_eval_mode_and_summarized(latent: torch.nn.
 def test_saving_and_loading_gives_the_same_codes(latent: torch.nn.Module, request: pytest.FixtureRequest) -> None:
     latent.train()(H)
     latent.eval()
-    other = build_latent(request.node.callspec.params["latent"], 12).eval()
+    other = request.node.callspec.params["latent"].build(12).eval()
     other.load_state_dict(latent.state_dict())
     assert torch.equal(other(H).mean, latent(H).mean)
 
 
 @pytest.mark.parametrize("config", GAUSSIANS, ids=str)
 def test_z_is_drawn_in_training_and_deterministic_in_eval_mode(config: GaussianLatentConfig) -> None:
-    latent = build_latent(config, 12)
+    latent = config.build(12)
     assert not torch.equal(latent(H).z, latent(H).z)
     draws = [latent(H, generator=torch.Generator().manual_seed(3)).z for _ in range(2)]
     assert torch.equal(*draws)
@@ -83,13 +81,55 @@ def test_quantized_vectors_are_codes_and_indices_find_them_again() -> None:
     latent = VQLatent(12, n_slots=3, n_codes=8, code_dim=2)
     latent(H)
     latent.eval()
-    indices = latent.code_indices(H)
+    indices = latent.posterior(H)
     assert indices.shape == (16, 3)
     torch.testing.assert_close(latent.codes_to_z(indices), latent(H).z)
     vectors = latent.to_slots(H).view(16, 3, 2)
     codes = latent.codes_to_z(torch.arange(8)[:, None].expand(8, 3)).view(8, 3, 2)
     nearest = torch.cdist(vectors.transpose(0, 1), codes.transpose(0, 1)).argmin(-1).T
     assert torch.equal(indices, nearest)
+
+
+def test_codes_and_their_moving_averages_are_those_of_the_library() -> None:
+    vector_quantize_pytorch = pytest.importorskip("vector_quantize_pytorch")
+    torch.manual_seed(0)
+    for shared in (False, True):
+        ours = VQLatent(12, n_slots=3, n_codes=8, code_dim=4, decay=0.9, dead_below=0.0, shared=shared).train()
+        theirs = vector_quantize_pytorch.VectorQuantize(
+            dim=12,
+            heads=3,
+            separate_codebook_per_head=not shared,
+            codebook_dim=4,
+            codebook_size=8,
+            commitment_weight=0.25,
+            decay=0.9,
+            threshold_ema_dead_code=0,
+            rotation_trick=False,
+        ).train()
+        book = theirs._codebook
+        start = torch.randn(book.embed.shape)
+        for table in (ours.codebooks.codes, ours.codebooks.sums, book.embed, book.embed_avg):
+            table.copy_(start)
+        ours.codebooks.counts.fill_(1.0)
+        ours.codebooks.started.fill_(True)
+        book.cluster_size.fill_(1.0)
+        for step in range(5):
+            h = torch.randn(64, 12, generator=torch.Generator().manual_seed(step))
+            vectors = ours.to_slots(h).detach()
+            expected, _, commitment = theirs(vectors.unsqueeze(1))
+            out = ours(h)
+            torch.testing.assert_close(out.z, expected.squeeze(1))
+            torch.testing.assert_close(out.regularizer, commitment.sum(), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(ours.codebooks.codes, book.embed, atol=1e-5, rtol=1e-4)
+
+
+def test_gradients_pass_straight_through_in_eval_mode_too() -> None:
+    latent = VQLatent(12, n_slots=3, n_codes=8, code_dim=2)
+    latent(H)
+    codes = latent.eval().codebooks.codes.clone()
+    latent(H).z.sum().backward()
+    assert latent.to_slots.weight.grad.abs().sum() > 0
+    assert torch.equal(latent.codebooks.codes, codes)
 
 
 def test_unused_codes_are_revived() -> None:
@@ -114,7 +154,7 @@ def test_kl_agrees_with_torch_distributions() -> None:
 
 def test_posterior_samples_have_the_posterior_s_moments() -> None:
     mean, logvar = torch.tensor([[2.0, -1.0]]), torch.tensor([[0.0, -2.0]])
-    z = sample_posterior(mean.expand(20_000, 2), logvar.expand(20_000, 2), generator=torch.Generator().manual_seed(0))
+    z = reparametrize(mean.expand(20_000, 2), logvar.expand(20_000, 2), generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(z.mean(0), mean[0], atol=0.03, rtol=0)
     torch.testing.assert_close(z.std(0), (0.5 * logvar[0]).exp(), atol=0.03, rtol=0)
 
@@ -137,7 +177,7 @@ def test_free_bits_are_a_floor_a_dimension_and_min_rate_one_for_the_vector() -> 
 def test_slots_of_h_give_their_own_part_of_z_by_the_same_map() -> None:
     torch.manual_seed(0)
     for config in (GaussianLatentConfig(latent_dim=6), VQLatentConfig(n_slots=3, n_codes=8, code_dim=2)):
-        latent = build_latent(config, 12, h_slots=3)
+        latent = config.build(12, h_slots=3)
         latent(H)  # the codebooks start from a first batch
         latent.eval()
         changed = H.clone()
@@ -152,7 +192,7 @@ def test_the_regularizer_against_a_prior_is_the_kl_to_it() -> None:
     latent = GaussianLatent(12, latent_dim=5, min_rate=100.0)
     prior = Normal(1.0, 2.0)
     out = [float(latent(H, log_prior=lambda z: prior.log_prob(z).sum(1)).regularizer.detach()) for _ in range(2000)]
-    mean, logvar = latent.posterior(H)
+    mean, logvar = latent.moments(H)
     expected = kl_divergence(Normal(mean, (0.5 * logvar).exp()), prior).sum(1).mean()
     assert sum(out) / len(out) == pytest.approx(float(expected.detach()), rel=0.01)
 

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal
 
-from molvae.config import AutoregressivePriorConfig, FlowPriorConfig, PriorConfig
-from molvae.errors import ConfigError
-from molvae.nn.latents.gaussian import GaussianLatent
-from molvae.nn.latents.vq import VQLatent
-from molvae.nn.priors.base import LearnedPrior, Prior
-from molvae.nn.priors.standard import StandardPrior, UniformCodePrior, standard_prior
-from molvae.nn.vae import build_prior
+from molvae.nn.latents.gaussian import GaussianLatent, GaussianLatentConfig
+from molvae.nn.latents.vq import VQLatent, VQLatentConfig
+from molvae.nn.priors.autoregressive import AutoregressivePriorConfig
+from molvae.nn.priors.base import Prior
+from molvae.nn.priors.flow import FlowPriorConfig
+from molvae.nn.priors.standard import StandardPrior, UniformCodePrior
+from molvae.nn.registry import PriorConfig
 
 torch.manual_seed(0)
 Z = 6
@@ -27,13 +27,13 @@ FLOW = FlowPriorConfig(n_transforms=2, hidden_dims=(16,))
 AUTOREGRESSIVE = AutoregressivePriorConfig(hidden_dim=16, n_layers=1, slot_dim=2, n_components=3)
 SHARED = AutoregressivePriorConfig(hidden_dim=16, n_layers=1, slot_dim=2, n_components=12, shared=True)
 LEARNED = {
-    "flow": (build_prior(FLOW, GAUSSIAN), GAUSSIAN),
-    "autoregressive shared mixture": (build_prior(SHARED, GAUSSIAN), GAUSSIAN),
-    "autoregressive mixtures": (build_prior(AUTOREGRESSIVE, GAUSSIAN), GAUSSIAN),
-    "autoregressive codes": (build_prior(AUTOREGRESSIVE, CODES), CODES),
-    "autoregressive shared codes": (build_prior(AUTOREGRESSIVE, SHARED_CODES), SHARED_CODES),
+    "flow": (FLOW.build(GAUSSIAN), GAUSSIAN),
+    "autoregressive shared mixture": (SHARED.build(GAUSSIAN), GAUSSIAN),
+    "autoregressive mixtures": (AUTOREGRESSIVE.build(GAUSSIAN), GAUSSIAN),
+    "autoregressive codes": (AUTOREGRESSIVE.build(CODES), CODES),
+    "autoregressive shared codes": (AUTOREGRESSIVE.build(SHARED_CODES), SHARED_CODES),
 }
-PRIORS = {"standard": (StandardPrior(Z), GAUSSIAN), "uniform codes": (UniformCodePrior(CODES), CODES), **LEARNED}
+PRIORS = {"standard": (StandardPrior(Z), GAUSSIAN), "uniform codes": (UniformCodePrior(3, 8), CODES), **LEARNED}
 H = torch.randn(32, 4)
 
 
@@ -43,29 +43,37 @@ def pair(request: pytest.FixtureRequest) -> tuple[Prior, torch.nn.Module]:
 
 
 def test_samples_have_the_promised_shape_and_follow_the_generator(pair: tuple) -> None:
-    prior, _ = pair
-    draws = [prior.sample(7, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
-    assert draws[0].shape == (7, Z)
-    assert torch.isfinite(draws[0]).all()
+    prior, latent = pair
+    draws = [prior.sample_target(7, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
+    z = latent.to_z(draws[0])
+    assert z.shape == (7, Z)
+    assert torch.isfinite(z).all()
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
 
 
+def test_a_prior_scores_its_own_samples(pair: tuple) -> None:
+    prior, _ = pair
+    log_prob = prior.log_prob(prior.sample_target(5, generator=torch.Generator().manual_seed(0)))
+    assert log_prob.shape == (5,)
+    assert torch.isfinite(log_prob).all()
+
+
 def test_log_prob_is_finite_and_one_number_a_row(pair: tuple) -> None:
     prior, latent = pair
-    log_prob = prior.log_prob(latent.prior_target(latent.posterior_parameters(H)))
+    log_prob = prior.log_prob(latent.sample_posterior(latent.posterior(H)))
     assert log_prob.shape == (32,)
     assert torch.isfinite(log_prob).all()
 
 
 @pytest.mark.parametrize(("prior", "latent"), LEARNED.values(), ids=LEARNED.keys())
-def test_learning_raises_the_likelihood_and_reaches_every_weight(prior: LearnedPrior, latent: torch.nn.Module) -> None:
-    target = latent.prior_target(latent.posterior_parameters(H), generator=torch.Generator().manual_seed(0)).detach()
+def test_learning_raises_the_likelihood_and_reaches_every_weight(prior: Prior, latent: torch.nn.Module) -> None:
+    target = latent.sample_posterior(latent.posterior(H), generator=torch.Generator().manual_seed(0)).detach()
     prior.fit_scale(target)
     optimizer = torch.optim.Adam(prior.parameters(), lr=0.01)
     losses = []
     for _ in range(40):
-        loss = -prior.log_prob(target).mean()
+        loss = prior.loss(target).mean()
         optimizer.zero_grad()
         loss.backward()
         assert all(p.grad is not None for p in prior.parameters())
@@ -77,7 +85,7 @@ def test_learning_raises_the_likelihood_and_reaches_every_weight(prior: LearnedP
 @pytest.mark.parametrize("config", [FLOW, AUTOREGRESSIVE, SHARED], ids=["flow", "own mixtures", "shared mixture"])
 def test_densities_of_a_continuous_prior_integrate_to_one(config: FlowPriorConfig | AutoregressivePriorConfig) -> None:
     torch.manual_seed(1)
-    prior = build_prior(config, GaussianLatent(4, latent_dim=2))
+    prior = config.build(GaussianLatent(4, latent_dim=2))
     prior.fit_scale(torch.randn(100, 2) * torch.tensor([0.5, 2.0]) + 1)
     axis = torch.linspace(-16, 16, 641)
     with torch.no_grad():
@@ -94,13 +102,13 @@ def test_probabilities_of_all_codes_sum_to_one() -> None:
 def test_samples_of_a_mixture_prior_have_the_likelihood_it_claims() -> None:
     """E[-log p] over its own samples is the entropy; a wrong sampler would not be consistent with log_prob."""
     torch.manual_seed(0)
-    prior = build_prior(AUTOREGRESSIVE, GaussianLatent(4, latent_dim=2))
+    prior = AUTOREGRESSIVE.build(GaussianLatent(4, latent_dim=2))
     axis = torch.linspace(-12, 12, 481)
     grid = torch.cartesian_prod(axis, axis)
     with torch.no_grad():
         log_density = prior.log_prob(grid)
         entropy = -(log_density.exp() * log_density).sum() * (axis[1] - axis[0]) ** 2
-        z = prior.sample(20_000, generator=torch.Generator().manual_seed(0))
+        z = prior.sample_target(20_000, generator=torch.Generator().manual_seed(0))
         assert float(-prior.log_prob(z).mean()) == pytest.approx(float(entropy), abs=0.05)
 
 
@@ -111,15 +119,15 @@ def test_the_standard_prior_agrees_with_torch_distributions() -> None:
 
 
 def test_a_latent_gets_the_standard_prior_of_its_kind() -> None:
-    assert isinstance(standard_prior(GAUSSIAN, Z), StandardPrior)
-    assert isinstance(standard_prior(CODES, Z), UniformCodePrior)
+    assert isinstance(GAUSSIAN.standard_prior(), StandardPrior)
+    assert isinstance(CODES.standard_prior(), UniformCodePrior)
 
 
 def test_priors_and_latents_that_do_not_fit_are_refused_with_what_to_do() -> None:
-    with pytest.raises(ConfigError, match="for VQ codes choose kind: autoregressive"):
-        build_prior(FLOW, CODES)
-    with pytest.raises(ConfigError, match="slot_dim 4 does not divide the 6 latent dimensions"):
-        build_prior(AUTOREGRESSIVE.model_copy(update={"slot_dim": 4}), GAUSSIAN)
+    with pytest.raises(ValueError, match="for VQ codes choose kind: autoregressive"):
+        FLOW.check(VQLatentConfig())
+    with pytest.raises(ValueError, match="slot_dim 4 does not divide the 6 latent dimensions"):
+        AUTOREGRESSIVE.model_copy(update={"slot_dim": 4}).check(GaussianLatentConfig(latent_dim=6))
 
 
 @pytest.mark.parametrize(
@@ -129,20 +137,21 @@ def test_priors_and_latents_that_do_not_fit_are_refused_with_what_to_do() -> Non
 )
 def test_a_learned_prior_listens_to_its_condition(config: PriorConfig, latent: torch.nn.Module) -> None:
     torch.manual_seed(0)
-    prior = build_prior(config, latent, condition_dim=5)
-    target = latent.prior_target(latent.posterior_parameters(H))
+    prior = config.build(latent, condition_dim=5)
+    target = latent.sample_posterior(latent.posterior(H))
     one, other = (torch.randn(1, 5).expand(32, 5) for _ in range(2))
     assert not torch.allclose(prior.log_prob(target, condition=one), prior.log_prob(target, condition=other))
-    draws = [prior.sample(32, condition=c, generator=torch.Generator().manual_seed(0)) for c in (one, one, other)]
+    draws = [
+        prior.sample_target(32, condition=c, generator=torch.Generator().manual_seed(0)) for c in (one, one, other)
+    ]
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
 
 
-@pytest.mark.parametrize(("prior", "latent"), LEARNED.values(), ids=LEARNED.keys())
-def test_a_low_temperature_favors_likely_latents(prior: LearnedPrior, latent: torch.nn.Module) -> None:
+@pytest.mark.parametrize("prior", [prior for prior, _ in LEARNED.values()], ids=LEARNED.keys())
+def test_a_low_temperature_favors_likely_latents(prior: Prior) -> None:
     means = []
     for temperature in (1.0, 0.3):
-        z = prior.sample(2000, temperature=temperature, generator=torch.Generator().manual_seed(0))
-        codes = latent.quantize(z.unsqueeze(1))[1].reshape(len(z), -1) if hasattr(latent, "quantize") else z
-        means.append(float(prior.log_prob(codes).mean().detach()))
+        target = prior.sample_target(2000, temperature=temperature, generator=torch.Generator().manual_seed(0))
+        means.append(float(prior.log_prob(target).mean().detach()))
     assert means[1] > means[0]

@@ -14,10 +14,10 @@ from click.testing import CliRunner, Result
 import molvae
 from molvae.chem.parse import parse_smiles
 from molvae.cli import COMMANDS, SUMMARIES, main
-from molvae.config import ExperimentConfig
-from molvae.config_file import dump_config
+from molvae.config import dump_config
 from molvae.data.prepared import PreparedData
 from molvae.files import write_json
+from molvae.training.config import ExperimentConfig
 from molvae.training.fit import train
 
 
@@ -87,15 +87,15 @@ def test_augment_adds_random_orders_in_place_and_training_reads_them(
     prepared: PreparedData, experiment: ExperimentConfig, tmp_path: Path
 ) -> None:
     folder, config = of_its_own(prepared, experiment, tmp_path)
-    train = ("train", "-c", config, "--set", "training.augment=randomized", "--set", "training.max_steps=1")
+    train = ("train", "-c", config, "--set", "training.randomized_smiles=true", "--set", "training.max_steps=1")
     fails(call(*train, "-o", tmp_path / "none"), f"add them with `molvae data augment {folder}`")
-    result = call("data", "augment", folder, "--variants", 2, "--jobs", 1)
+    result = call("data", "randomize", folder, "-n", 2, "--jobs", 1)
     assert result.exit_code == 0, result.output
-    assert "random orders per molecule" in result.stderr
-    assert "random orders per molecule" in call("data", "stats", folder).stdout
+    assert "randomized SMILES per molecule" in result.stderr
+    assert "randomized SMILES per molecule" in call("data", "stats", folder).stdout
     result = call(*train, "-o", tmp_path / "run")
     assert result.exit_code == 0, result.output
-    fails(call("data", "augment", folder, "--variants", 999), "expected 1 to 255")
+    fails(call("data", "randomize", folder, "-n", 999), "expected 1 to 255")
 
 
 def test_fingerprint_adds_bits_in_place_and_training_compares_them(
@@ -138,7 +138,7 @@ def test_a_folder_prepared_before_an_option_existed_counts_as_prepared_with_its_
     config.write_text(yaml.safe_dump(values))
     result = call("train", "-c", config, "-o", tmp_path / "run")
     assert result.exit_code == 0, result.output
-    other = ("--set", "data.prepare.variants=2", "-o", tmp_path / "other")
+    other = ("--set", "data.prepare.randomized=2", "-o", tmp_path / "other")
     fails(call("train", "-c", config, *other), "was prepared with other settings")
 
 
@@ -192,7 +192,7 @@ def test_encode_streams_chosen_features_in_the_order_of_the_rows(
     monkeypatch.setattr("molvae.inference.features.CHUNK", 4)
     source = tmp_path / "in.smi"
     source.write_text("\n".join((*molecules, "xx")) + "\n")
-    common = ("encode", source, "-m", run, "--features", "heads+hidden", "--variants", 2, "--seed", 1)
+    common = ("encode", source, "-m", run, "--features", "heads+hidden", "-n", 2, "--seed", 1)
     result = call(*common, "-o", tmp_path / "f.csv", "--jobs", 1)
     assert result.exit_code == 0, result.output
     assert f"{len(molecules)} of {len(molecules) + 1} molecules encoded" in result.stderr

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from molvae.config import ExperimentConfig, PrepareConfig
+from molvae.data.prepare.config import PrepareConfig
 from molvae.data.prepare.run import prepare
 from molvae.data.prepared import PreparedData
 from molvae.evaluation.collapse import LatentDiagnostics
+from molvae.training.config import ExperimentConfig
 from molvae.training.fit import train
 
 SAMPLE = Path(__file__).parents[2] / "data" / "zinc_sample.csv.gz"

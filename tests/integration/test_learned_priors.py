@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 import molvae
-from molvae.config import ExperimentConfig, PriorFitConfig
-from molvae.config_file import dump_config
+from molvae.config import dump_config
 from molvae.data.prepared import PreparedData
 from molvae.errors import ConfigError, PreparedDataError
+from molvae.training.config import ExperimentConfig, PriorFitConfig
 from molvae.training.fit import train
 from molvae.training.heads import fit_heads_of
 from molvae.training.prior import fit_prior_of

@@ -13,11 +13,12 @@ import yaml
 import molvae
 from molvae.checkpoint import load_checkpoint, save_checkpoint
 from molvae.chem.parse import canonical_smiles, parse_smiles
-from molvae.config import ExperimentConfig, PrepareConfig, PriorFitConfig
+from molvae.data.prepare.config import PrepareConfig
 from molvae.data.prepare.run import prepare
 from molvae.data.prepared import PreparedData
 from molvae.errors import CheckpointError, ConfigError, InputError, PreparedDataError
 from molvae.generator import MoleculeGenerator, interpolate_latents
+from molvae.training.config import ExperimentConfig, PriorFitConfig
 from molvae.training.fit import train
 from molvae.training.prior import fit_prior_of
 
@@ -69,16 +70,16 @@ def test_graph_encoders_train_save_load_encode_and_sample(
 
 
 def test_a_model_trains_on_random_orders_and_validates_on_canonical_ones(
-    experiment: ExperimentConfig, prepared_with_variants: PreparedData, run: Path, tmp_path: Path
+    experiment: ExperimentConfig, prepared_with_randomized: PreparedData, run: Path, tmp_path: Path
 ) -> None:
     values = experiment.model_dump()
     values["training"]["augment"] = "randomized"
     augmented = ExperimentConfig.model_validate(values)
-    result = train(augmented, prepared_with_variants, tmp_path / "run", device="cpu")
+    result = train(augmented, prepared_with_randomized, tmp_path / "run", device="cpu")
     assert np.isfinite(result.reconstruction)
     first, plain = ((p / "model" / "model.safetensors").read_bytes() for p in (tmp_path / "run", run))
     assert first != plain
-    train(augmented, prepared_with_variants, tmp_path / "again", device="cpu")
+    train(augmented, prepared_with_randomized, tmp_path / "again", device="cpu")
     assert (tmp_path / "again" / "model" / "model.safetensors").read_bytes() == first
 
 

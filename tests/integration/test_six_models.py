@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import molvae
-from molvae.config import ExperimentConfig
 from molvae.data.prepared import PreparedData
 from molvae.generator import MoleculeGenerator
+from molvae.training.config import ExperimentConfig
 from molvae.training.fit import train
 
 SLOTS = 4

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from molvae.config import ExperimentConfig, parse_duration
-from molvae.config_file import dump_config, load_experiment
+from molvae.config import dump_config, parse_duration
 from molvae.errors import ConfigError
+from molvae.training.config import ExperimentConfig, load_experiment
 
 MINIMAL = "data: {prepared: x}\ntraining: {max_steps: 10}\n"
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
@@ -63,11 +63,19 @@ def test_overrides_reach_any_depth(tmp_path: Path) -> None:
         ("training: {max_steps: 1}\n", [], "missing key 'data'"),
         (MINIMAL, ["prior.model.kind=flow", "model.latent.kind=vq"], "for VQ codes choose"),
         (MINIMAL, ["prior={}", "model.latent.latent_dim=12"], "slot_dim 8 does not divide the 12"),
-        (MINIMAL, ["training.augment=randomized", "model.encoder.kind=gnn"], "a gnn encoder reads none"),
-        ("data: {inputs: [x]}\ntraining: {max_steps: 1, augment: randomized}\n", [], "set data.prepare.variants"),
+        (MINIMAL, ["training.randomized_smiles=true", "model.encoder.kind=gnn"], "the encoder reads no tokens"),
+        ("data: {inputs: [x]}\ntraining: {max_steps: 1, randomized_smiles: true}\n", [], "set data.prepare.randomized"),
         ("data: {inputs: [x]}\ntraining: {max_steps: 1, tanimoto_weight: 1}\n", [], "need data.prepare.fing"),
         ("data: {inputs: [x]}\ntraining: {max_steps: 1, fingerprint_weight: 1}\n", [], "need data.prepare.fing"),
         (MINIMAL, ["training.resident=true", "training.tanimoto_weight=1"], "resident keeps tokens"),
+        (
+            MINIMAL,
+            ["prior.model.kind=flow", "prior.model.n_transform=3"],
+            r"'prior\.model\.n_transform'; expected one of: kind",
+        ),
+        (MINIMAL, ["prior.model.kind=flwo"], "prior.model: unknown kind 'flwo'"),
+        (MINIMAL, ["training.augment=none"], "'training.augment': it is called randomized_smiles now"),
+        (MINIMAL, ["model.encoder.stretch=2"], "'model.encoder.stretch': it is called tokens_per_slot now"),
         ("a: [", [], "is not valid YAML"),
         ("", [], "holds no settings"),
     ],

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from molvae.config import PriorFitConfig
 from molvae.data.batches import MolBatch, ordered_batches
 from molvae.data.prepared import PreparedData
 from molvae.errors import InputError
@@ -19,8 +18,8 @@ from molvae.nn.encoders.gru import GRUEncoder
 from molvae.nn.heads import PropertyHeads
 from molvae.nn.latents.vq import VQLatent
 from molvae.nn.likelihood import QUANTILES, negative_elbo, per_symbol_quantiles
-from molvae.nn.priors.standard import standard_prior
 from molvae.nn.vae import MolVAE
+from molvae.training.config import PriorFitConfig
 from molvae.training.prior import fit_prior_of
 
 
@@ -46,7 +45,7 @@ def test_codes_cost_their_number_of_bits() -> None:
     ).eval()
     torch.nn.init.zeros_(model.decoder.to_logits.weight)
     torch.nn.init.zeros_(model.decoder.to_logits.bias)
-    values = negative_elbo(model, standard_prior(latent, 6), MolBatch.of_token_ids([[4, 5, 6], [7]]))
+    values = negative_elbo(model, latent.standard_prior(), MolBatch.of_token_ids([[4, 5, 6], [7]]))
     expected = [3 * math.log(16) + n_targets * math.log(12) for n_targets in (4, 2)]
     np.testing.assert_allclose(values, expected, rtol=1e-5)
 
@@ -81,7 +80,7 @@ def test_novelty_against_given_molecules(vae: MoleculeGenerator, molecules: tupl
     elbo = per_symbol(vae, molecules)
     scores = vae.novelty_score(molecules, reference=molecules)
     assert scores[elbo.argmin()] == 0
-    assert scores[elbo.argmax()] == 100
+    assert scores[elbo.argmax()] == pytest.approx(100, abs=0.01)  # quantiles are rounded
     assert list(np.argsort(scores, kind="stable")) == list(np.argsort(elbo, kind="stable"))
     with pytest.raises(InputError, match="none of 2 reference molecules can be encoded"):
         vae.novelty_score(molecules, reference=["xx", None])

@@ -10,7 +10,7 @@ from molvae.chem.descriptors import descriptor_names, descriptors
 from molvae.chem.graphs import MolGraph, standard_graph
 from molvae.chem.notation import notation
 from molvae.chem.standardize import Standardizer
-from molvae.config import PrepareConfig
+from molvae.data.prepare.config import PrepareConfig
 from molvae.data.prepare.splits import hash_fraction
 from molvae.errors import InputError
 
@@ -55,7 +55,7 @@ def describe_chunk(smiles: list[str | None], config: PrepareConfig) -> Described
             chunk.graphs[i] = standard_graph(standard)
         chunk.smiles[i] = standard.smiles
         chunk.symbols[i] = " ".join(symbols)
-        if hash_fraction(f"described {standard.smiles}") < config.described:
+        if hash_fraction(f"described {standard.smiles}") < config.descriptor_fraction:
             chunk.descriptors[i] = descriptors(standard.mol, names)
         if config.split == "scaffold":
             chunk.scaffolds[i] = _scaffold(standard.mol)

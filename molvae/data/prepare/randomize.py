@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from molvae.chem.notation import notation
 from molvae.chem.parse import random_orders
-from molvae.config import MOST_VARIANTS
 from molvae.data.chunks import map_smiles
+from molvae.data.prepare.config import MOST_RANDOMIZED
 from molvae.data.prepare.tokens import write_tokens
 from molvae.data.prepared import PreparedData
-from molvae.data.randomized import FOLDER
+from molvae.data.randomized import FOLDER, META_KEY
 from molvae.errors import ConfigError, InputError
 from molvae.files import atomic_folder, write_json
 from molvae.progress import SILENT, Progress
@@ -25,28 +25,30 @@ class _Orders:
     n_canonical_instead: int
 
 
-def add_variants(data: PreparedData, n_variants: int, *, n_jobs: int = -1, progress: Progress = SILENT) -> PreparedData:
-    """Write every molecule in `n_variants` random orders, under the folder's own vocabulary, into its `variants`.
+def add_randomized(
+    data: PreparedData, n_randomized: int, *, n_jobs: int = -1, progress: Progress = SILENT
+) -> PreparedData:
+    """Write every molecule in `n_randomized` random orders, under the folder's own vocabulary, into its `randomized`.
 
     A random order with a symbol that the vocabulary lacks, or that the notation cannot write, is replaced by the
-    canonical one; `meta.json` counts these. Variants the folder has already are replaced. They appear when they are
+    canonical one; `meta.json` counts these. Those that the folder has already are replaced. They appear when they are
     complete; a run that is interrupted leaves the folder as it was. The same molecules get the same orders with any
     number of processes.
 
     Args:
         data: a prepared folder.
-        n_variants: random orders per molecule, 1 to 255.
+        n_randomized: random orders per molecule, 1 to 255.
         n_jobs: processes; -1 is one per core.
         progress: reports orders written.
 
     Raises:
         ConfigError: for another number of orders.
     """
-    if not 1 <= n_variants <= MOST_VARIANTS:
-        raise ConfigError(f"got {n_variants} random orders per molecule; expected 1 to {MOST_VARIANTS}")
+    if not 1 <= n_randomized <= MOST_RANDOMIZED:
+        raise ConfigError(f"got {n_randomized} randomized SMILES per molecule; expected 1 to {MOST_RANDOMIZED}")
     known = frozenset(data.vocabulary.symbol_ids)
-    spelled = (n_variants, data.vocabulary.notation, known)
-    chunks = map_smiles(data.path, _orders, *spelled, n_rows=CHUNK_ROWS, n_jobs=n_jobs)
+    how = (n_randomized, data.vocabulary.notation, known)
+    chunks = map_smiles(data.path, _orders, *how, n_rows=CHUNK_ROWS, n_jobs=n_jobs)
     n_canonical_instead = 0
 
     def rows() -> Iterator[list[str]]:
@@ -59,26 +61,26 @@ def add_variants(data: PreparedData, n_variants: int, *, n_jobs: int = -1, progr
         lengths = write_tokens(
             folder,
             rows(),
-            len(data) * (n_variants + 1),
+            len(data) * (n_randomized + 1),
             vocabulary=data.vocabulary,
             description="Writing orders",
             unit="orders",
             progress=progress,
         )
-    counts = {"each": n_variants, "canonical_instead": n_canonical_instead, "mean_length": float(lengths.mean())}
-    options = data.meta["options"] | {"variants": n_variants}
-    write_json(data.path / "meta.json", data.meta | {"variants": counts, "options": options})
+    counts = {"each": n_randomized, "canonical_instead": n_canonical_instead, "mean_length": float(lengths.mean())}
+    options = data.meta["options"] | {"randomized_smiles": n_randomized}
+    write_json(data.path / "meta.json", data.meta | {META_KEY: counts, "options": options})
     return PreparedData.open(data.path)
 
 
-def _orders(smiles: list[str], n_variants: int, notation_name: str, known: frozenset[str]) -> _Orders:
+def _orders(smiles: list[str], n_randomized: int, notation_name: str, known: frozenset[str]) -> _Orders:
     line = notation(notation_name)
     rows: list[str] = []
     n_canonical_instead = 0
     for text in smiles:
         canonical = " ".join(line.to_symbols(text))
         rows.append(canonical)
-        for order in random_orders(text, n_variants):
+        for order in random_orders(text, n_randomized):
             try:
                 symbols = line.to_symbols(order)
             except InputError:

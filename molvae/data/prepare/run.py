@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,26 +12,23 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from molvae.chem.descriptors import descriptor_names
-from molvae.chem.notation import notation
-from molvae.config import PrepareConfig
 from molvae.data.chunks import batched
-from molvae.data.graphs import FOLDER as GRAPHS
+from molvae.data.prepare.config import PrepareConfig
 from molvae.data.prepare.describe import describe_chunk, standardizer_of
 from molvae.data.prepare.fingerprints import add_fingerprints
-from molvae.data.prepare.randomize import add_variants
+from molvae.data.prepare.randomize import add_randomized
 from molvae.data.prepare.splits import hash_split
-from molvae.data.prepare.tokens import spell_tokens, write_tokens
+from molvae.data.prepare.tokens import merge_stride, token_counts, write_tokens
 from molvae.data.prepare.writer import FolderWriter
-from molvae.data.prepared import FINGERPRINTS, FORMAT_VERSION, PreparedData
-from molvae.data.randomized import FOLDER as VARIANTS
+from molvae.data.prepared import PreparedData
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import InputError, VocabularyError
 from molvae.files import atomic_folder, write_json
 from molvae.formats.readers import InputRow, count_rows, read_molecules
+from molvae.migrations import PREPARED_VERSION
 from molvae.progress import SILENT, Progress
 
 CHUNK_ROWS = 1000
-MERGE_SAMPLE = 300_000  # molecules that merges are learned from; more change nothing but the wait
 
 
 def prepare(
@@ -80,113 +77,9 @@ def prepare(
         shutil.rmtree(writer.work)
         if config.fingerprints:
             add_fingerprints(PreparedData.open(folder), n_jobs=config.n_jobs, progress=progress)
-        if config.variants:
-            add_variants(PreparedData.open(folder), config.variants, n_jobs=config.n_jobs, progress=progress)
+        if config.randomized_smiles:
+            add_randomized(PreparedData.open(folder), config.randomized_smiles, n_jobs=config.n_jobs, progress=progress)
     return PreparedData.open(out)
-
-
-def refragment(
-    data: PreparedData,
-    out: str | Path,
-    *,
-    fragments: int,
-    notation: str | None = None,
-    overwrite: bool = False,
-    n_jobs: int = -1,
-    progress: Progress = SILENT,
-) -> PreparedData:
-    """The same molecules, splits and properties under another vocabulary, without describing them again.
-
-    Args:
-        data: a prepared folder.
-        out: the folder to write; complete or not there at all.
-        fragments: size of the new vocabulary; 0 gives plain symbols.
-        notation: "selfies" or "smiles"; by default the folder's own. Random orders are kept only with that.
-        overwrite: replace an existing folder.
-        n_jobs: processes that write the molecules in another notation; -1 is one per core.
-        progress: reports molecules tokenized.
-
-    Raises:
-        InputFileError: for an existing `out`.
-        InputError: for a molecule that the other notation cannot write.
-    """
-    same = notation in (None, data.vocabulary.notation)
-    source = _Spelled(data) if same else _Rewritten(data, str(notation), n_jobs)
-    with atomic_folder(out, overwrite=overwrite) as folder:
-        train = data.indices("train") if "train" in data.split_names else np.arange(len(data))
-        symbols, max_symbols = source.alphabet(progress)
-        vocabulary = Vocabulary.of_symbols(symbols, notation=source.notation)
-        if fragments:
-            sample = train[:: _merge_stride(len(train))]
-            vocabulary = vocabulary.learn_merges(source.molecules(sample), n_fragments=fragments)
-        molecules = source.molecules(np.arange(len(data)))
-        lengths = write_tokens(folder, molecules, len(data), vocabulary=vocabulary, progress=progress)
-        vocabulary.save(folder / "vocabulary.json")
-        for name in ("splits.npy", "properties.npy", "smiles.parquet", "rejected.csv"):
-            shutil.copyfile(data.path / name, folder / name)
-        if "fingerprints" in data.meta:
-            shutil.copyfile(data.path / FINGERPRINTS, folder / FINGERPRINTS)
-        if (data.path / GRAPHS).is_dir():
-            shutil.copytree(data.path / GRAPHS, folder / GRAPHS)
-        meta = {k: v for k, v in data.meta.items() if k != "variants"}
-        meta["tokens"] = _token_counts(vocabulary, lengths, max_symbols)
-        meta["notation"] = data.meta["notation"] | {"name": source.notation}
-        meta["options"] = data.meta["options"] | {"fragments": fragments, "notation": source.notation}
-        variants = data.with_variants().variants if same and "variants" in data.meta else None
-        if variants is not None:
-            (folder / VARIANTS).mkdir()
-            rows = range(len(variants.offsets) - 1)
-            orders = spell_tokens(variants.tokens, variants.offsets, rows, vocabulary=data.vocabulary)
-            lengths = write_tokens(folder / VARIANTS, orders, len(rows), vocabulary=vocabulary, progress=progress)
-            meta["variants"] = data.meta["variants"] | {"mean_length": float(lengths.mean())}
-        write_json(folder / "meta.json", meta)
-    return PreparedData.open(out)
-
-
-class _Spelled:
-    """A prepared folder's molecules in its own notation."""
-
-    def __init__(self, data: PreparedData) -> None:
-        self.data = data
-        self.notation = data.vocabulary.notation
-
-    def alphabet(self, progress: Progress) -> tuple[Iterable[str], int]:
-        """All symbols, and the most a molecule has."""
-        return self.data.vocabulary.symbol_ids, self.data.meta["tokens"]["max_symbols"]
-
-    def molecules(self, rows: np.ndarray) -> Iterator[list[str]]:
-        """Symbols of some molecules."""
-        return spell_tokens(self.data.tokens, self.data.offsets, rows, vocabulary=self.data.vocabulary)
-
-
-class _Rewritten:
-    """A prepared folder's molecules in another notation."""
-
-    def __init__(self, data: PreparedData, notation_name: str, n_jobs: int) -> None:
-        self.smiles, self.notation, self.n_jobs = data.smiles(), notation(notation_name).name, n_jobs
-
-    def alphabet(self, progress: Progress) -> tuple[Iterable[str], int]:
-        """All symbols, and the most a molecule has."""
-        found: set[str] = set()
-        most = 0
-        with progress.stage(f"Writing {self.notation}", total=len(self.smiles), unit="molecules") as stage:
-            for symbols in self.molecules(np.arange(len(self.smiles))):
-                found.update(symbols)
-                most = max(most, len(symbols))
-                stage.advance(1)
-        return found, most
-
-    def molecules(self, rows: np.ndarray) -> Iterator[list[str]]:
-        """Symbols of some molecules; raises `InputError` for one that cannot be written."""
-        chunks = (rows[first : first + CHUNK_ROWS] for first in range(0, len(rows), CHUNK_ROWS))
-        calls = (delayed(_symbols)([self.smiles[i] for i in chunk], self.notation) for chunk in chunks)
-        for lines in Parallel(n_jobs=self.n_jobs, return_as="generator", pre_dispatch="4*n_jobs")(calls):
-            yield from (line.split(" ") for line in lines)
-
-
-def _symbols(smiles: Sequence[str], notation_name: str) -> list[str]:
-    line = notation(notation_name)
-    return [" ".join(line.to_symbols(text)) for text in smiles]  # one string pickles faster than many
 
 
 def _write_rows(
@@ -263,12 +156,8 @@ def _final_vocabulary(writer: FolderWriter, config: PrepareConfig, given: Vocabu
         return vocabulary
     code = list(writer.splits).index("train") if "train" in writer.splits else None
     train = np.flatnonzero(writer.raw("splits") == code) if code is not None else np.arange(writer.kept)
-    sample = train[:: _merge_stride(len(train))]
+    sample = train[:: merge_stride(len(train))]
     return vocabulary.learn_merges(_molecules(writer, sample), n_fragments=config.fragments)
-
-
-def _merge_stride(n: int) -> int:
-    return max(1, -(-n // MERGE_SAMPLE))
 
 
 def _molecules(writer: FolderWriter, indices: np.ndarray) -> Iterator[list[str]]:
@@ -277,16 +166,6 @@ def _molecules(writer: FolderWriter, indices: np.ndarray) -> Iterator[list[str]]
     for i in indices:
         start = int(ends[i - 1]) if i else 0
         yield [names[j] for j in symbols[start : int(ends[i])].tolist()]
-
-
-def _token_counts(vocabulary: Vocabulary, lengths: np.ndarray, max_symbols: int) -> dict[str, Any]:
-    return {
-        "vocabulary": len(vocabulary),
-        "total": int(lengths.sum()),
-        "mean_length": float(lengths.mean()),
-        "max_length": int(lengths.max()),
-        "max_symbols": max_symbols,
-    }
 
 
 def _meta(
@@ -298,13 +177,13 @@ def _meta(
 ) -> dict[str, Any]:
     mean, std = writer.statistics()
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": PREPARED_VERSION,
         "molvae_version": version("molvae"),
         "sources": [{"path": str(p), "sha256": _sha256(p)} for p in inputs],
         "rows": {"read": writer.read, "kept": writer.kept, "rejected": dict(writer.rejected.most_common())},
         "splits": writer.splits,
         "notation": {"name": vocabulary.notation, "selfies": version("selfies"), "constraints": "default"},
-        "tokens": _token_counts(vocabulary, lengths, int(writer.raw("n_symbols").max())),
+        "tokens": token_counts(vocabulary, lengths, int(writer.raw("n_symbols").max())),
         "properties": {
             "names": list(writer.names),
             "mean": mean,

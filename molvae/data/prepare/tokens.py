@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from molvae.data.vocabulary import Vocabulary
 from molvae.progress import SILENT, Progress
 
 BATCH = 5_000
+MERGE_SAMPLE = 300_000  # molecules that merges are learned from; more change nothing but the wait
 
 
 def write_tokens(
@@ -47,3 +49,19 @@ def spell_tokens(
     """Symbols of some rows of the arrays that `write_tokens` wrote."""
     for row in rows:
         yield vocabulary.decode(tokens[offsets[row] : offsets[row + 1]].tolist())
+
+
+def merge_stride(n: int) -> int:
+    """Merges are learned from every so many of `n` molecules."""
+    return max(1, -(-n // MERGE_SAMPLE))
+
+
+def token_counts(vocabulary: Vocabulary, lengths: np.ndarray, max_symbols: int) -> dict[str, Any]:
+    """What `meta.json` says of the tokens."""
+    return {
+        "vocabulary": len(vocabulary),
+        "total": int(lengths.sum()),
+        "mean_length": float(lengths.mean()),
+        "max_length": int(lengths.max()),
+        "max_symbols": max_symbols,
+    }

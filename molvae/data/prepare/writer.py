@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from molvae.config import PrepareConfig
 from molvae.data.graphs import ARRAYS as GRAPH_ARRAYS
 from molvae.data.graphs import FOLDER as GRAPHS
 from molvae.data.graphs import offsets_of
+from molvae.data.prepare.config import PrepareConfig
 from molvae.data.prepare.describe import DescribedChunk
 from molvae.formats.readers import InputRow
 

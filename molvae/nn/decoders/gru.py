@@ -1,14 +1,17 @@
 """Autoregressive GRU that is given z at every step."""
 
+from typing import ClassVar, Literal
+
 import torch
 from torch import Tensor, nn
 
-from molvae.data.vocabulary import BOS, EOS, MASK, PAD
-from molvae.nn.draws import draw_index
+from molvae.config import Fraction, Positive
+from molvae.data.vocabulary import PAD
+from molvae.nn.decoders.base import Decoder, DecoderSettings, State
 from molvae.nn.slots import MAX_PARTS, stretch_bias
 
 
-class GRUDecoder(nn.Module):
+class GRUDecoder(Decoder):
     """z → token logits (teacher-forced) or token ids (generated).
 
     Args:
@@ -18,10 +21,9 @@ class GRUDecoder(nn.Module):
         hidden_dim: size of the state.
         n_layers: stacked GRU layers.
         dropout: between layers and before the output.
-        token_dropout: share of input tokens replaced by <mask> in training, so that the decoder has to
-            read z and cannot live on the tokens before (Bowman et al. 2016).
+        token_dropout: see `Decoder`.
         n_slots: parts of z; above 1 the decoder attends to them, each token at first to the slot of its stretch.
-        stretch: tokens that a slot stands for.
+        tokens_per_slot: tokens that a slot stands for.
         condition_dim: size of a condition c that every step is given beside z (C); 0 for none.
     """
 
@@ -36,13 +38,12 @@ class GRUDecoder(nn.Module):
         dropout: float = 0.0,
         token_dropout: float = 0.0,
         n_slots: int = 1,
-        stretch: int = 1,
+        tokens_per_slot: int = 1,
         condition_dim: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(vocabulary_size, hidden_dim, token_dropout=token_dropout, dropout=dropout)
         self.n_layers = n_layers
         self.hidden_dim = hidden_dim
-        self.token_dropout = token_dropout
         self.embedding = nn.Embedding(vocabulary_size, token_dim, padding_idx=PAD)
         self.to_state = nn.Linear(latent_dim + condition_dim, n_layers * hidden_dim)
         self.gru = nn.GRU(
@@ -52,117 +53,37 @@ class GRUDecoder(nn.Module):
             batch_first=True,
             dropout=dropout if n_layers > 1 else 0.0,
         )
-        self.dropout = nn.Dropout(dropout)
-        self.attention = (
-            SlotAttention(hidden_dim, latent_dim // n_slots, n_slots=n_slots, stretch=stretch) if n_slots > 1 else None
-        )
-        self.to_logits = nn.Linear(hidden_dim, vocabulary_size)
+        self.attention: SlotAttention | None = None
+        if n_slots > 1:
+            self.attention = SlotAttention(
+                hidden_dim, latent_dim // n_slots, n_slots=n_slots, tokens_per_slot=tokens_per_slot
+            )
 
-    def forward(
-        self,
-        z: Tensor,
-        token_ids: Tensor,
-        *,
-        condition: Tensor | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Logits of tokens 1 … T-1 given those before.
-
-        Args:
-            z: `(B, Z)`.
-            token_ids: `(B, T)`, starting with bos.
-            condition: `(B, C)`.
-            generator: of the token dropout.
-
-        Returns:
-            `(B, T - 1, V)`.
-        """
-        return self.to_logits(self.dropout(self._states(z, token_ids[:, :-1], condition, generator)))
-
-    def logits_at(self, z: Tensor, token_ids: Tensor, places: Tensor, *, condition: Tensor | None = None) -> Tensor:
-        """Logits of one token per row: what would follow tokens 0 … `places` of `token_ids`.
-
-        Args:
-            z: `(B, Z)`.
-            token_ids: `(B, T)`, starting with bos.
-            places: `(B,)`, below T.
-            condition: `(B, C)`.
-
-        Returns:
-            `(B, V)`.
-        """
-        states = self._states(z, token_ids[:, : int(places.max()) + 1], condition, None)
-        return self.to_logits(states[torch.arange(len(states), device=states.device), places])
-
-    def _states(self, z: Tensor, inputs: Tensor, condition: Tensor | None, generator: torch.Generator | None) -> Tensor:
-        if self.training and self.token_dropout:
-            drop = torch.rand(inputs.shape, generator=generator, device=inputs.device) < self.token_dropout
-            inputs = torch.where(drop & (inputs > MASK), torch.full_like(inputs, MASK), inputs)
+    def hidden(self, z: Tensor, inputs: Tensor, *, condition: Tensor | None = None) -> Tensor:
+        """States `(B, T, D)` after tokens `(B, T)`."""
         embedded = self.embedding(inputs)
         given = z if condition is None else torch.cat([z, condition.to(z.dtype)], dim=-1)
         steps = torch.cat([embedded, given.to(embedded.dtype).unsqueeze(1).expand(-1, inputs.shape[1], -1)], dim=-1)
-        states, _ = self.gru(steps, self._first_state(given))
+        states, _ = self.gru(steps, self._first_state(given).transpose(0, 1).contiguous())
         return states if self.attention is None else self.attention(states, z)
 
-    @torch.no_grad()
-    def generate(
-        self,
-        z: Tensor,
-        *,
-        max_length: int,
-        condition: Tensor | None = None,
-        greedy: bool | Tensor = True,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        prefix: Tensor | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Decode a batch token by token; rows that have ended leave the computation.
-
-        Args:
-            z: `(B, Z)`.
-            max_length: hard cap on tokens per row, eos counted.
-            condition: `(B, C)`.
-            greedy: take the likeliest token; otherwise draw one. `(B,)` bool says it row by row.
-            temperature: divides the logits of a draw.
-            top_p: draw from the smallest set of tokens with at least this probability (Holtzman et al. 2020).
-            prefix: `(B, P)` tokens to start with, bos left out; a row is free from its first pad on.
-            generator: of the draws.
-
-        Returns:
-            `(B, max_length)` int64 token ids without bos; pad after eos.
-        """
-        n = len(z)
-        out = torch.full((n, max_length), PAD, dtype=torch.int64, device=z.device)
-        rows = torch.arange(n, device=z.device)
-        free = ~greedy if isinstance(greedy, Tensor) else torch.full((n,), not greedy, device=z.device)
+    def begin(self, z: Tensor, *, condition: Tensor | None = None) -> State:
+        """The GRU's state, z, and z with the condition."""
         given = z if condition is None else torch.cat([z, condition], dim=-1)
-        state, tokens = self._first_state(given), torch.full((n,), BOS, dtype=torch.int64, device=z.device)
-        for t in range(max_length):
-            step = torch.cat([self.embedding(tokens), given], dim=-1).unsqueeze(1)
-            states, state = self.gru(step, state)
-            if self.attention is not None:
-                states = self.attention(states, z, first=t)
-            logits = self.to_logits(states[:, 0]).float()
-            logits[:, [PAD, BOS, MASK]] = -torch.inf
-            tokens = logits.argmax(-1)
-            if free.any():
-                tokens[free] = draw_tokens(logits[free] / temperature, top_p, generator)
-            if prefix is not None and t < prefix.shape[1]:
-                forced = prefix[rows, t]
-                tokens = torch.where(forced == PAD, tokens, forced)
-            out[rows, t] = tokens
-            going = tokens != EOS
-            if not going.any():
-                break
-            if not going.all():
-                rows, tokens, state = rows[going], tokens[going], state[:, going]
-                z, given, free = z[going], given[going], free[going]
-        return out
+        return self._first_state(given), z, given
+
+    def step(self, tokens: Tensor, state: State, place: int) -> tuple[Tensor, State]:
+        """One token further; see `Decoder.step`."""
+        memory, z, given = state
+        inputs = torch.cat([self.embedding(tokens), given], dim=-1).unsqueeze(1)
+        states, memory = self.gru(inputs, memory.transpose(0, 1).contiguous())
+        if self.attention is not None:
+            states = self.attention(states, z, first=place)
+        return states[:, 0], (memory.transpose(0, 1), z, given)
 
     def _first_state(self, given: Tensor) -> Tensor:
-        state = torch.tanh(self.to_state(given))
-        return state.view(len(given), self.n_layers, self.hidden_dim).transpose(0, 1).contiguous()
+        """`(B, layers, D)`."""
+        return torch.tanh(self.to_state(given)).view(len(given), self.n_layers, self.hidden_dim)
 
 
 class SlotAttention(nn.Module):
@@ -172,13 +93,13 @@ class SlotAttention(nn.Module):
         hidden_dim: size of a state.
         slot_dim: size of a slot.
         n_slots: M.
-        stretch: tokens that a slot stands for.
+        tokens_per_slot: tokens that a slot stands for.
     """
 
-    def __init__(self, hidden_dim: int, slot_dim: int, *, n_slots: int, stretch: int = 1) -> None:
+    def __init__(self, hidden_dim: int, slot_dim: int, *, n_slots: int, tokens_per_slot: int = 1) -> None:
         super().__init__()
         self.n_slots = n_slots
-        self.bias = nn.Parameter(stretch_bias(MAX_PARTS, n_slots, stretch=stretch))
+        self.bias = nn.Parameter(stretch_bias(MAX_PARTS, n_slots, tokens_per_slot=tokens_per_slot))
         self.score = nn.Linear(hidden_dim, n_slots, bias=False)
         nn.init.zeros_(self.score.weight)
         self.join = nn.Linear(hidden_dim + slot_dim, hidden_dim)
@@ -191,11 +112,22 @@ class SlotAttention(nn.Module):
         return states + torch.nn.functional.silu(self.join(torch.cat([states, found.to(states.dtype)], dim=-1)))
 
 
-def draw_tokens(logits: Tensor, top_p: float, generator: torch.Generator | None) -> Tensor:
-    """One token per row from `(B, V)` logits, restricted to the nucleus of probability `top_p`; `(B,)`."""
-    probabilities = logits.softmax(-1)
-    if top_p < 1.0:
-        ordered, index = probabilities.sort(-1, descending=True)
-        outside = ordered.cumsum(-1) - ordered >= top_p
-        probabilities = torch.zeros_like(probabilities).scatter(-1, index, ordered.masked_fill(outside, 0.0))
-    return draw_index(probabilities, generator)
+class GRUDecoderConfig(DecoderSettings):
+    """Autoregressive GRU that sees z at every step."""
+
+    member: ClassVar[type[Decoder]] = GRUDecoder
+
+    kind: Literal["gru"] = "gru"
+    token_dim: Positive = 128
+    hidden_dim: Positive = 512
+    n_layers: Positive = 1
+    dropout: Fraction = 0.0
+    token_dropout: Fraction = 0.1
+    """Share of input tokens replaced by <mask> in training (Bowman et al. 2016)."""
+    n_slots: Positive = 1
+    """Parts of z; above 1 the decoder attends to them."""
+    tokens_per_slot: Positive = 1
+
+    def build(self, vocabulary_size: int, latent_dim: int, *, condition_dim: int = 0) -> GRUDecoder:
+        """The decoder, untrained."""
+        return GRUDecoder(vocabulary_size, latent_dim, condition_dim=condition_dim, **self.arguments())

@@ -1,21 +1,22 @@
 """Message passing over the molecular graph."""
 
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
-from torch_geometric.nn import GATv2Conv, GINEConv
-from torch_geometric.nn.aggr import MultiAggregation
 
+from molvae.config import Fraction, Positive
 from molvae.data.batches import MolBatch
 from molvae.data.graphs import ATOM_CLASSES, BOND_CLASSES
 from molvae.errors import InputError
+from molvae.nn.encoders.base import Encoder, EncoderSettings
 
 MANY = 32.0  # about the number of atoms: divided by it, sums are of the scale of means
 REACH = 24  # places; bonds that lead farther are told from each other no more
 
 
-class GNNEncoder(nn.Module):
+class GNNEncoder(Encoder):
     """Atoms and bonds → h, whatever the order of the atoms.
 
     Args:
@@ -30,8 +31,10 @@ class GNNEncoder(nn.Module):
         h_dim: size of h, of each slot where there are several.
         n_slots: parts that h consists of; above 1 each reads the atoms of its own stretch of the tokens, and what
             surrounds them, whatever `readout`.
-        stretch: tokens that a slot stands for; the last one takes all that are left.
+        tokens_per_slot: tokens that a slot stands for; the last one takes all that are left.
     """
+
+    reads_graphs: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -43,11 +46,12 @@ class GNNEncoder(nn.Module):
         dropout: float = 0.0,
         h_dim: int = 512,
         n_slots: int = 1,
-        stretch: int = 1,
+        tokens_per_slot: int = 1,
     ) -> None:
         super().__init__()
         self.n_slots = n_slots
         self.h_dim = n_slots * h_dim
+        self.max_tokens = n_slots * tokens_per_slot if n_slots > 1 else None
         self.atom_embedding = CodeEmbedding(ATOM_CLASSES, hidden_dim)
         self.bond_embedding = CodeEmbedding(BOND_CLASSES, hidden_dim)
         if n_slots > 1:
@@ -56,7 +60,7 @@ class GNNEncoder(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(hidden_dim) for _ in range(n_layers + 1))
         self.dropout = nn.Dropout(dropout)
         if n_slots > 1:
-            self.readout: nn.Module = _SlotReadout(hidden_dim, n_slots, stretch=stretch)
+            self.readout: nn.Module = _SlotReadout(hidden_dim, n_slots, tokens_per_slot=tokens_per_slot)
         else:
             self.readout = _AttentionReadout(hidden_dim) if readout == "attention" else _MultiReadout()
         additive = readout == "additive" and n_slots == 1
@@ -86,9 +90,9 @@ class GNNEncoder(nn.Module):
             rounds.append(states)
         states = self.norms[-1](states)
         if self.n_slots > 1:
-            if graph.parts is None:
-                raise InputError("the batch does not say which token each atom belongs to; see GraphBatch.with_parts")
-            slots = self.readout(rounds[0], states, graph.parts, graph.graph_index, graph.n_graphs)
+            if graph.atom_tokens is None:
+                raise InputError("the batch does not say which token wrote each atom; see GraphBatch.with_atom_tokens")
+            slots = self.readout(rounds[0], states, graph.atom_tokens, graph.graph_index, graph.n_graphs)
             return self.to_h(slots).flatten(1)
         h = self.to_h(self.readout(states, graph.graph_index, graph.n_graphs))
         if self.contributions is None:
@@ -119,6 +123,8 @@ class CodeEmbedding(nn.Module):
 
 class _MultiReadout(nn.Module):
     def __init__(self) -> None:
+        from torch_geometric.nn.aggr import MultiAggregation  # slow to import
+
         super().__init__()
         self.aggregate = MultiAggregation(["mean", "max", "std", "sum"])
 
@@ -151,9 +157,9 @@ class _SlotReadout(nn.Module):
 
     numbers: Tensor
 
-    def __init__(self, dim: int, n_slots: int, *, stretch: int) -> None:
+    def __init__(self, dim: int, n_slots: int, *, tokens_per_slot: int) -> None:
         super().__init__()
-        self.stretch = stretch
+        self.tokens_per_slot = tokens_per_slot
         self.local = nn.Sequential(nn.Linear(dim, 2 * dim), nn.SiLU(), nn.Linear(2 * dim, 3 * dim))
         self.value = nn.Linear(dim, 3 * dim)
         self.whole = _MultiReadout()
@@ -163,10 +169,10 @@ class _SlotReadout(nn.Module):
         self.empty = nn.Parameter(torch.randn(4 * dim) / 10)
         self.register_buffer("numbers", torch.arange(n_slots), persistent=False)
 
-    def forward(self, local: Tensor, states: Tensor, parts: Tensor, graph_index: Tensor, n_graphs: int) -> Tensor:
+    def forward(self, local: Tensor, states: Tensor, atom_tokens: Tensor, graph_index: Tensor, n_graphs: int) -> Tensor:
         from torch_geometric.utils import to_dense_batch
 
-        slots = (parts // self.stretch).clamp(max=len(self.numbers) - 1)
+        slots = (atom_tokens // self.tokens_per_slot).clamp(max=len(self.numbers) - 1)
         values = self.local(local) + self.context_scale * self.value(states)
         values, _ = to_dense_batch(values, graph_index, batch_size=n_graphs)  # (B, A, 3 · dim), (B, A)
         slots, _ = to_dense_batch(slots, graph_index, batch_size=n_graphs, fill_value=-1)
@@ -193,7 +199,31 @@ class _AttentionReadout(nn.Module):
 
 
 def _conv(kind: str, dim: int) -> nn.Module:
+    from torch_geometric.nn import GATv2Conv, GINEConv
+
     if kind == "gine":
         network = nn.Sequential(nn.Linear(dim, 2 * dim), nn.ReLU(), nn.Linear(2 * dim, dim))
         return GINEConv(network, train_eps=True)
     return GATv2Conv(dim, dim // 4, heads=4, edge_dim=dim, add_self_loops=False)
+
+
+class GNNEncoderConfig(EncoderSettings):
+    """Message passing over the molecular graph; needs data prepared with graphs."""
+
+    member: ClassVar[type[Encoder]] = GNNEncoder
+
+    kind: Literal["gnn"] = "gnn"
+    hidden_dim: Annotated[int, Field(ge=4, multiple_of=4)] = 128
+    n_layers: Positive = 4
+    conv: Literal["gine", "gatv2"] = "gine"
+    readout: Literal["multi", "attention", "additive"] = "multi"
+    dropout: Fraction = 0.0
+    h_dim: Positive = 512
+    """Size of h, of each slot where there are several."""
+    n_slots: Positive = 1
+    """Parts that h consists of; above 1 each reads the atoms of its own stretch of the tokens, whatever `readout`."""
+    tokens_per_slot: Positive = 1
+
+    def build(self, vocabulary_size: int) -> GNNEncoder:
+        """The encoder, untrained."""
+        return GNNEncoder(**self.arguments())

@@ -1,14 +1,18 @@
 """Bidirectional GRU over token ids."""
 
+from typing import ClassVar, Literal
+
 import torch
 from torch import Tensor, nn
 
+from molvae.config import Fraction, Positive
 from molvae.data.batches import MolBatch
 from molvae.data.vocabulary import PAD
+from molvae.nn.encoders.base import Encoder, EncoderSettings
 from molvae.nn.slots import SequenceSlots
 
 
-class GRUEncoder(nn.Module):
+class GRUEncoder(Encoder):
     """Token ids → h: the last states of both directions of the top layer, or slots over all of its states.
 
     The backward direction reads each row reversed within its own length, so padding changes nothing. Two GRUs over
@@ -22,8 +26,10 @@ class GRUEncoder(nn.Module):
         n_layers: stacked layers.
         dropout: between layers.
         n_slots: parts that h consists of; above 1 each attends to its own stretch of the tokens.
-        stretch: tokens that a slot stands for.
+        tokens_per_slot: tokens that a slot stands for.
     """
+
+    reads_tokens: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -34,18 +40,19 @@ class GRUEncoder(nn.Module):
         n_layers: int = 1,
         dropout: float = 0.0,
         n_slots: int = 1,
-        stretch: int = 1,
+        tokens_per_slot: int = 1,
     ) -> None:
         super().__init__()
         state_dim = 2 * hidden_dim
         self.n_slots = n_slots
         self.h_dim = n_slots * state_dim
+        self.max_tokens = n_slots * tokens_per_slot if n_slots > 1 else None
         self.embedding = nn.Embedding(vocabulary_size, token_dim, padding_idx=PAD)
         sizes = [token_dim] + [state_dim] * (n_layers - 1)
         self.forwards = nn.ModuleList(nn.GRU(size, hidden_dim, batch_first=True) for size in sizes)
         self.backwards = nn.ModuleList(nn.GRU(size, hidden_dim, batch_first=True) for size in sizes)
         self.dropout = nn.Dropout(dropout)
-        self.slots = SequenceSlots(state_dim, n_slots=n_slots, stretch=stretch) if n_slots > 1 else None
+        self.slots = SequenceSlots(state_dim, n_slots=n_slots, tokens_per_slot=tokens_per_slot) if n_slots > 1 else None
         if n_slots > 1:
             self.local = nn.Linear(token_dim, state_dim)
             self.context_scale = nn.Parameter(torch.tensor(0.1))
@@ -73,3 +80,22 @@ class GRUEncoder(nn.Module):
             states = self.local(embedded) + self.context_scale * states
             return self.slots(states[:, 1:], (positions < lengths)[:, 1:]).flatten(1)
         return torch.cat([there[rows, lengths - 1], reverse[rows, lengths - 1]], dim=-1).squeeze(1)
+
+
+class GRUEncoderConfig(EncoderSettings):
+    """Bidirectional GRU over token ids."""
+
+    member: ClassVar[type[Encoder]] = GRUEncoder
+
+    kind: Literal["gru"] = "gru"
+    token_dim: Positive = 128
+    hidden_dim: Positive = 256
+    n_layers: Positive = 1
+    dropout: Fraction = 0.0
+    n_slots: Positive = 1
+    """Parts that h consists of; above 1 each attends to its own stretch of the tokens."""
+    tokens_per_slot: Positive = 1
+
+    def build(self, vocabulary_size: int) -> GRUEncoder:
+        """The encoder, untrained."""
+        return GRUEncoder(vocabulary_size, **self.arguments())

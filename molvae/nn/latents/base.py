@@ -2,9 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from molvae.config import Section
+from molvae.errors import ConfigError
+from molvae.nn.priors.base import Prior
 
 LogPrior = Callable[[Tensor], Tensor]  # what `Prior.log_prob` is
 
@@ -51,9 +56,25 @@ class Latent(nn.Module):
     """Base of every latent: a module from h `(B, H)` to z `(B, Z)`.
 
     h may consist of several slots, one after the other; each then gives its own part of z, all by the same map.
+
+    What a prior models is a target: a posterior sample `(B, Z)`, or code indices `(B, M)`. `to_z` gives the latents
+    that targets stand for.
+
+    Attributes:
+        latent_dim: Z.
+        discrete: whether targets are code indices.
+        n_slots: M, the codes per molecule; 1 where there are none.
+        n_codes: K, the codes to choose from; 0 where there are none.
+        shared: whether all slots choose from the same codes.
+        feature_kinds: what `features` gives.
     """
 
     latent_dim: int
+    discrete: ClassVar[bool] = False
+    n_slots: int = 1
+    n_codes: int = 0
+    shared: bool = False
+    feature_kinds: ClassVar[tuple[str, ...]] = ("mean",)
 
     def forward(
         self, h: Tensor, *, log_prior: LogPrior | None = None, generator: torch.Generator | None = None
@@ -67,12 +88,24 @@ class Latent(nn.Module):
         """
         raise NotImplementedError
 
-    def posterior_parameters(self, h: Tensor) -> Tensor:
+    def standard_prior(self) -> Prior:
+        """The prior that needs no fitting: N(0, I), or every code alike."""
+        raise NotImplementedError
+
+    def posterior(self, h: Tensor) -> Tensor:
         """All there is to know of q(z|x), `(B, Q)`: means and logvars, or code indices."""
         raise NotImplementedError
 
-    def prior_target(self, parameters: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """What a learned prior models: one sample `(B, Z)` of posteriors `(B, Q)`, or code indices `(B, M)`."""
+    def sample_posterior(
+        self, parameters: Tensor, *, generator: torch.Generator | None = None, same_noise: bool = False
+    ) -> Tensor:
+        """One target of each of the posteriors `(B, Q)`.
+
+        Args:
+            parameters: `(B, Q)`, as `posterior` gives them.
+            generator: of the draws.
+            same_noise: draw the noise once for all rows, so that a row's sample does not depend on the others.
+        """
         raise NotImplementedError
 
     def entropy(self, parameters: Tensor) -> Tensor:
@@ -89,4 +122,53 @@ class Latent(nn.Module):
 
     def summarize(self, h: Tensor) -> LatentSummary:
         """How the latent is used on the molecules whose h `(n, H)` these are."""
+        raise NotImplementedError
+
+    def codebook(self) -> Tensor:
+        """The codes `(K, S)` that all slots share, where they do."""
+        raise NotImplementedError
+
+    def features(self, kind: str, h: Tensor) -> Tensor:
+        """Numbers that describe molecules, `(B, F)`.
+
+        Args:
+            kind: one of `feature_kinds`.
+            h: `(B, H)`.
+
+        Raises:
+            ConfigError: for another kind.
+        """
+        if kind == "mean":
+            return self(h).mean
+        raise ConfigError(f"the model's latent has no features {kind!r}; it has: {', '.join(self.feature_kinds)}")
+
+    def feature_names(self, kind: str) -> list[str]:
+        """A name for each column of `features`; raises `ConfigError` for a kind that is not there."""
+        if kind == "mean":
+            return [f"z{i}" for i in range(self.latent_dim)]
+        raise ConfigError(f"the model's latent has no features {kind!r}; it has: {', '.join(self.feature_kinds)}")
+
+
+class LatentSettings(Section):
+    """Base of every latent's settings, which build it."""
+
+    member: ClassVar[type[Latent]]
+
+    @property
+    def z_dim(self) -> int:
+        """Z."""
+        raise NotImplementedError
+
+    @property
+    def code_slots(self) -> int:
+        """Codes per molecule; 0 where there are none."""
+        return 0
+
+    @property
+    def needs_standard_prior(self) -> bool:
+        """Whether some setting makes no sense with a prior that is trained jointly."""
+        return False
+
+    def build(self, h_dim: int, *, h_slots: int = 1) -> Latent:
+        """The latent, untrained, for h of size `h_dim` that consists of `h_slots` parts."""
         raise NotImplementedError

@@ -1,11 +1,23 @@
 """Diagonal Gaussian posterior (Kingma and Welling 2014), against N(0, I) or a learned prior."""
 
 import math
+from typing import Annotated, ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from molvae.nn.latents.base import ACTIVE_NATS, ACTIVE_VARIANCE, Latent, LatentOutput, LatentSummary, LogPrior
+from molvae.config import Positive
+from molvae.nn.latents.base import (
+    ACTIVE_NATS,
+    ACTIVE_VARIANCE,
+    Latent,
+    LatentOutput,
+    LatentSettings,
+    LatentSummary,
+    LogPrior,
+)
+from molvae.nn.priors.standard import StandardPrior
 from molvae.nn.slots import SlotLinear
 
 MIN_LOGVAR, MAX_LOGVAR = -14.0, 4.0
@@ -23,6 +35,8 @@ class GaussianLatent(Latent):
         n_slots: equal parts of h, each giving its own part of z.
     """
 
+    feature_kinds: ClassVar[tuple[str, ...]] = ("mean", "logvar")
+
     def __init__(
         self, h_dim: int, *, latent_dim: int = 128, free_bits: float = 0.0, min_rate: float = 0.0, n_slots: int = 1
     ) -> None:
@@ -33,8 +47,8 @@ class GaussianLatent(Latent):
         self.to_mean = SlotLinear(h_dim, latent_dim, n_slots=n_slots)
         self.to_logvar = SlotLinear(h_dim, latent_dim, n_slots=n_slots)
 
-    def posterior(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and logvar, both `(B, Z)` float32."""
+    def moments(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and logvar of the posteriors, both `(B, Z)` float32."""
         mean = self.to_mean(h).float()
         logvar = self.to_logvar(h).float().clamp(MIN_LOGVAR, MAX_LOGVAR)
         return mean, logvar
@@ -47,9 +61,9 @@ class GaussianLatent(Latent):
         The KL to a learned prior is estimated from one posterior sample, its entropy known exactly; free bits and
         the minimum rate belong to N(0, I) and do not apply.
         """
-        mean, logvar = self.posterior(h)
+        mean, logvar = self.moments(h)
         sampled = self.training or log_prior is not None
-        drawn = sample_posterior(mean, logvar, generator=generator) if sampled else mean
+        drawn = reparametrize(mean, logvar, generator=generator) if sampled else mean
         if log_prior is None:
             kl = gaussian_kl(mean, logvar).mean(0)
             regularizer = kl.clamp(min=self.free_bits).sum().clamp(min=self.min_rate)
@@ -58,14 +72,20 @@ class GaussianLatent(Latent):
         z = drawn if self.training else mean
         return LatentOutput(z, mean, regularizer, regularizer.new_zeros(()), {"kl": kl.detach().sum()})
 
-    def posterior_parameters(self, h: Tensor) -> Tensor:
-        """Means, then logvars: `(B, 2 · Z)`."""
-        return torch.cat(self.posterior(h), dim=1)
+    def standard_prior(self) -> StandardPrior:
+        """N(0, I)."""
+        return StandardPrior(self.latent_dim)
 
-    def prior_target(self, parameters: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """What a learned prior models: a posterior sample."""
+    def posterior(self, h: Tensor) -> Tensor:
+        """Means, then logvars: `(B, 2 · Z)`."""
+        return torch.cat(self.moments(h), dim=1)
+
+    def sample_posterior(
+        self, parameters: Tensor, *, generator: torch.Generator | None = None, same_noise: bool = False
+    ) -> Tensor:
+        """One z of each posterior, `(B, Z)`; arguments as in `Latent.sample_posterior`."""
         mean, logvar = parameters.chunk(2, dim=1)
-        return sample_posterior(mean, logvar, generator=generator)
+        return reparametrize(mean, logvar, generator=generator, same_noise=same_noise)
 
     def entropy(self, parameters: Tensor) -> Tensor:
         """Differential entropy of each posterior `(B,)`, nats."""
@@ -83,19 +103,63 @@ class GaussianLatent(Latent):
     @torch.no_grad()
     def summarize(self, h: Tensor) -> LatentSummary:
         """KL per dimension, active dimensions and mutual information on the molecules whose h `(n, H)` these are."""
-        mean, logvar = self.posterior(h)
+        mean, logvar = self.moments(h)
         kl = gaussian_kl(mean, logvar).mean(0)
         active = (kl > ACTIVE_NATS) & (mean.var(0) > ACTIVE_VARIANCE)
         return LatentSummary(kl.cpu(), int(active.sum()), mutual_information(mean.cpu(), logvar.cpu()))
+
+    def features(self, kind: str, h: Tensor) -> Tensor:
+        """Posterior means or logvars, `(B, Z)`."""
+        return self.moments(h)[1] if kind == "logvar" else super().features(kind, h)
+
+    def feature_names(self, kind: str) -> list[str]:
+        """A name per dimension."""
+        if kind == "logvar":
+            return [f"logvar{i}" for i in range(self.latent_dim)]
+        return super().feature_names(kind)
 
     def extra_repr(self) -> str:
         """Settings for `repr`."""
         return f"latent_dim={self.latent_dim}, free_bits={self.free_bits}, min_rate={self.min_rate}"
 
 
-def sample_posterior(mean: Tensor, logvar: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-    """Reparametrized draw, shape of `mean`."""
-    noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+class GaussianLatentConfig(LatentSettings):
+    """Diagonal Gaussian posterior against N(0, I)."""
+
+    member: ClassVar[type[Latent]] = GaussianLatent
+
+    kind: Literal["gaussian"] = "gaussian"
+    latent_dim: Positive = 128
+    free_bits: Annotated[float, Field(ge=0)] = 0.0
+    """λ nats per dimension: the loss counts max(λ, KL_i) of the batch mean (Kingma et al. 2016)."""
+    min_rate: Annotated[float, Field(ge=0)] = 0.0
+    """Nats for the whole vector: the loss counts max(min_rate, Σ KL_i)."""
+
+    @property
+    def z_dim(self) -> int:
+        """Z."""
+        return self.latent_dim
+
+    @property
+    def needs_standard_prior(self) -> bool:
+        """Free bits and the minimum rate belong to N(0, I)."""
+        return bool(self.free_bits or self.min_rate)
+
+    def build(self, h_dim: int, *, h_slots: int = 1) -> GaussianLatent:
+        """The latent, untrained."""
+        return GaussianLatent(h_dim, n_slots=h_slots, **self.arguments())
+
+
+def reparametrize(
+    mean: Tensor, logvar: Tensor, *, generator: torch.Generator | None = None, same_noise: bool = False
+) -> Tensor:
+    """A draw of each N(mean, exp(logvar)) through which gradients pass, shape of `mean`; see `Latent.sample_posterior`.
+
+    The noise is drawn on the generator's device.
+    """
+    shape = mean.shape[1:] if same_noise else mean.shape
+    device = mean.device if generator is None else generator.device
+    noise = torch.randn(shape, generator=generator, device=device, dtype=mean.dtype).to(mean.device)
     return mean + noise * torch.exp(0.5 * logvar)
 
 

@@ -1,6 +1,4 @@
-"""What every prior is."""
-
-from typing import Protocol, runtime_checkable
+"""What every prior is: a distribution of what a latent's posteriors are samples of."""
 
 import torch
 from torch import Tensor, nn
@@ -8,14 +6,14 @@ from torch import Tensor, nn
 MIN_STD = 1e-3
 
 
-class Prior(Protocol):
-    """A distribution of latents, maybe given a condition c `(n, C)` (see `molvae.nn.condition`)."""
+class Prior(nn.Module):
+    """A distribution of targets, maybe given a condition c `(n, C)` (see `molvae.nn.condition`).
 
-    def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
-        """Log-probability `(n,)`, nats, of latents `(n, Z)`, or of code indices `(n, M)` where the latent has codes."""
-        ...
+    A target is what `Latent.sample_posterior` gives: a latent `(n, Z)`, or code indices `(n, M)`. All methods speak of
+    targets; `Latent.to_z` gives the latents that they stand for.
+    """
 
-    def sample(
+    def sample_target(
         self,
         n: int,
         *,
@@ -23,33 +21,22 @@ class Prior(Protocol):
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Draw latents `(n, Z)`; a temperature below 1 favors the likely ones."""
-        ...
+        """Draw targets `(n, …)`; a temperature below 1 favors the likely ones."""
+        raise NotImplementedError
 
+    def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
+        """Log-probability `(n,)`, nats, of targets, on their device."""
+        raise NotImplementedError
 
-class LearnedPrior(nn.Module):
-    """A prior with weights, fitted to the latents of a training set."""
+    def loss(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
+        """What fitting minimizes, for each target `(n,)`: by default the negative log-probability."""
+        return -self.log_prob(target, condition=condition)
 
     def fit_scale(self, target: Tensor) -> None:
-        """Look at a sample of what is to be modeled before training starts; by default nothing is learned from it."""
-
-    def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
-        """As in `Prior`."""
-        raise NotImplementedError
-
-    def sample(
-        self,
-        n: int,
-        *,
-        condition: Tensor | None = None,
-        temperature: float = 1.0,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """As in `Prior`."""
-        raise NotImplementedError
+        """Look at a sample of the targets before fitting starts; by default nothing is learned from it."""
 
 
-class ContinuousPrior(LearnedPrior):
+class ContinuousPrior(Prior):
     """A learned prior over a real-valued z, which it sees with mean 0 and spread 1 in every dimension.
 
     Args:
@@ -70,15 +57,6 @@ class ContinuousPrior(LearnedPrior):
         self.mean.copy_(target.mean(0))
         self.std.copy_(target.std(0).clamp(min=MIN_STD))
 
-
-@runtime_checkable
-class Codebooks(Protocol):
-    """What a prior over codes has to know of the latent."""
-
-    n_slots: int
-    n_codes: int
-    shared: bool
-
-    def codes_to_z(self, indices: Tensor) -> Tensor:
-        """Latents `(n, Z)` of code indices `(n, M)`."""
-        ...
+    def scaled(self, target: Tensor) -> Tensor:
+        """Latents `(n, Z)` with mean 0 and spread 1 in every dimension."""
+        return (target - self.mean) / self.std

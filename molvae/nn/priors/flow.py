@@ -1,12 +1,15 @@
 """A normalizing flow over a continuous z."""
 
 from collections.abc import Sequence
+from typing import ClassVar, Literal
 
 import torch
-import zuko
 from torch import Tensor
 
-from molvae.nn.priors.base import ContinuousPrior
+from molvae.config import Positive
+from molvae.nn.latents.base import Latent, LatentSettings
+from molvae.nn.priors.base import ContinuousPrior, Prior
+from molvae.nn.priors.settings import PriorSettings
 
 
 class FlowPrior(ContinuousPrior):
@@ -29,6 +32,8 @@ class FlowPrior(ContinuousPrior):
         condition_dim: int = 0,
         seed: int = 0,
     ) -> None:
+        import zuko
+
         super().__init__(latent_dim)
         with torch.random.fork_rng(devices=[]):  # zuko draws the halves from the global generator
             torch.manual_seed(seed)
@@ -43,9 +48,9 @@ class FlowPrior(ContinuousPrior):
 
     def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
         """Log density of `(n, Z)`, nats, `(n,)`."""
-        return self.flow(condition).log_prob((target - self.mean) / self.std) - self.std.log().sum()
+        return self.flow(condition).log_prob(self.scaled(target)) - self.std.log().sum()
 
-    def sample(
+    def sample_target(
         self,
         n: int,
         *,
@@ -61,3 +66,22 @@ class FlowPrior(ContinuousPrior):
     def extra_repr(self) -> str:
         """Settings for `repr`."""
         return f"latent_dim={self.latent_dim}"
+
+
+class FlowPriorConfig(PriorSettings):
+    """Coupling flow over a continuous latent."""
+
+    member: ClassVar[type[Prior]] = FlowPrior
+
+    kind: Literal["flow"] = "flow"
+    n_transforms: Positive = 8
+    hidden_dims: tuple[Positive, ...] = (256, 256)
+
+    def check(self, latent: LatentSettings) -> None:
+        """A flow has no codes."""
+        if latent.member.discrete:
+            raise ValueError("a flow prior needs a continuous latent; for VQ codes choose kind: autoregressive")
+
+    def build(self, latent: Latent, *, condition_dim: int = 0) -> FlowPrior:
+        """The prior, unfitted."""
+        return FlowPrior(latent.latent_dim, condition_dim=condition_dim, **self.arguments())

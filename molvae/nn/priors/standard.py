@@ -3,12 +3,12 @@
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from molvae.nn.priors.base import Codebooks, Prior
+from molvae.nn.priors.base import Prior
 
 
-class StandardPrior(nn.Module):
+class StandardPrior(Prior):
     """The standard normal prior over z.
 
     >>> StandardPrior(2).log_prob(torch.zeros(1, 2))
@@ -19,7 +19,7 @@ class StandardPrior(nn.Module):
         super().__init__()
         self.latent_dim = latent_dim
 
-    def sample(
+    def sample_target(
         self,
         n: int,
         *,
@@ -28,8 +28,7 @@ class StandardPrior(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Draw `(n, Z)`; on the generator's device."""
-        device = generator.device if generator is not None else None
-        return torch.randn((n, self.latent_dim), generator=generator, device=device) * temperature
+        return torch.randn((n, self.latent_dim), generator=generator, device=_device(generator)) * temperature
 
     def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
         """Log density of `(n, Z)`, nats, `(n,)`."""
@@ -40,17 +39,23 @@ class StandardPrior(nn.Module):
         return f"latent_dim={self.latent_dim}"
 
 
-class UniformCodePrior:
+class UniformCodePrior(Prior):
     """Every code of every slot is as likely as the others.
 
     Args:
-        codebooks: the VQ latent.
+        n_slots: M.
+        n_codes: K.
+
+    >>> UniformCodePrior(2, 4).log_prob(torch.zeros(1, 2, dtype=torch.int64))
+    tensor([-2.7726])
     """
 
-    def __init__(self, codebooks: Codebooks) -> None:
-        self.codebooks = codebooks
+    def __init__(self, n_slots: int, n_codes: int) -> None:
+        super().__init__()
+        self.n_slots = n_slots
+        self.n_codes = n_codes
 
-    def sample(
+    def sample_target(
         self,
         n: int,
         *,
@@ -58,20 +63,17 @@ class UniformCodePrior:
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Draw `(n, Z)`; on the generator's device."""
-        device = generator.device if generator is not None else None
-        shape = (n, self.codebooks.n_slots)
-        indices = torch.randint(self.codebooks.n_codes, shape, generator=generator, device=device)
-        return self.codebooks.codes_to_z(indices)
+        """Draw code indices `(n, M)`; on the generator's device."""
+        return torch.randint(self.n_codes, (n, self.n_slots), generator=generator, device=_device(generator))
 
     def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
         """Log probability of each row's codes, nats, `(n,)`: the same for all."""
-        return torch.full((len(target),), -self.codebooks.n_slots * math.log(self.codebooks.n_codes))
+        return torch.full((len(target),), -self.n_slots * math.log(self.n_codes), device=target.device)
 
-    def __repr__(self) -> str:
-        return f"UniformCodePrior({self.codebooks.n_slots} slots, {self.codebooks.n_codes} codes)"
+    def extra_repr(self) -> str:
+        """Settings for `repr`."""
+        return f"n_slots={self.n_slots}, n_codes={self.n_codes}"
 
 
-def standard_prior(latent: nn.Module, latent_dim: int) -> Prior:
-    """The prior that a latent is trained against: uniform over codes if it has codebooks, else N(0, I)."""
-    return UniformCodePrior(latent) if isinstance(latent, Codebooks) else StandardPrior(latent_dim)
+def _device(generator: torch.Generator | None) -> torch.device | None:
+    return None if generator is None else generator.device

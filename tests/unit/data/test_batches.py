@@ -60,11 +60,11 @@ def test_batches_gathered_on_the_device_are_those_of_the_stream(prepared: Prepar
         torch.testing.assert_close(found.properties, expected.properties, equal_nan=True)
 
 
-def test_augmented_batches_read_random_orders_and_keep_the_target(prepared_with_variants: PreparedData) -> None:
-    data, indices = prepared_with_variants, prepared_with_variants.indices("train")
-    store = data.with_variants().variants
+def test_batches_read_randomized_smiles_and_keep_the_target(prepared_with_randomized: PreparedData) -> None:
+    data, indices = prepared_with_randomized, prepared_with_randomized.indices("train")
+    store = data.with_randomized().randomized
     assert store is not None
-    plain, stream = (TokenBatches(data, indices, batch_size=5, seed=3, augment=a) for a in ("none", "randomized"))
+    plain, stream = (TokenBatches(data, indices, batch_size=5, seed=3, randomized_smiles=a) for a in (False, True))
     for epoch, skipped in ((0, 0), (1, stream.batches_per_epoch)):
         stream.start = plain.start = skipped
         picks = stream.picks(epoch)
@@ -77,10 +77,10 @@ def test_augmented_batches_read_random_orders_and_keep_the_target(prepared_with_
 
 
 def test_which_order_is_read_changes_with_every_pass_and_the_canonical_one_is_among_them(
-    prepared_with_variants: PreparedData,
+    prepared_with_randomized: PreparedData,
 ) -> None:
     stream, again = (
-        TokenBatches(prepared_with_variants, np.arange(20), batch_size=5, augment="randomized", seed=4)
+        TokenBatches(prepared_with_randomized, np.arange(20), batch_size=5, randomized_smiles=True, seed=4)
         for _ in range(2)
     )
     passes = np.stack([stream.picks(epoch) for epoch in range(30)])
@@ -89,22 +89,26 @@ def test_which_order_is_read_changes_with_every_pass_and_the_canonical_one_is_am
     counts = np.bincount(passes.ravel(), minlength=4)
     assert len(counts) == 4
     assert (abs(counts / 600 - 1 / 4) < 0.08).all()
-    other = TokenBatches(prepared_with_variants, np.arange(20), batch_size=5, augment="randomized", seed=5)
+    other = TokenBatches(prepared_with_randomized, np.arange(20), batch_size=5, randomized_smiles=True, seed=5)
     assert other.picks(3).tolist() != passes[3].tolist()
 
 
-def test_a_resumed_augmented_stream_reads_the_same_orders(prepared_with_variants: PreparedData) -> None:
+def test_a_resumed_augmented_stream_reads_the_same_orders(prepared_with_randomized: PreparedData) -> None:
     def take(start: int, n: int) -> list[list[list[int]]]:
-        indices = prepared_with_variants.indices("train")
-        stream = TokenBatches(prepared_with_variants, indices, batch_size=5, augment="randomized", seed=3, start=start)
+        indices = prepared_with_randomized.indices("train")
+        stream = TokenBatches(
+            prepared_with_randomized, indices, batch_size=5, randomized_smiles=True, seed=3, start=start
+        )
         return [batch.source[0].tolist() for _, batch in zip(range(n), stream, strict=False)]
 
     assert take(0, 7)[4:] == take(4, 3)
 
 
-def test_augmenting_without_variants_is_refused_before_the_first_batch(prepared: PreparedData) -> None:
-    with pytest.raises(PreparedDataError, match="molvae data augment"):
-        TokenBatches(prepared, np.arange(20), batch_size=5, augment="randomized")
+def test_randomized_smiles_that_are_not_there_are_refused_before_the_first_batch(
+    prepared: PreparedData,
+) -> None:
+    with pytest.raises(PreparedDataError, match="molvae data randomize"):
+        TokenBatches(prepared, np.arange(20), batch_size=5, randomized_smiles=True)
 
 
 def test_moving_a_batch_moves_all_of_it(prepared_with_graphs: PreparedData) -> None:

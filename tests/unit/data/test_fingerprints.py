@@ -10,7 +10,7 @@ import torch
 from molvae.chem.similarity import tanimoto
 from molvae.data.batches import collate
 from molvae.data.prepare.fingerprints import add_fingerprints
-from molvae.data.prepare.run import refragment
+from molvae.data.prepare.refragment import refragment
 from molvae.data.prepared import PreparedData
 from molvae.errors import PreparedDataError
 from molvae.training.losses import fingerprint_loss, tanimoto_loss

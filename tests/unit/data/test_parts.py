@@ -5,7 +5,7 @@ from rdkit import Chem
 from molvae.chem.graphs import canonical_order
 from molvae.chem.notation import notation
 from molvae.chem.parse import canonical_smiles
-from molvae.data.atom_tokens import AtomParts
+from molvae.data.atom_tokens import AtomTokenMap
 from molvae.data.vocabulary import Vocabulary
 
 SMILES = [
@@ -29,7 +29,7 @@ def test_atoms_belong_to_the_token_that_spells_their_element(name: str, n_fragme
     tokens = vocabulary.encode_many(symbols)
     lengths = np.array([len(t) for t in tokens])
     n_atoms = np.array([mol.GetNumAtoms() for mol in mols])
-    parts = AtomParts(vocabulary).find(np.concatenate(tokens), lengths, n_atoms)
+    parts = AtomTokenMap(vocabulary).find(np.concatenate(tokens), lengths, n_atoms)
     assert len(parts) == n_atoms.sum()
     for mol, ids, own in zip(mols, tokens, np.split(parts, np.cumsum(n_atoms)[:-1]), strict=True):
         assert (np.diff(own) >= 0).all()
@@ -40,5 +40,5 @@ def test_atoms_belong_to_the_token_that_spells_their_element(name: str, n_fragme
 
 def test_atoms_that_the_tokens_do_not_account_for_are_spread_evenly() -> None:
     vocabulary = Vocabulary.of_symbols(["C", "O"], notation="smiles")
-    parts = AtomParts(vocabulary).find(np.array([4, 5, 4, 5]), np.array([2, 2]), np.array([2, 4]))
+    parts = AtomTokenMap(vocabulary).find(np.array([4, 5, 4, 5]), np.array([2, 2]), np.array([2, 4]))
     assert parts.tolist() == [0, 1, 0, 0, 1, 1]

@@ -11,8 +11,9 @@ from rdkit import Chem
 
 from molvae.chem.graphs import mol_to_graph
 from molvae.chem.parse import canonical_smiles
-from molvae.config import PrepareConfig
-from molvae.data.prepare.run import prepare, refragment
+from molvae.data.prepare.config import PrepareConfig
+from molvae.data.prepare.refragment import refragment
+from molvae.data.prepare.run import prepare
 from molvae.data.prepare.splits import hash_split
 from molvae.data.prepared import PreparedData
 from molvae.data.vocabulary import Vocabulary
@@ -179,7 +180,7 @@ def test_a_folder_without_graphs_says_how_to_prepare_them(prepared: PreparedData
 def test_a_share_of_the_molecules_is_described_and_the_others_have_missing_labels(
     table: Path, prepared: PreparedData, tmp_path: Path
 ) -> None:
-    options = prepared.meta["options"] | {"described": 0.5}
+    options = prepared.meta["options"] | {"descriptor_fraction": 0.5}
     half = prepare([table], tmp_path / "out", config=PrepareConfig.model_validate(options))
     missing = np.isnan(half.property_frame()["mw"].to_numpy())
     assert 0.2 < missing.mean() < 0.8
@@ -221,7 +222,7 @@ def test_training_from_a_prepared_folder_imports_neither_rdkit_nor_selfies(
 ) -> None:
     program = f"""
 import sys
-from molvae.config import ExperimentConfig
+from molvae.training.config import ExperimentConfig
 from molvae.data.prepared import PreparedData
 from molvae.training.fit import train
 config = ExperimentConfig.model_validate({{"data": {{"prepared": {str(prepared.path)!r}}},
@@ -230,7 +231,7 @@ train(config, PreparedData.open({str(prepared.path)!r}), {str(tmp_path / "run")!
 sys.exit(any(name.split(".")[0] in ("rdkit", "selfies") for name in sys.modules))
 """
     subprocess.run([sys.executable, "-c", program], check=True)
-    assert json.loads((tmp_path / "run" / "model" / "config.json").read_text())["format_version"] == 1
+    assert json.loads((tmp_path / "run" / "model" / "config.json").read_text())["format_version"] == 2
 
 
 def test_the_committed_sample_has_the_splits_it_promises() -> None:

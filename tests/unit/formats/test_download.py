@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from molvae.data import download
 from molvae.errors import ConfigError, InputFileError
+from molvae.formats import download
 from molvae.formats.download import DATASETS, PublishedDataset, download_dataset
 
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from molvae.data import writers
 from molvae.errors import InputFileError
+from molvae.formats import writers
 from molvae.formats.readers import read_molecules
 from molvae.formats.writers import features_writer, table_writer, write_table
 

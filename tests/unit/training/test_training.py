@@ -6,54 +6,52 @@ import pytest
 import torch
 from sklearn.metrics import r2_score
 
-from molvae.config import (
+from molvae.data.batches import MolBatch
+from molvae.evaluation.collapse import LatentDiagnostics, diagnose, r_squared
+from molvae.nn.build import ModelConfig, build_model
+from molvae.nn.latents.gaussian import mutual_information
+from molvae.training.clock import TrainingClock
+from molvae.training.config import TrainingConfig
+from molvae.training.losses import property_loss, reconstruction_loss
+from molvae.training.schedules import (
     ConstantBetaConfig,
     ConstrainedBetaConfig,
     CyclicalBetaConfig,
     LinearBetaConfig,
-    ModelConfig,
-    TrainingConfig,
 )
-from molvae.data.batches import MolBatch
-from molvae.evaluation.collapse import LatentDiagnostics, diagnose, r_squared
-from molvae.nn.latents.gaussian import mutual_information
-from molvae.nn.vae import build_model
-from molvae.training.clock import TrainingClock
-from molvae.training.losses import property_loss, reconstruction_loss
-from molvae.training.schedules import beta_at, constrained, cyclical, learning_rate_at
 
 
 def test_constant_beta_is_constant() -> None:
-    assert {beta_at(p, ConstantBetaConfig(beta=0.3)) for p in (0.0, 0.4, 1.0)} == {0.3}
+    assert {ConstantBetaConfig(beta=0.3).at(p) for p in (0.0, 0.4, 1.0)} == {0.3}
 
 
 def test_linear_beta_rises_and_stays() -> None:
     config = LinearBetaConfig(beta=1.0, start=0.2, warmup=0.5)
-    assert [beta_at(p, config) for p in (0.0, 0.25, 0.5, 0.9)] == pytest.approx([0.2, 0.6, 1.0, 1.0])
+    assert [config.at(p) for p in (0.0, 0.25, 0.5, 0.9)] == pytest.approx([0.2, 0.6, 1.0, 1.0])
 
 
 def test_cyclical_beta_returns_to_its_start_at_every_cycle_and_ends_at_the_top() -> None:
     config = CyclicalBetaConfig(beta=1.0, n_cycles=4, ramp=0.5)
-    assert [beta_at(p, config) for p in (0.0, 0.25, 0.5, 0.75)] == [0.0] * 4
-    assert [beta_at(p, config) for p in (0.0625, 0.125, 0.2, 1.0)] == pytest.approx([0.5, 1.0, 1.0, 1.0])
-    assert cyclical(1 / 16, start=0.1, end=0.3, n_cycles=4, ramp=0.5) == pytest.approx(0.2)
+    assert [config.at(p) for p in (0.0, 0.25, 0.5, 0.75)] == [0.0] * 4
+    assert [config.at(p) for p in (0.0625, 0.125, 0.2, 1.0)] == pytest.approx([0.5, 1.0, 1.0, 1.0])
+    assert CyclicalBetaConfig(beta=0.3, start=0.1).at(1 / 16) == pytest.approx(0.2)
 
 
 def test_a_constrained_beta_falls_above_the_target_rises_below_it_and_stays_in_its_bounds() -> None:
     config = ConstrainedBetaConfig(reconstruction=2.0, start=0.1, lowest=0.05, highest=0.2, speed=0.1)
-    assert beta_at(0.7, config) == 0.1
-    assert constrained(0.1, reconstruction=3.0, config=config) == pytest.approx(0.1 * math.exp(-0.05))
-    assert constrained(0.1, reconstruction=90.0, config=config) == pytest.approx(0.1 * math.exp(-0.1))
-    assert constrained(0.1, reconstruction=1.0, config=config) == pytest.approx(0.1 * math.exp(0.05))
-    assert constrained(0.05, reconstruction=9.0, config=config) == 0.05
-    assert constrained(0.2, reconstruction=0.0, config=config) == 0.2
+    assert config.at(0.7) == 0.1
+    assert config.next(0.1, 0.5, reconstruction=3.0) == pytest.approx(0.1 * math.exp(-0.05))
+    assert config.next(0.1, 0.5, reconstruction=90.0) == pytest.approx(0.1 * math.exp(-0.1))
+    assert config.next(0.1, 0.5, reconstruction=1.0) == pytest.approx(0.1 * math.exp(0.05))
+    assert config.next(0.05, 0.5, reconstruction=9.0) == 0.05
+    assert config.next(0.2, 0.5, reconstruction=0.0) == 0.2
 
 
 def test_learning_rate_warms_up_and_follows_a_cosine() -> None:
     config = TrainingConfig(max_steps=100, learning_rate=1.0, warmup_steps=10, final_learning_rate=0.1)
-    assert learning_rate_at(0.0, 4, config) == pytest.approx(0.5)
-    assert learning_rate_at(0.5, 50, config) == pytest.approx(0.55)
-    assert learning_rate_at(1.0, 100, config) == pytest.approx(0.1)
+    assert config.learning_rate_at(0.0, 4) == pytest.approx(0.5)
+    assert config.learning_rate_at(0.5, 50) == pytest.approx(0.55)
+    assert config.learning_rate_at(1.0, 100) == pytest.approx(0.1)
 
 
 def test_progress_is_whichever_of_steps_and_time_is_further(monkeypatch: pytest.MonkeyPatch) -> None:

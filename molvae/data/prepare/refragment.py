@@ -1,0 +1,124 @@
+"""A prepared folder's molecules under another vocabulary or notation, without reading and describing them again."""
+
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from molvae.chem.notation import notation
+from molvae.data.graphs import FOLDER as GRAPHS
+from molvae.data.prepare.tokens import merge_stride, spell_tokens, token_counts, write_tokens
+from molvae.data.prepared import FINGERPRINTS, PreparedData
+from molvae.data.randomized import FOLDER as RANDOMIZED
+from molvae.data.randomized import META_KEY
+from molvae.data.vocabulary import Vocabulary
+from molvae.files import atomic_folder, write_json
+from molvae.progress import SILENT, Progress
+
+CHUNK_ROWS = 1000
+
+
+def refragment(
+    data: PreparedData,
+    out: str | Path,
+    *,
+    fragments: int,
+    notation: str | None = None,
+    overwrite: bool = False,
+    n_jobs: int = -1,
+    progress: Progress = SILENT,
+) -> PreparedData:
+    """The same molecules, splits and properties under another vocabulary, without describing them again.
+
+    Args:
+        data: a prepared folder.
+        out: the folder to write; complete or not there at all.
+        fragments: size of the new vocabulary; 0 gives plain symbols.
+        notation: "selfies" or "smiles"; by default the folder's own. Random orders are kept only with that.
+        overwrite: replace an existing folder.
+        n_jobs: processes that write the molecules in another notation; -1 is one per core.
+        progress: reports molecules tokenized.
+
+    Raises:
+        InputFileError: for an existing `out`.
+        InputError: for a molecule that the other notation cannot write.
+    """
+    same = notation in (None, data.vocabulary.notation)
+    source = _Spelled(data) if same else _Rewritten(data, str(notation), n_jobs)
+    with atomic_folder(out, overwrite=overwrite) as folder:
+        train = data.indices("train") if "train" in data.split_names else np.arange(len(data))
+        symbols, max_symbols = source.alphabet(progress)
+        vocabulary = Vocabulary.of_symbols(symbols, notation=source.notation)
+        if fragments:
+            sample = train[:: merge_stride(len(train))]
+            vocabulary = vocabulary.learn_merges(source.molecules(sample), n_fragments=fragments)
+        molecules = source.molecules(np.arange(len(data)))
+        lengths = write_tokens(folder, molecules, len(data), vocabulary=vocabulary, progress=progress)
+        vocabulary.save(folder / "vocabulary.json")
+        for name in ("splits.npy", "properties.npy", "smiles.parquet", "rejected.csv"):
+            shutil.copyfile(data.path / name, folder / name)
+        if "fingerprints" in data.meta:
+            shutil.copyfile(data.path / FINGERPRINTS, folder / FINGERPRINTS)
+        if (data.path / GRAPHS).is_dir():
+            shutil.copytree(data.path / GRAPHS, folder / GRAPHS)
+        meta = {k: v for k, v in data.meta.items() if k != META_KEY}
+        meta["tokens"] = token_counts(vocabulary, lengths, max_symbols)
+        meta["notation"] = data.meta["notation"] | {"name": source.notation}
+        meta["options"] = data.meta["options"] | {"fragments": fragments, "notation": source.notation}
+        store = data.with_randomized().randomized if same and META_KEY in data.meta else None
+        if store is not None:
+            (folder / RANDOMIZED).mkdir()
+            rows = range(len(store.offsets) - 1)
+            orders = spell_tokens(store.tokens, store.offsets, rows, vocabulary=data.vocabulary)
+            lengths = write_tokens(folder / RANDOMIZED, orders, len(rows), vocabulary=vocabulary, progress=progress)
+            meta[META_KEY] = data.meta[META_KEY] | {"mean_length": float(lengths.mean())}
+        write_json(folder / "meta.json", meta)
+    return PreparedData.open(out)
+
+
+class _Spelled:
+    """A prepared folder's molecules in its own notation."""
+
+    def __init__(self, data: PreparedData) -> None:
+        self.data = data
+        self.notation = data.vocabulary.notation
+
+    def alphabet(self, progress: Progress) -> tuple[Iterable[str], int]:
+        """All symbols, and the most a molecule has."""
+        return self.data.vocabulary.symbol_ids, self.data.meta["tokens"]["max_symbols"]
+
+    def molecules(self, rows: np.ndarray) -> Iterator[list[str]]:
+        """Symbols of some molecules."""
+        return spell_tokens(self.data.tokens, self.data.offsets, rows, vocabulary=self.data.vocabulary)
+
+
+class _Rewritten:
+    """A prepared folder's molecules in another notation."""
+
+    def __init__(self, data: PreparedData, notation_name: str, n_jobs: int) -> None:
+        self.smiles, self.notation, self.n_jobs = data.smiles(), notation(notation_name).name, n_jobs
+
+    def alphabet(self, progress: Progress) -> tuple[Iterable[str], int]:
+        """All symbols, and the most a molecule has."""
+        found: set[str] = set()
+        most = 0
+        with progress.stage(f"Writing {self.notation}", total=len(self.smiles), unit="molecules") as stage:
+            for symbols in self.molecules(np.arange(len(self.smiles))):
+                found.update(symbols)
+                most = max(most, len(symbols))
+                stage.advance(1)
+        return found, most
+
+    def molecules(self, rows: np.ndarray) -> Iterator[list[str]]:
+        """Symbols of some molecules; raises `InputError` for one that cannot be written."""
+        chunks = (rows[first : first + CHUNK_ROWS] for first in range(0, len(rows), CHUNK_ROWS))
+        calls = (delayed(_symbols)([self.smiles[i] for i in chunk], self.notation) for chunk in chunks)
+        for lines in Parallel(n_jobs=self.n_jobs, return_as="generator", pre_dispatch="4*n_jobs")(calls):
+            yield from (line.split(" ") for line in lines)
+
+
+def _symbols(smiles: Sequence[str], notation_name: str) -> list[str]:
+    line = notation(notation_name)
+    return [" ".join(line.to_symbols(text)) for text in smiles]  # one string pickles faster than many

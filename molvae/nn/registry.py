@@ -1,0 +1,28 @@
+"""The members of every family: a line each. A new member is its file, with its settings, and its line here."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from molvae.nn.decoders.gru import GRUDecoderConfig
+from molvae.nn.encoders.fused import FusedEncoderConfig
+from molvae.nn.encoders.gnn import GNNEncoderConfig
+from molvae.nn.encoders.gru import GRUEncoderConfig
+from molvae.nn.latents.gaussian import GaussianLatentConfig
+from molvae.nn.latents.vq import VQLatentConfig
+from molvae.nn.priors.autoregressive import AutoregressivePriorConfig
+from molvae.nn.priors.flow import FlowPriorConfig
+
+EncoderConfig = Annotated[
+    GRUEncoderConfig | GNNEncoderConfig | FusedEncoderConfig,
+    Field(discriminator="kind"),
+]
+LatentConfig = Annotated[
+    GaussianLatentConfig | VQLatentConfig,
+    Field(discriminator="kind"),
+]
+DecoderConfig = GRUDecoderConfig  # a discriminated union on `kind` as soon as the family has a second member
+PriorConfig = Annotated[
+    FlowPriorConfig | AutoregressivePriorConfig,
+    Field(discriminator="kind"),
+]

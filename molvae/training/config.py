@@ -1,0 +1,177 @@
+"""The settings of a whole experiment: one YAML is one experiment, and a misspelled key is an error."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from molvae.config import Duration, Fraction, Positive, Section, override, parse_config, read_yaml
+from molvae.data.prepare.config import PrepareConfig
+from molvae.nn.build import ModelConfig
+from molvae.nn.priors.autoregressive import AutoregressivePriorConfig
+from molvae.nn.registry import PriorConfig
+from molvae.training.schedules import BetaConfig, LinearBetaConfig, warm_cosine
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+
+
+class DataConfig(Section):
+    """Where the molecules come from: a prepared folder, or inputs to prepare first."""
+
+    prepared: Path | None = None
+    inputs: tuple[Path, ...] = ()
+    prepare: PrepareConfig = PrepareConfig()
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> "DataConfig":
+        if self.prepared is None and not self.inputs:
+            raise ValueError("give `prepared` (a prepared folder) or `inputs` (files of molecules)")
+        return self
+
+
+class PriorFitConfig(Section):
+    """A prior fitted to the encoded training set once the model is trained."""
+
+    fit: Literal["two-stage"] = "two-stage"
+    model: PriorConfig = AutoregressivePriorConfig()
+    max_time: Duration = timedelta(minutes=5)
+    max_epochs: Positive = 100
+    patience: Positive = 3
+    """Passes without a better held-out likelihood before fitting stops."""
+    molecules: Positive = 200_000
+    batch_size: Positive = 512
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """At the start; it falls to nothing by a cosine over `max_time` or `max_epochs`, whichever ends first."""
+    precision: Precision = "32-true"
+    seed: int = 0
+
+
+class JointPriorConfig(Section):
+    """A prior trained with the model: the KL is against it (Variational Lossy Autoencoder, Chen et al. 2016)."""
+
+    fit: Literal["joint"] = "joint"
+    model: PriorConfig = AutoregressivePriorConfig()
+
+
+PriorTrainingConfig = Annotated[PriorFitConfig | JointPriorConfig, Field(discriminator="fit")]
+
+
+class TrainingConfig(Section):
+    """How the model is trained. At least one of max_time, max_steps and max_epochs ends it."""
+
+    batch_size: Positive = 256
+    learning_rate: Annotated[float, Field(gt=0)] = 4e-3
+    final_learning_rate: Fraction = 0.02
+    """Share of the learning rate left at the end of the cosine."""
+    warmup_steps: Annotated[int, Field(ge=0)] = 200
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    beta: BetaConfig = LinearBetaConfig()
+    property_weight: Annotated[float, Field(ge=0)] = 1.0
+    tanimoto_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Of 1 − the correlation of latent with Tanimoto distances in a batch; needs data prepared with fingerprints."""
+    fingerprint_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Of the negative log-likelihood (nats) of the ECFP4 bits that a linear layer reads from z; needs them prepared."""
+    gradient_clip: Annotated[float, Field(gt=0)] = 1.0
+    accumulate: Positive = 1
+    randomized_smiles: bool = False
+    """An encoder of tokens reads randomized SMILES of each molecule, while the decoder writes the canonical one."""
+    init_from: Path | None = None
+    """A checkpoint to start from (fine-tuning); the data must be prepared with its vocabulary."""
+    precision: Precision = "bf16-mixed"
+    resident: bool = False
+    """Tokens and properties are kept on the device: for a fast GPU, without graphs and without randomized SMILES."""
+    max_time: Duration | None = None
+    max_steps: Positive | None = None
+    max_epochs: Positive | None = None
+    valid_every: Positive = 1000
+    """Steps between validations."""
+    valid_molecules: Positive = 2000
+    patience: Positive | None = None
+    """Validations without improvement before training stops early; `None` never stops early."""
+    save_every: Positive = 500
+    """Steps between saves of the state to resume from."""
+    seed: int = 0
+
+    @property
+    def compares_fingerprints(self) -> bool:
+        """Whether batches must have fingerprints."""
+        return bool(self.tanimoto_weight or self.fingerprint_weight)
+
+    def learning_rate_at(self, progress: float, step: int) -> float:
+        """A linear warm-up over `warmup_steps`, then a cosine down to `final_learning_rate` of the peak."""
+        share = warm_cosine(progress, step, warmup_steps=self.warmup_steps, low=self.final_learning_rate)
+        return self.learning_rate * share
+
+    @model_validator(mode="after")
+    def _ends(self) -> "TrainingConfig":
+        if self.max_time is None and self.max_steps is None and self.max_epochs is None:
+            raise ValueError("give at least one of max_time, max_steps and max_epochs")
+        return self
+
+
+class ExperimentConfig(Section):
+    """One whole experiment: data, model and training."""
+
+    data: DataConfig
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig
+    prior: PriorTrainingConfig | None = None
+    """Learned, if asked for: after training or with the model."""
+
+    @field_validator("prior", mode="before")
+    @classmethod
+    def _two_stage_by_default(cls, value: Any) -> Any:
+        return {"fit": "two-stage"} | value if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _randomized_smiles_have_a_reader(self) -> "ExperimentConfig":
+        if self.training.randomized_smiles:
+            if not self.model.encoder.member.reads_tokens:
+                raise ValueError(
+                    "training.randomized_smiles changes how a molecule is written; the encoder reads no tokens"
+                )
+            if self.data.prepared is None and not self.data.prepare.randomized_smiles:
+                raise ValueError(
+                    "training.randomized_smiles needs some to read; set data.prepare.randomized_smiles, e.g. to 4"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _resident_data_are_tokens(self) -> "ExperimentConfig":
+        training = self.training
+        if training.resident and (
+            training.randomized_smiles or self.model.encoder.member.reads_graphs or training.compares_fingerprints
+        ):
+            raise ValueError(
+                "training.resident keeps tokens on the device, no graphs, randomized SMILES or fingerprints; "
+                "leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _compared_molecules_have_fingerprints(self) -> "ExperimentConfig":
+        if self.training.compares_fingerprints and self.data.prepared is None and not self.data.prepare.fingerprints:
+            raise ValueError("tanimoto_weight and fingerprint_weight need data.prepare.fingerprints: true")
+        return self
+
+    @model_validator(mode="after")
+    def _prior_fits_the_latent(self) -> "ExperimentConfig":
+        if self.prior is not None:
+            if self.prior.fit == "joint" and self.model.latent.needs_standard_prior:
+                raise ValueError("free_bits and min_rate belong to N(0, I); with a joint prior use beta: {kind: geco}")
+            self.prior.model.check(self.model.latent)
+        return self
+
+
+def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """Read one experiment's YAML and apply `key.path=value` overrides.
+
+    Raises:
+        ConfigError: for an unreadable file, an unknown key or a bad value, naming it.
+    """
+    values = read_yaml(path, expected="the sections data, model and training")
+    for text in overrides:
+        override(values, text)
+    return parse_config(ExperimentConfig, values, where=str(path))
