@@ -119,6 +119,11 @@ def descriptor_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(expanded)
 
 
+def known_descriptors(names: Sequence[str]) -> tuple[str, ...]:
+    """Those of the names that are descriptors."""
+    return tuple(name for name in names if name in DESCRIPTORS or name in _rest_of_rdkit())
+
+
 def descriptors(mol: Chem.Mol, names: Sequence[str]) -> np.ndarray:
     """The named descriptors of one molecule, shape `(len(names),)`, float32; nan where one is not defined.
 

@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import EarlyStopping, Timer
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
-from molvae.checkpoint import add_prior
+from molvae.checkpoint import add_prior, load_checkpoint, prior_config
 from molvae.data.batches import ordered_batches
 from molvae.data.prepared import PreparedData
 from molvae.errors import ConfigError
@@ -21,7 +21,7 @@ from molvae.nn.priors.base import Prior
 from molvae.nn.vae import MolVAE
 from molvae.progress import SILENT, Progress
 from molvae.training.config import PriorFitConfig
-from molvae.training.fit import held_out_molecules, quiet_lightning
+from molvae.training.fit import quiet_lightning
 from molvae.training.schedules import warm_cosine
 from molvae.training.second_stage import (
     ENCODE_BATCH,
@@ -32,6 +32,7 @@ from molvae.training.second_stage import (
     quiet_trainer,
     shuffled_batches,
 )
+from molvae.training.selection import held_out_molecules, training_molecules
 
 WARMUP = 100  # steps
 
@@ -64,6 +65,7 @@ def fit_prior(
     data: PreparedData,
     config: PriorFitConfig,
     *,
+    start: Prior | None = None,
     device: str = "auto",
     progress: Progress = SILENT,
 ) -> tuple[Prior, PriorReport]:
@@ -73,6 +75,7 @@ def fit_prior(
         model: in eval mode.
         data: the prepared folder that the model was trained on.
         config: which prior, and how long.
+        start: a prior of the same sizes to go on from.
         device: "auto", "cpu" or "cuda".
         progress: reports molecules encoded and the share of the time used.
 
@@ -82,8 +85,9 @@ def fit_prior(
     pl.seed_everything(config.seed, verbose=False)
     prior = config.model.build(model.latent, condition_dim=model.condition_dim)
     rng = np.random.default_rng(config.seed)
-    train = np.sort(rng.permutation(data.indices("train"))[: config.molecules])
-    valid = held_out_molecules(data, HELD_OUT, config.seed)
+    max_tokens = model.encoder.max_tokens
+    train = np.sort(rng.permutation(training_molecules(data, max_tokens))[: config.molecules])
+    valid = held_out_molecules(data, HELD_OUT, config.seed, max_tokens)
     train_set, valid_set = (
         encode(
             lambda batch: model.latent.posterior(model.encoder(batch)),
@@ -96,6 +100,8 @@ def fit_prior(
         for indices in (train, valid)
     )
     module = _PriorModule(prior, model, valid_set, config)
+    if start is not None:
+        prior.load_state_dict(start.state_dict())
     with torch.no_grad():
         prior.fit_scale(model.latent.sample_posterior(train_set.tensors[0], generator=_generator()))
     with progress.stage("Fitting the prior", total=100, unit="%") as stage, quiet_lightning():
@@ -188,16 +194,29 @@ def _generator() -> torch.Generator:
 
 
 def fit_prior_of(
-    path: str | Path, data: PreparedData, config: PriorFitConfig, *, device: str = "auto", progress: Progress = SILENT
+    path: str | Path,
+    data: PreparedData,
+    config: PriorFitConfig,
+    *,
+    start: str | Path | None = None,
+    device: str = "auto",
+    progress: Progress = SILENT,
 ) -> PriorReport:
-    """Fit a prior to the model of a checkpoint directory, and put it there; arguments as in `fit_prior`."""
+    """Fit a prior to the model of a checkpoint directory, and put it there; arguments as in `fit_prior`.
+
+    `start` is the checkpoint whose prior is gone on from, if it has one with the same settings.
+    """
     checkpoint, data = open_with_data(path, data, hint="give the folder it was trained on")
     try:
         config.model.check(checkpoint.config.latent)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    prior, report = fit_prior(checkpoint.model, data, config, device=device, progress=progress)
-    known = ordered_batches(data, held_out_molecules(data, HELD_OUT, config.seed), batch_size=ENCODE_BATCH)
+    before = None if start is None else load_checkpoint(start).prior
+    if before is not None and prior_config(start) != config.model:
+        before = None
+    prior, report = fit_prior(checkpoint.model, data, config, start=before, device=device, progress=progress)
+    held_out = held_out_molecules(data, HELD_OUT, config.seed, checkpoint.model.encoder.max_tokens)
+    known = ordered_batches(data, held_out, batch_size=ENCODE_BATCH)
     elbo = {QUANTILES: per_symbol_quantiles(checkpoint.model, prior, known, data.vocabulary.symbol_counts)}
     add_prior(path, prior, config=config.model, report=report.to_json() | elbo)
     return report

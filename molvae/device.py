@@ -1,0 +1,31 @@
+"""Where tensors live: the one place that reads `--device`."""
+
+import torch
+
+from molvae.errors import ConfigError
+
+
+def resolve_device(device: str) -> torch.device:
+    """The torch device that a name means; "auto" is a GPU when there is one.
+
+    Raises:
+        ConfigError: for an unknown name, or a device that is not there.
+
+    >>> resolve_device("cpu")
+    device(type='cpu')
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError as error:
+        raise ConfigError(f"unknown device {device!r}; expected auto, cpu, cuda or cuda:N") from error
+    if resolved.type not in ("cpu", "cuda"):
+        raise ConfigError(f"device {device!r} is not supported; expected auto, cpu, cuda or cuda:N")
+    if resolved.type == "cuda":
+        n = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if n == 0:
+            raise ConfigError(f"device {device!r} asked for, but torch sees no GPU; use --device cpu or auto")
+        if resolved.index is not None and resolved.index >= n:
+            raise ConfigError(f"device {device!r} asked for, but torch sees {n} GPU, the last of them cuda:{n - 1}")
+    return resolved
