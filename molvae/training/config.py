@@ -38,6 +38,8 @@ class PriorFitConfig(Section):
     batch_size: Positive = 512
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     """At the start; it falls to nothing by a cosine over `max_time` or `max_epochs`, whichever ends first."""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Decay of the moving average of the weights that is judged and kept; 0 keeps the weights themselves."""
     precision: Precision = "32-true"
     seed: int = 0
 
@@ -153,6 +155,8 @@ class ExperimentConfig(Section):
     @model_validator(mode="after")
     def _prior_fits_the_latent(self) -> "ExperimentConfig":
         if self.prior is not None:
+            if self.prior.fit == "joint" and not self.prior.model.joint:
+                raise ValueError(f"a {self.prior.model.kind} prior is fitted afterwards: give it fit: two-stage")
             if self.prior.fit == "joint" and self.model.latent.needs_standard_prior:
                 raise ValueError("free_bits and min_rate belong to N(0, I); with a joint prior use beta: {kind: geco}")
             self.prior.model.check(self.model.latent)

@@ -17,6 +17,7 @@ from molvae.training.config import (
 from molvae.training.schedules import ConstantBetaConfig
 
 LEARNING_RATE = 1e-3  # a quarter of what models start with
+ROUND = 10_000  # molecules
 PRIOR_SHARE = 0.3  # of the time, where a prior was fitted after training
 BETA = 0.1  # of a Gaussian latent whose checkpoint does not say what it was trained with
 
@@ -53,9 +54,9 @@ def finetuning_experiment(
         max_time: of all.
         seed: of the order of molecules.
     """
-    prior = _prior(checkpoint, path, max_time, seed)
-    after = prior.max_time if isinstance(prior, PriorFitConfig) else timedelta(0)
     n = data.meta["splits"].get("train", len(data))
+    prior = _prior(checkpoint, path, max_time, n, seed)
+    after = prior.max_time if isinstance(prior, PriorFitConfig) else timedelta(0)
     discrete = checkpoint.config.latent.member.discrete
     known = set(data.statistics.names)
     old = checkpoint.model.heads.names
@@ -81,10 +82,20 @@ def finetuning_experiment(
     )
 
 
-def _prior(checkpoint: Checkpoint, path: str | Path, max_time: timedelta, seed: int) -> PriorTrainingConfig | None:
+def _prior(
+    checkpoint: Checkpoint, path: str | Path, max_time: timedelta, n: int, seed: int
+) -> PriorTrainingConfig | None:
     if checkpoint.prior is None:
         return None
     model = prior_config(path)
     if checkpoint.diagnostics.get("prior", {}).get("fit") == "joint":
         return JointPriorConfig(model=model)
-    return PriorFitConfig(model=model, max_time=max_time * PRIOR_SHARE, learning_rate=LEARNING_RATE, seed=seed)
+    passes = max(1, ROUND // n)  # of a few molecules many make one of the usual size
+    return PriorFitConfig(
+        model=model,
+        max_time=max_time * PRIOR_SHARE,
+        max_epochs=100 * passes,
+        patience=3 * passes,
+        learning_rate=LEARNING_RATE,
+        seed=seed,
+    )

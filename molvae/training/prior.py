@@ -1,5 +1,6 @@
 """Second stage: a prior fitted to the latents of the training set, on posterior samples, stopped on held-out ones."""
 
+import copy
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -107,7 +108,7 @@ def fit_prior(
     with progress.stage("Fitting the prior", total=100, unit="%") as stage, quiet_lightning():
         timer = Timer(duration=config.max_time, interval="step")
         module.timer = timer
-        stop = EarlyStopping("valid/nll", patience=config.patience, min_delta=1e-3, check_on_train_epoch_end=True)
+        stop = EarlyStopping("valid/loss", patience=config.patience, min_delta=1e-3, check_on_train_epoch_end=True)
         trainer = quiet_trainer(
             device,
             max_epochs=config.max_epochs,
@@ -118,25 +119,30 @@ def fit_prior(
     module.cpu()
     module.judge()
     module.restore_best()
-    posteriors = valid_set.tensors[0]
+    prior.eval()
+    posteriors = valid_set.tensors[0][: prior.affordable]
+    target = model.latent.sample_posterior(posteriors, generator=_generator())
     entropy = float(model.latent.entropy(posteriors).mean())
-    standard = model.latent.standard_prior().log_prob(model.latent.sample_posterior(posteriors, generator=_generator()))
+    with torch.no_grad():
+        learned = prior.log_prob(target, condition=model.embed_condition(len(target)))
+        standard = model.latent.standard_prior().log_prob(target)
     report = PriorReport(
-        kl=module.best - entropy,
+        kl=-float(learned.mean()) - entropy,
         kl_standard=-float(standard.mean()) - entropy,
         molecules=len(train),
         epochs=trainer.current_epoch,
         seconds=round(timer.time_elapsed(), 1),
     )
-    return prior.eval(), report
+    return prior, report
 
 
 class _PriorModule(pl.LightningModule):
-    """Maximum likelihood of fresh posterior samples; keeps the weights that judged held-out molecules best."""
+    """Minimizes the prior's loss of fresh posterior samples; keeps the weights that judged held-out molecules best."""
 
     def __init__(self, prior: Prior, model: MolVAE, valid_set: TensorDataset, config: PriorFitConfig) -> None:
         super().__init__()
         self.prior = prior
+        self.average = copy.deepcopy(prior).requires_grad_(False) if config.ema else None
         self._model = (model,)  # not trained: in a tuple, so that torch does not see its weights
         self._valid_set = valid_set
         self.config = config
@@ -146,6 +152,10 @@ class _PriorModule(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(self.prior.parameters(), lr=self.config.learning_rate)
+
+    def on_train_start(self) -> None:
+        if self.average is not None:
+            self.average.load_state_dict(self.prior.state_dict())  # what fit_scale found is in it
 
     def on_train_epoch_start(self) -> None:
         if self._model[0].condition is not None:
@@ -158,7 +168,15 @@ class _PriorModule(pl.LightningModule):
         with torch.no_grad():
             target = model.latent.sample_posterior(posteriors).to(self.device)
             condition = model.embed_condition(len(target), properties)
-        return -self._log_prob(target, condition).mean()
+        return self.prior.loss(target, condition=self._here(condition)).mean()
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        if self.average is not None:
+            decay = min(self.config.ema, (1 + self.global_step) / (10 + self.global_step))
+            for average, present in zip(self.average.parameters(), self.prior.parameters(), strict=True):
+                average.lerp_(present.detach(), 1 - decay)
+            for kept, now in zip(self.average.buffers(), self.prior.buffers(), strict=True):
+                kept.copy_(now)
 
     def _learning_rate(self) -> float:
         """A short warm-up, then a cosine over the budget."""
@@ -168,22 +186,27 @@ class _PriorModule(pl.LightningModule):
         return self.config.learning_rate * warm_cosine(done, self.global_step, warmup_steps=WARMUP, low=0.0)
 
     def on_train_epoch_end(self) -> None:
-        self.log("valid/nll", self.judge())
+        self.log("valid/loss", self.judge())
 
     @torch.no_grad()
     def judge(self) -> float:
-        """Negative log-likelihood of held-out molecules, nats; remembers the best weights."""
+        """Loss of held-out molecules; remembers the best weights."""
         model = self._model[0].eval()
+        judged = self.prior if self.average is None else self.average
+        generator = torch.Generator(device=self.device).manual_seed(0)
         target = model.latent.sample_posterior(self._valid_set.tensors[0], generator=_generator()).to(self.device)
-        parts = [self._log_prob(part, model.embed_condition(len(part))) for part in target.split(ENCODE_BATCH)]
-        nll = -float(torch.cat(parts).mean())
-        if nll < self.best:
-            self.best = nll
-            self._best_state = {name: t.detach().cpu().clone() for name, t in self.prior.state_dict().items()}
-        return nll
+        losses = [
+            judged.loss(part, condition=self._here(model.embed_condition(len(part))), generator=generator)
+            for part in target.split(ENCODE_BATCH)
+        ]
+        loss = float(torch.cat(losses).mean())
+        if loss < self.best:
+            self.best = loss
+            self._best_state = {name: t.detach().cpu().clone() for name, t in judged.state_dict().items()}
+        return loss
 
-    def _log_prob(self, target: Tensor, condition: Tensor | None) -> Tensor:
-        return self.prior.log_prob(target, condition=None if condition is None else condition.to(self.device))
+    def _here(self, condition: Tensor | None) -> Tensor | None:
+        return None if condition is None else condition.to(self.device)
 
     def restore_best(self) -> None:
         self.prior.load_state_dict(self._best_state)
@@ -215,7 +238,7 @@ def fit_prior_of(
     if before is not None and prior_config(start) != config.model:
         before = None
     prior, report = fit_prior(checkpoint.model, data, config, start=before, device=device, progress=progress)
-    held_out = held_out_molecules(data, HELD_OUT, config.seed, checkpoint.model.encoder.max_tokens)
+    held_out = held_out_molecules(data, HELD_OUT, config.seed, checkpoint.model.encoder.max_tokens)[: prior.affordable]
     known = ordered_batches(data, held_out, batch_size=ENCODE_BATCH)
     elbo = {QUANTILES: per_symbol_quantiles(checkpoint.model, prior, known, data.vocabulary.symbol_counts)}
     add_prior(path, prior, config=config.model, report=report.to_json() | elbo)
