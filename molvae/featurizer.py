@@ -8,14 +8,13 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from rdkit import Chem
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from molvae.checkpoint import checkpoint_path
-from molvae.chem.parse import silence_rdkit
+from molvae.chem.inputs import as_molecules
 from molvae.errors import ConfigError, InputError
-from molvae.generator import MoleculeGenerator
 from molvae.inference.features import FeatureEncoder, check_features, count_reasons
+from molvae.inference.loaded import LoadedModel
 from molvae.pretrained import FEATURIZER
 
 INVALID = ("error", "nan", "drop")
@@ -39,9 +38,9 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
         features: kinds joined by a plus sign: "mean" (the latent z), "logvar" (of a Gaussian posterior), "hidden" (the
             encoder's output before the latent), "heads" (predicted properties), "codes" (indices of a VQ latent). The
             default is what did best on four data sets (README); a model without heads has no "heads".
-        n_randomized: average over so many randomized SMILES of each molecule (Bjerrum 2017), which makes the features
-            those of the molecule and not of its spelling; 0 encodes the canonical SMILES. The shipped "qsar" reads
-            graphs, which have one spelling: there it changes nothing.
+        randomized_smiles: average over so many random SMILES of each molecule (Bjerrum 2017), which makes the features
+            those of the molecule and not of its SMILES; 0 encodes the canonical one. The shipped "qsar" reads graphs:
+            there it changes nothing.
         seed: of the randomization. A molecule's features do not depend on what stands beside it.
         invalid: molecules that do not parse, or are outside the vocabulary or the size limits: "error" raises, "nan"
             gives a row of nan, "drop" leaves the row out (of pandas input comes a table with the kept rows' index).
@@ -61,7 +60,7 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
         model: str | Path | None = None,
         *,
         features: str = "hidden+heads",
-        n_randomized: int = 0,
+        randomized_smiles: int = 0,
         seed: int = 0,
         invalid: Literal["error", "nan", "drop"] = "error",
         batch_size: int = 512,
@@ -70,7 +69,7 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
     ) -> None:
         self.model = model
         self.features = features
-        self.n_randomized = n_randomized
+        self.randomized_smiles = randomized_smiles
         self.seed = seed
         self.invalid = invalid
         self.batch_size = batch_size
@@ -94,7 +93,7 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
             InputError: for molecules that cannot be used, if `invalid="error"`, and for what is no list of molecules.
         """
         encoder = self._encoder()
-        smiles = as_smiles(X)
+        smiles = _molecules(X)
         parts = list(encoder.stream(smiles, n_jobs=self.n_jobs))
         values = np.concatenate([part.values for part in parts])
         reasons = [reason for part in parts for reason in part.reasons]
@@ -117,13 +116,13 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
         Returns:
             `smiles` as given, `standardized` (what is encoded), `reason` why a row cannot be used; "" for none.
         """
-        smiles = as_smiles(X)
-        spelled = self._encoder().tokenizer.tokenize_many(smiles)
+        smiles = _molecules(X)
+        tokenized = self._encoder().tokenizer.tokenize_many(smiles)
         return pd.DataFrame(
             {
                 "smiles": [text or "" for text in smiles],
-                "standardized": [s.smiles or "" for s in spelled],
-                "reason": [s.reason or "" for s in spelled],
+                "standardized": [s.smiles or "" for s in tokenized],
+                "reason": [s.reason or "" for s in tokenized],
             },
             index=X.index if isinstance(X, pd.Series | pd.DataFrame) else None,
         )
@@ -139,7 +138,7 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
         return FeatureEncoder(
             open_model(self.model, self.device),
             self.features,
-            n_randomized=self.n_randomized,
+            randomized_smiles=self.randomized_smiles,
             seed=self.seed,
             batch_size=self.batch_size,
         )
@@ -154,7 +153,7 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
         return tags
 
 
-def open_model(model: str | Path | None, device: str) -> MoleculeGenerator:
+def open_model(model: str | Path | None, device: str) -> LoadedModel:
     """A trained model, opened once per process as long as its files do not change."""
     if model is None:
         model = FEATURIZER
@@ -163,47 +162,15 @@ def open_model(model: str | Path | None, device: str) -> MoleculeGenerator:
 
 
 @lru_cache(maxsize=MODELS_KEPT)
-def _opened(model: str, device: str, changed: int) -> MoleculeGenerator:
-    import molvae
-
-    return molvae.load(model, device=device)
+def _opened(model: str, device: str, changed: int) -> LoadedModel:
+    return LoadedModel.load(model, device=device)
 
 
-def as_smiles(molecules: Any) -> list[str | None]:
-    """A list of SMILES from whatever holds molecules; missing ones are `None`.
-
-    RDKit molecules are written as SMILES, and so read again like any other: explicit hydrogens and the state of their
-    sanitization do not matter.
-
-    Raises:
-        InputError: for one string, more than one column, no rows, and entries that are neither.
-    """
-    if isinstance(molecules, str | Chem.Mol):
-        raise InputError(f"got a single {type(molecules).__name__}; expected a list of SMILES or RDKit molecules")
-    if isinstance(molecules, pd.Series | pd.DataFrame):
-        molecules = molecules.to_numpy(dtype=object)
-    if isinstance(molecules, np.ndarray):
-        if molecules.ndim == 2 and molecules.shape[1] == 1:
-            molecules = molecules[:, 0]
-        if molecules.ndim != 1:
-            raise InputError(f"got an array of shape {molecules.shape}; expected one column of molecules")
-    rows = [_as_smiles(row, entry) for row, entry in enumerate(molecules)]
-    if not rows:
+def _molecules(X: Any) -> list[str | None]:  # noqa: N803
+    molecules = as_molecules(X)
+    if not molecules:
         raise InputError("got no molecules; expected at least 1")
-    return rows
-
-
-def _as_smiles(row: int, entry: Any) -> str | None:
-    if isinstance(entry, str):
-        return entry
-    if isinstance(entry, Chem.Mol):
-        with silence_rdkit():
-            return Chem.MolToSmiles(entry)
-    if isinstance(entry, list | tuple | np.ndarray) and len(entry) == 1:  # a row of a table with one column
-        return _as_smiles(row, entry[0])
-    if entry is None or entry is pd.NA or entry != entry:
-        return None
-    raise InputError(f"row {row}: got {type(entry).__name__} {entry!r}; expected a SMILES or an RDKit molecule")
+    return molecules
 
 
 def _account(reasons: Sequence[str | None], smiles: Sequence[str | None]) -> str:

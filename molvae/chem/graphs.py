@@ -31,7 +31,8 @@ import numpy as np
 from rdkit import Chem
 
 from molvae.chem.parse import parse_smiles
-from molvae.chem.standardize import ORGANIC_ELEMENTS, Standardized
+from molvae.chem.standard_form import ORGANIC_ELEMENTS
+from molvae.chem.standardize import Standardized
 
 FEATURES_VERSION = 1
 _ELEMENTS = {Chem.GetPeriodicTable().GetAtomicNumber(symbol): code for code, symbol in enumerate(ORGANIC_ELEMENTS)}

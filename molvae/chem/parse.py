@@ -1,12 +1,15 @@
 """Text to RDKit molecule and back, quietly."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rdkit import Chem, rdBase
 
 from molvae.errors import InputError
+
+_EXTENSION = re.compile(r"\s+\|.*", re.DOTALL)
 
 
 @contextmanager
@@ -17,7 +20,12 @@ def silence_rdkit() -> Iterator[None]:
 
 
 def parse_smiles(smiles: str) -> Chem.Mol | None:
-    """Parse and sanitize a SMILES; `None` for anything RDKit refuses, or for no atoms at all."""
+    """Parse and sanitize a SMILES; `None` for anything RDKit refuses, or for no atoms at all.
+
+    A CXSMILES extension (`|…|`) is an annotation and is not read.
+    """
+    if "|" in smiles:
+        smiles = _EXTENSION.sub("", smiles)
     with silence_rdkit():
         mol = Chem.MolFromSmiles(smiles)
     return mol if mol is not None and mol.GetNumAtoms() else None

@@ -41,6 +41,34 @@ def tanimoto(a: str, b: str) -> float:
     return DataStructs.TanimotoSimilarity(ECFP4.GetFingerprint(first), ECFP4.GetFingerprint(second))
 
 
+def ecfp4_bits(smiles: Sequence[str]) -> np.ndarray:
+    """The 2,048 ECFP4 bits of molecules as ones and zeros, `(n, 2048)` float32, as `tanimoto_matrix` takes them.
+
+    Raises:
+        InputError: when one does not parse.
+    """
+    rows = [ECFP4.GetFingerprintAsNumPy(_parsed(text)) for text in smiles]
+    return np.stack(rows).astype(np.float32) if rows else np.zeros((0, ECFP4.GetOptions().fpSize), dtype=np.float32)
+
+
+def tanimoto_matrix(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Similarities `(n, m)` of bits `(n, bits)` and `(m, bits)`; 1 for two empty rows.
+
+    >>> tanimoto_matrix(np.eye(2), np.ones((1, 2))).tolist()
+    [[0.5], [0.5]]
+    """
+    counts, other_counts = a.sum(1)[:, None], b.sum(1)[None, :]
+    similarity = tanimoto_of_counts(a @ b.T, counts, other_counts)
+    return np.where(counts + other_counts > 0, similarity, 1.0)
+
+
+def tanimoto_of_counts(common: np.ndarray, counts: np.ndarray, other_counts: np.ndarray) -> np.ndarray:
+    """`(n, m)` similarities from bits in common `(n, m)` and counts `(n, 1)`, `(m,)`; 0 without any bits."""
+    union = counts + other_counts
+    union -= common
+    return np.divide(common, np.maximum(union, 1, out=union), out=union)
+
+
 def ecfp4_counts(smiles: Sequence[str]) -> np.ndarray:
     """How often each of the 2,048 folded ECFP4 fragments occurs in each molecule, `(n, 2048)` uint32.
 

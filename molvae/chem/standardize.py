@@ -7,11 +7,9 @@ from rdkit import Chem
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from molvae.chem.parse import parse_smiles, silence_rdkit
+from molvae.chem.standard_form import StandardForm
 
-ORGANIC_ELEMENTS = ("B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Se", "Br", "I")
-
-
-_CHARGED = Chem.MolFromSmarts("[!+0]")
+CHARGED = Chem.MolFromSmarts("[!+0]")
 _LABELED = Chem.MolFromSmarts("[!0*]")
 _DRAWN_APART = Chem.MolFromSmarts("[S,Se,P;+,+2]-[O,S;-]")
 _DRAWN_TOGETHER = """
@@ -30,25 +28,14 @@ class Standardized:
         mol: the same, with its atoms in the order they were given in, or in that of `smiles` where it was changed.
         reason: why it cannot be used, `None` where it can.
         changed: whether atoms, charges or isotopes are others than those given.
+        lost: what the standard form does not keep of it: "stereo", "isotopes".
     """
 
     smiles: str | None
     mol: Chem.Mol | None
     reason: str | None = None
     changed: bool = False
-
-
-def is_sound(mol: Chem.Mol) -> bool:
-    """Whether a molecule has neither unpaired electrons nor a charge that protons could balance.
-
-    Nitro groups, N-oxides and quaternary ammonium are sound.
-
-    >>> [is_sound(Chem.MolFromSmiles(s)) for s in ("C[N+](=O)[O-]", "[O-]c1ccccc1", "C[N+]C")]
-    [True, False, False]
-    """
-    if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
-        return False
-    return not mol.HasSubstructMatch(_CHARGED) or Chem.MolToSmiles(uncharged(mol)) == Chem.MolToSmiles(mol)
+    lost: tuple[str, ...] = ()
 
 
 def uncharged(mol: Chem.Mol) -> Chem.Mol:
@@ -81,45 +68,38 @@ def _uncharger() -> rdMolStandardize.Uncharger:
     return rdMolStandardize.Uncharger()  # making one takes longer than using it
 
 
-@dataclass(frozen=True)
-class Standardizer:
-    """Parse, keep the largest fragment, optionally neutralize, check elements and size, canonicalize.
+class Standardizer(StandardForm):
+    """Parses, keeps the largest fragment, neutralizes, checks elements and size, canonicalizes: as its options say.
 
-    Args:
-        largest_fragment: drop counter-ions and solvents; otherwise several fragments are a rejection.
-        neutralize: remove charges that protons can balance, and those of sulfoxides and their like (`drawn_together`).
-        elements: the only elements allowed; empty allows all.
-        min_atoms: fewest heavy atoms allowed.
-        max_atoms: most heavy atoms allowed.
-        strip_isotopes: drop isotope labels.
-        strip_stereo: drop stereocenters and double-bond geometry.
+    Atom maps and CXSMILES extensions are annotations and never kept.
+
+    >>> Standardizer(neutralize=True).apply("[Na+].[O-]C(=O)C").smiles
+    'CC(=O)O'
     """
-
-    largest_fragment: bool = True
-    neutralize: bool = False
-    elements: tuple[str, ...] = ORGANIC_ELEMENTS
-    min_atoms: int = 1
-    max_atoms: int = 100
-    strip_isotopes: bool = False
-    strip_stereo: bool = False
 
     def apply(self, smiles: str) -> Standardized:
         """Standardize one SMILES; never raises for a bad molecule, the reason is in the result."""
         mol = parse_smiles(smiles)
         if mol is None:
             return Standardized(None, None, "unparsable")
-        return self.apply_mol(mol)
+        return self._standardize(mol, mapped=":" in smiles, stereo=any(sign in smiles for sign in "@/\\"))
 
     def apply_mol(self, mol: Chem.Mol) -> Standardized:
         """Standardize an RDKit molecule; the given one is not changed."""
-        changed = False
+        return self._standardize(mol, mapped=True, stereo=True)
+
+    def _standardize(self, mol: Chem.Mol, *, mapped: bool, stereo: bool) -> Standardized:
+        """Standardize; whether there may be atom maps or stereo is said, since looking for them takes time."""
+        changed, lost = False, []
+        if mapped and any(atom.GetAtomMapNum() for atom in mol.GetAtoms()):
+            mol, changed = without_maps(mol), True
         if len(Chem.GetMolFrags(mol)) > 1:
             if not self.largest_fragment:
                 return Standardized(None, None, "several_fragments")
             with silence_rdkit():
                 mol = rdMolStandardize.LargestFragmentChooser().choose(mol)
             changed = True
-        if self.neutralize and mol.HasSubstructMatch(_CHARGED):
+        if self.neutralize and mol.HasSubstructMatch(CHARGED):
             mol = uncharged(drawn_together(mol))
             changed = True
         if self.strip_isotopes and mol.HasSubstructMatch(_LABELED):
@@ -127,8 +107,11 @@ class Standardizer:
             for atom in mol.GetAtoms():
                 atom.SetIsotope(0)
             changed = True
+            lost.append("isotopes")
         if self.strip_stereo:
             mol = Chem.Mol(mol)
+            if stereo and any(sign in Chem.MolToSmiles(mol) for sign in "@/\\"):
+                lost.append("stereo")
             Chem.RemoveStereochemistry(mol)
         n_heavy = mol.GetNumHeavyAtoms()
         if n_heavy < self.min_atoms:
@@ -139,11 +122,24 @@ class Standardizer:
             return Standardized(None, None, "element")
         smiles = Chem.MolToSmiles(mol)
         if not changed:
-            return Standardized(smiles, mol)
+            return Standardized(smiles, mol, lost=tuple(lost))
         again = parse_smiles(smiles)  # without traces of what was cut off; half of a ferrocene is no molecule
         if again is None:
             return Standardized(None, None, "unparsable")
-        return Standardized(smiles, again, changed=True)
+        return Standardized(smiles, again, changed=True, lost=tuple(lost))
+
+
+def without_maps(mol: Chem.Mol) -> Chem.Mol:
+    """A copy without atom maps, which are annotations and no chemistry.
+
+    >>> Chem.MolToSmiles(without_maps(Chem.MolFromSmiles("[CH3:1][CH2:2][OH:3]")))
+    'CCO'
+    """
+    mol = Chem.Mol(mol)
+    for atom in mol.GetAtoms():
+        atom.SetAtomMapNum(0)
+    Chem.AssignStereochemistry(mol, cleanIt=True, force=True)  # two neighbors may have differed by their map alone
+    return mol
 
 
 @lru_cache

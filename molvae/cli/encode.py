@@ -27,8 +27,7 @@ from molvae.cli.options import (
     "latent), or several joined by +.",
 )
 @click.option(
-    "--variants",
-    "n_randomized",
+    "--randomized-smiles",
     type=click.IntRange(0),
     default=0,
     show_default=True,
@@ -48,7 +47,7 @@ def encode(
     model_path: str,
     output: str,
     features: str,
-    n_randomized: int,
+    randomized_smiles: int,
     seed: int,
     n_jobs: int,
     batch_size: int,
@@ -73,7 +72,11 @@ def encode(
     if not output.endswith(".npy"):
         check_output(output)
     encoder = FeatureEncoder(
-        molvae.load(model_path, device=device), features, n_randomized=n_randomized, seed=seed, batch_size=batch_size
+        molvae.load(model_path, device=device),
+        features,
+        randomized_smiles=randomized_smiles,
+        seed=seed,
+        batch_size=batch_size,
     )
     waiting: deque[InputRow] = deque()  # read, and not yet encoded
 

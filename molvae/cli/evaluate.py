@@ -67,6 +67,7 @@ def evaluate(
     """
     from dataclasses import replace
 
+    from molvae.device import resolve_device
     from molvae.errors import InputFileError
     from molvae.pretrained import model_names
     from molvae.report.distributions import check_plot, plot_distributions
@@ -87,7 +88,7 @@ def evaluate(
         raise click.UsageError("--plot draws beside the reference: give --test FILE or --references DIR")
     progress = progress_for(quiet)
     cache_folder = None if no_cache else Path(cache) if cache else _user_cache()
-    chosen = None if device == "auto" else device
+    chosen = None if device == "auto" else str(resolve_device(device))
 
     lists: dict[str, list[str | None]] = {}
     of_models: dict[str, dict[str, float]] = {}

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from molvae.cli.options import device_option, quiet_option, reader_option, table_option
+from molvae.cli.options import console, device_option, quiet_option, reader_option, table_option
 
 
 @click.command()
@@ -34,6 +34,8 @@ def interpolate(
 ) -> None:
     """The path between two molecules. The ends of a line are the model's own reconstructions of the two.
 
+    Only sound molecules are on it (no peroxides, no radicals and the like); a step that has none says so.
+
     With - for SMILES_A or SMILES_B that molecule is read from the next line of standard input.
     """
     import molvae
@@ -52,7 +54,10 @@ def interpolate(
         legends = [
             f"{source} {fraction:.2f}" for source, fraction in zip(path["source"], path["fraction"], strict=True)
         ]
-        draw_grid(path["smiles"].tolist(), grid, legends=legends, columns=len(path))
+        draw_grid(path["smiles"].tolist(), grid, legends=legends, columns=len(path), blank="no sound molecule")
+    n_none = int((path["source"] == "none").sum())
+    if n_none:
+        console(quiet).print(f"no sound molecule was found at {n_none} of {len(path)} steps")
 
 
 def _molecule(text: str) -> str:

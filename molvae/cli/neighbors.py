@@ -2,19 +2,31 @@
 
 import click
 
-from molvae.cli.options import device_option, quiet_option, reader_option, seed_option, table_option
+from molvae.cli.options import (
+    condition_options,
+    console,
+    device_option,
+    quiet_option,
+    read_conditions,
+    reader_option,
+    seed_option,
+    table_option,
+)
 
 
 @click.command()
 @click.argument("smiles", metavar="SMILES")
 @reader_option
 @table_option()
-@click.option("--walks", type=click.IntRange(1), default=5, show_default=True, help="Directions to walk in.")
-@click.option("--steps", type=click.IntRange(2), default=7, show_default=True, help="Latents on a walk.")
+@click.option("--walks", type=click.IntRange(1), default=5, show_default=True, help="Walks to take.")
 @click.option(
-    "--reach", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="Length, in prior draws."
+    "--steps", type=click.IntRange(2), default=7, show_default=True, help="Of a walk, the molecule itself counted."
+)
+@click.option(
+    "--reach", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="Length of a walk."
 )
 @click.option("--grid", metavar="FILE", help="Draw the walks, one per row, as .svg or .png.")
+@condition_options
 @seed_option
 @device_option
 @quiet_option
@@ -26,22 +38,34 @@ def neighbors(
     steps: int,
     reach: float,
     grid: str | None,
+    conditions: tuple[str, ...],
+    guidance: float,
     seed: int | None,
     device: str,
     quiet: bool,
 ) -> None:
-    """Walk through the latent around one molecule, in random directions."""
+    """Walk away from one molecule, to ever less similar ones that are sound and each another.
+
+    The column status says what a step is: start, new, copy (seen before) or none (no sound molecule was found).
+    """
     import molvae
-    from molvae.cli.tables import described
+    from molvae.cli.tables import described, neighbors_summary
     from molvae.formats.writers import check_output, write_table
     from molvae.report.grid import check_picture, draw_grid
 
     check_output(output)
     if grid:
         check_picture(grid)
+    condition = read_conditions(conditions)
     vae = molvae.load(model_path, device=device)
-    frame = vae.neighbors(smiles, walks=walks, steps=steps, reach=reach, seed=seed)
+    frame = vae.neighbors(
+        smiles, walks=walks, steps=steps, reach=reach, condition=condition, guidance=guidance, seed=seed
+    )
     write_table(frame.join(described(frame["smiles"].tolist()).drop(columns="smiles")), output)
     if grid:
-        legends = [f"{row.distance:.2f}  similarity {row.tanimoto_to_start:.2f}" for row in frame.itertuples()]
-        draw_grid(frame["smiles"].tolist(), grid, legends=legends, columns=steps)
+        legends = [
+            f"{row.status}  {row.distance:.2f}" + (f"  similarity {row.tanimoto_to_start:.2f}" if row.smiles else "")
+            for row in frame.itertuples()
+        ]
+        draw_grid(frame["smiles"].tolist(), grid, legends=legends, columns=steps, blank="no sound molecule")
+    console(quiet).print(neighbors_summary(frame))

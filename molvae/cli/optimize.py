@@ -5,10 +5,12 @@ from typing import Any
 import click
 
 from molvae.cli.options import (
+    condition_options,
     console,
     device_option,
     progress_for,
     quiet_option,
+    read_conditions,
     reader_option,
     table_option,
 )
@@ -51,9 +53,10 @@ GRID_MOLECULES = 25
 @click.option(
     "--sound/--no-sound",
     default=None,
-    help="Refuse radicals and charges that protons could balance.  [default: yes; no for tasks, which have no "
-    "constraints]",
+    help="Refuse what no chemist would draw: radicals, charges that protons could balance, peroxides and the like.  "
+    "[default: yes; no for tasks, which have no constraints]",
 )
+@condition_options
 @click.option("--record", metavar="FILE", help="Every call, as it is made. [default: the output and .calls.jsonl]")
 @click.option("--resume", is_flag=True, help="Go on from the record.")
 @click.option("--plot", metavar="FILE", help="Best and top 10 against calls, .png, .svg or .pdf.")
@@ -79,6 +82,8 @@ def optimize(
     keep: tuple[str, ...],
     window: tuple[str, ...],
     sound: bool | None,
+    conditions: tuple[str, ...],
+    guidance: float,
     record: str | None,
     resume: bool,
     plot: str | None,
@@ -96,8 +101,10 @@ def optimize(
         raise click.UsageError("give either --task or --objective")
     import molvae
     from molvae.cli.tables import optimization_summary, read_input
+    from molvae.errors import MolvaeError
     from molvae.formats.writers import check_output, write_table
     from molvae.optimize.objective import load_objective
+    from molvae.optimize.run import listed
     from molvae.optimize.run import optimize as run
     from molvae.optimize.tasks import load_task
     from molvae.report.distributions import check_plot
@@ -125,6 +132,8 @@ def optimize(
         target=target,
         hits=hits,
         start=first,
+        condition=read_conditions(conditions),
+        guidance=guidance,
         finetune=finetune,
         batch_size=batch,
         seed=seed,
@@ -142,7 +151,15 @@ def optimize(
     if grid:
         best = found.frame.head(GRID_MOLECULES)
         draw_grid(best["smiles"].tolist(), grid, legends=[f"{score:.3f}" for score in best["score"]])
-    console(quiet).print(optimization_summary(found))
+    screen = console(quiet)
+    for note in found.notes:
+        screen.print(note)
+    screen.print(optimization_summary(found))
+    if found.stuck:
+        raise MolvaeError(
+            f"nothing but the {found.n_start} start molecules could be scored; what the model proposed was refused "
+            f"({listed(found.refusals) or 'nothing new was proposed'})"
+        )
 
 
 def _constraints(

@@ -43,6 +43,20 @@ batch_size_option: Callable[[F], F] = click.option(
 )
 
 
+def condition_options(function: F) -> F:
+    """Values of properties that the model is asked for, and how much it insists on them."""
+    function = click.option(
+        "--guidance", type=float, default=1.5, show_default=True, help="Of conditions: 1 asks, above 1 insists."
+    )(function)
+    return click.option(
+        "--condition",
+        "conditions",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="Property to ask for, e.g. logp=2.5 (repeatable).",
+    )(function)
+
+
 def table_option(default: str = "-") -> Callable[[F], F]:
     """`-o FILE`: where a table goes."""
     return click.option(

@@ -39,7 +39,7 @@ def reconstruct(
 ) -> None:
     """Molecules to latents and back, greedily from the posterior mean; INPUT is a file, - or a prepared folder."""
     import molvae
-    from molvae.cli.tables import read_input
+    from molvae.cli.tables import read_input, reconstruction_summary
     from molvae.formats.writers import check_output, write_table
 
     check_output(output)
@@ -47,10 +47,4 @@ def reconstruct(
     smiles = read_input(path, split=split, smiles_column=smiles_column)[:limit]
     frame = vae.reconstruct(smiles, batch_size=batch_size, progress=progress_for(quiet))
     write_table(frame, output)
-    usable = frame["reason"] == ""
-    n = int(usable.sum())
-    exact = 100 * frame.loc[usable, "exact"].mean() if n else float("nan")
-    similarity = frame.loc[usable, "tanimoto"].mean() if n else float("nan")
-    console(quiet).print(
-        f"{n:,} of {len(frame):,} molecules usable; exact {exact:.2f} %, mean Tanimoto similarity {similarity:.3f}"
-    )
+    console(quiet).print(reconstruction_summary(frame))

@@ -4,6 +4,7 @@ import click
 
 from molvae.cli.options import (
     batch_size_option,
+    condition_options,
     console,
     decoding_options,
     device_option,
@@ -25,14 +26,7 @@ GRID_MOLECULES = 25
 @decoding_options
 @click.option("--unique", is_flag=True, help="No molecule twice.")
 @click.option("--novel-against", metavar="FILE", multiple=True, help="Leave out molecules of this file (repeatable).")
-@click.option(
-    "--condition",
-    "conditions",
-    metavar="NAME=VALUE",
-    multiple=True,
-    help="Property to ask for, e.g. logp=2.5 (repeatable).",
-)
-@click.option("--guidance", type=float, default=1.5, show_default=True, help="Of conditions: 1 asks, above 1 insists.")
+@condition_options
 @click.option(
     "--latent-temperature", type=float, help="Below 1: likelier latents, less variety.  [default: the model's own]"
 )

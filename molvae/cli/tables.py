@@ -14,7 +14,9 @@ from molvae.chem.standardize import Standardizer
 from molvae.data.prepared import PreparedData
 from molvae.errors import InputError
 from molvae.formats.readers import read_molecules
-from molvae.generator import Sampled
+from molvae.inference.encoding import NOT_DECODED
+from molvae.inference.features import count_reasons
+from molvae.inference.sampling import Sampled
 
 if TYPE_CHECKING:
     from molvae.optimize.run import Optimized
@@ -82,6 +84,32 @@ def sampling_summary(
     return table
 
 
+def reconstruction_summary(frame: pd.DataFrame) -> str:
+    """Of how many molecules what was measured, why the others were not, and what the standard form does not keep."""
+    read = frame["reason"].isin(("", NOT_DECODED))
+    decoded = frame["tanimoto"].notna()
+    lines = [f"{int(read.sum()):,} of {len(frame):,} molecules encoded"]
+    if read.any():
+        exact = frame.loc[read, "exact"]
+        lines.append(f"  exact: {100 * exact.mean():.2f} % ({int(exact.sum()):,} of {len(exact):,} encoded)")
+        mean = f"{frame.loc[decoded, 'tanimoto'].mean():.3f}" if decoded.any() else "–"
+        lines.append(f"  mean Tanimoto similarity: {mean} (of the {int(decoded.sum()):,} decoded to a molecule)")
+    lines += [f"  {reason}: {n:,}" for reason, n in count_reasons(frame["reason"]).items()]
+    for what in ("stereo", "isotopes"):
+        n = int(frame["lost"].str.split().map(lambda lost, what=what: what in lost).sum())
+        if n:
+            lines.append(f"  {what} that the model does not keep: {n:,} molecules, none of them exact")
+    return "\n".join(lines)
+
+
+def neighbors_summary(frame: pd.DataFrame) -> str:
+    """How many of the steps are what."""
+    counts = frame["status"].value_counts()
+    n = len(frame) - int(counts.get("start", 0))
+    listed = ", ".join(f"{int(counts.get(status, 0)):,} {status}" for status in ("new", "copy", "none"))
+    return f"{n:,} steps: {listed}"
+
+
 def optimization_summary(found: "Optimized") -> Table:
     """How good the best molecules are, after how many calls, and what the search itself cost."""
     table = Table("optimization", "", title_justify="left")
@@ -91,12 +119,15 @@ def optimization_summary(found: "Optimized") -> Table:
     unscored = int(np.isnan(found.scores).sum())
     if unscored:
         table.add_row("without a score (nan)", f"{unscored:,}")
-    if found.n_refused:
-        table.add_row("refused by the constraints, not scored", f"{found.n_refused:,}")
+    for reason, count in found.refusals.items():
+        table.add_row(f"not scored, {reason}", f"{count:,}")
     values = found.summary()
     for k in (1, 10, 100):
-        table.add_row("best" if k == 1 else f"mean of the best {k}", f"{values[f'top{k}']:.4f}")
-    table.add_row("area under the top-10 curve", f"{values['auc_top10']:.4f}")
+        value = values[f"top{k}"]
+        table.add_row("best" if k == 1 else f"mean of the best {k}", "–" if np.isnan(value) else f"{value:.4f}")
+    known = found.scores[~np.isnan(found.scores)]
+    if ((known >= 0) & (known <= 1)).all():  # the area is defined for such scores only
+        table.add_row("area under the top-10 curve", f"{values['auc_top10']:.4f}")
     if found.hypervolume is not None:
         table.add_row("on the Pareto front", f"{int(found.frame['front'].sum()):,}")
         table.add_row("hypervolume", f"{found.hypervolume:.4f}")

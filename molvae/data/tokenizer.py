@@ -24,6 +24,7 @@ class TokenizedMolecule:
         token_ids: of the canonical SMILES, or of each randomized one; none where there is a reason.
         graph: `None` where no part of the model reads it.
         canonical_ids: token ids of the canonical SMILES, in whose order the graph's atoms stand.
+        lost: what the standard form does not keep of it: "stereo", "isotopes".
     """
 
     smiles: str | None
@@ -31,6 +32,7 @@ class TokenizedMolecule:
     token_ids: list[list[int]] = field(default_factory=list)
     graph: MolGraph | None = None
     canonical_ids: list[int] = field(default_factory=list)
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,9 @@ class MoleculeTokenizer:
         vocabulary: of the model, which names the notation.
         graphs: whether the model reads graphs.
         max_tokens: the longest molecule that the model can hold; `None` for no limit.
-        n_randomized: randomized SMILES (Bjerrum 2017) of each molecule; 0 takes the canonical one. Those with symbols
-            outside the vocabulary are left out, and the canonical one takes the place of none.
+        randomized_smiles: so many random SMILES (Bjerrum 2017) of each molecule; 0 takes the canonical one. Those with
+            symbols outside the vocabulary, or longer than the limit, are left out, and the canonical one takes the
+            place of none.
         seed: of the randomization; a molecule's SMILES do not depend on what stands beside it.
     """
 
@@ -53,7 +56,7 @@ class MoleculeTokenizer:
     vocabulary: Vocabulary
     graphs: bool = False
     max_tokens: int | None = None
-    n_randomized: int = 0
+    randomized_smiles: int = 0
     seed: int = 0
 
     @cached_property
@@ -77,8 +80,8 @@ class MoleculeTokenizer:
         if self.max_tokens is not None and len(token_ids) > self.max_tokens:
             return TokenizedMolecule(standard.smiles, f"too_long {len(token_ids)} of {self.max_tokens} tokens")
         graph = standard_graph(standard) if self.graphs else None
-        randomized = self._randomized(standard.smiles) if self.n_randomized else []
-        return TokenizedMolecule(standard.smiles, None, randomized or [token_ids], graph, token_ids)
+        randomized = self._randomized(standard.smiles) if self.randomized_smiles else []
+        return TokenizedMolecule(standard.smiles, None, randomized or [token_ids], graph, token_ids, standard.lost)
 
     def tokenize_many(self, smiles: Sequence[str | None]) -> list[TokenizedMolecule]:
         """`tokenize` for each of a list."""
@@ -89,11 +92,13 @@ class MoleculeTokenizer:
         if mol is None:
             return []
         with silence_rdkit():
-            texts = Chem.MolToRandomSmilesVect(mol, self.n_randomized, randomSeed=self.seed + 1)  # 0 is no seed
+            texts = Chem.MolToRandomSmilesVect(mol, self.randomized_smiles, randomSeed=self.seed + 1)  # 0 is no seed
         found = []
         for text in texts:
             try:
-                found.append(self.vocabulary.encode(self.notation.to_symbols(text)))
+                token_ids = self.vocabulary.encode(self.notation.to_symbols(text))
             except (InputError, VocabularyError):
                 continue
+            if self.max_tokens is None or len(token_ids) <= self.max_tokens:
+                found.append(token_ids)
         return found

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from molvae.data.batches import MolBatch
 from molvae.data.vocabulary import PAD
+from molvae.nn.likelihood import token_losses
 from molvae.nn.priors.base import Prior
 from molvae.nn.vae import MolVAE
-from molvae.training.losses import reconstruction_loss
+from molvae.scoring.regression import r_squared
 
 COLLAPSED_NATS = 0.1
 COLLAPSED_SHARE = 0.2
@@ -104,7 +105,7 @@ def diagnose(
         mean, posterior = model.latent(h).mean, model.latent.posterior(h)
         target = model.latent.sample_posterior(posterior, generator=generator)
         logits = model.decoder(model.latent.to_z(target), batch.token_ids, condition=condition)
-        nll += float(reconstruction_loss(logits, batch.token_ids)) * len(batch)
+        nll += float(token_losses(logits, batch.token_ids).sum())
         if prior is not None:
             rate -= float((prior.log_prob(target, condition=condition) + model.latent.entropy(posterior)).sum())
         n += len(batch)
@@ -119,7 +120,7 @@ def diagnose(
     summary = model.latent.summarize(torch.cat(states))
     model.train(was_training)
     kl = summary.kl_per_unit
-    r2 = r_squared(torch.cat(predictions), torch.cat(labels)) if predictions else torch.empty(0)
+    r2 = r_squared(torch.cat(predictions), torch.cat(labels)).tolist() if predictions else []
     return LatentDiagnostics(
         n_molecules=n,
         reconstruction=nll / n,
@@ -130,7 +131,7 @@ def diagnose(
         mutual_information=summary.mutual_information,
         mutual_information_bound=float(torch.tensor(float(n)).log()),
         exact=n_exact / max(n_tried, 1),
-        property_r2=dict(zip(model.heads.names, (round(v, 5) for v in r2.tolist()), strict=False)),
+        property_r2=dict(zip(model.heads.names, (round(v, 5) for v in r2), strict=False)),
         kl_learned=None if prior is None else rate / n,
     )
 
@@ -143,13 +144,3 @@ def exact_rows(model: MolVAE, z: Tensor, token_ids: Tensor, *, max_length: int) 
     decoded = torch.nn.functional.pad(decoded, (0, width - decoded.shape[1]), value=PAD)
     targets = torch.nn.functional.pad(targets, (0, width - targets.shape[1]), value=PAD)
     return (decoded == targets).all(-1)
-
-
-def r_squared(predicted: Tensor, labels: Tensor) -> Tensor:
-    """Coefficient of determination of each column over its labeled rows, `(P,)`; nan without two labels."""
-    known = torch.isfinite(labels)
-    counts = known.sum(0)
-    center = labels.nan_to_num().sum(0) / counts
-    residual = torch.where(known, (labels - predicted).square(), 0.0).sum(0)
-    total = torch.where(known, (labels - center).square(), 0.0).sum(0)
-    return torch.where(counts > 1, 1 - residual / total, torch.nan)

@@ -11,8 +11,8 @@ from molvae.chem.descriptors import descriptor_names, descriptors
 from molvae.chem.parse import parse_smiles
 from molvae.data.prepare.splits import hash_fraction
 from molvae.errors import InputError
-from molvae.generator import MoleculeGenerator
-from molvae.inference.features import FeatureEncoder
+from molvae.inference.loaded import LoadedModel
+from molvae.inference.tokens import tokenized_chunks
 from molvae.progress import SILENT, Progress
 from molvae.scoring.geometry import (
     distance_correlation,
@@ -69,7 +69,7 @@ class MeasuredMolecules:
     Attributes:
         smiles: standardized.
         z: `(n, Z)` posterior means.
-        h: `(n, H)` encoder outputs.
+        h: `(n, H)` encoder outputs, all slots of each.
         names: of the descriptors.
         descriptors: `(n, P)`.
         n_unusable: how many are left out.
@@ -84,7 +84,7 @@ class MeasuredMolecules:
 
 
 def measure_molecules(
-    vae: MoleculeGenerator,
+    vae: LoadedModel,
     smiles: Sequence[str | None],
     *,
     descriptor_set: Sequence[str] = ("wide",),
@@ -104,18 +104,18 @@ def measure_molecules(
         InputError: when fewer than 20 can be used.
     """
     names = descriptor_names(descriptor_set)
-    encoder = FeatureEncoder(vae, "mean+hidden")
-    parts = []
+    parts, usable = [], []
     with progress.stage("Encoding", total=len(smiles)) as stage:
-        for part in encoder.stream(smiles, n_jobs=n_jobs):
-            parts.append(part)
-            stage.advance(len(part.reasons))
-    usable = [s for part in parts for s, reason in zip(part.smiles, part.reasons, strict=True) if s and not reason]
+        for molecules in tokenized_chunks(vae.tokenizer, smiles, n_jobs=n_jobs):
+            known = [m for m in molecules if m.smiles is not None and m.reason is None]
+            parts.append(vae.per_molecule(known, vae.model.encoder, vae.model.encoder.h_dim, advance=stage.advance))
+            usable += [str(m.smiles) for m in known]
+            stage.advance(len(molecules) - len(known))
     if len(usable) < MIN_MOLECULES:
         raise InputError(
             f"only {len(usable)} of {len(smiles)} molecules can be used; at least {MIN_MOLECULES} are needed"
         )
-    values = np.concatenate([part.values[part.valid] for part in parts])
+    h = np.concatenate(parts)
     table = np.concatenate(
         list(
             map_chunks(
@@ -123,11 +123,12 @@ def measure_molecules(
             )
         )
     )
-    z, h = np.split(values, [vae.latent_dim], axis=1)
+    with torch.no_grad():
+        z = vae.model.latent(torch.from_numpy(h).to(vae.device)).mean.float().cpu().numpy()
     return MeasuredMolecules(usable, z, h, names, table, len(smiles) - len(usable))
 
 
-def latent_geometry(vae: MoleculeGenerator, molecules: MeasuredMolecules) -> LatentGeometry:
+def latent_geometry(vae: LoadedModel, molecules: MeasuredMolecules) -> LatentGeometry:
     """Measure a latent space."""
     with torch.no_grad():
         summary = vae.model.latent.summarize(torch.from_numpy(molecules.h).to(vae.device))

@@ -7,16 +7,19 @@ import torch
 
 from molvae.chem.descriptors import DESCRIPTORS, descriptors
 from molvae.chem.parse import parse_smiles
-from molvae.generator import MoleculeGenerator
+from molvae.data.tokenizer import TokenizedMolecule
+from molvae.inference.encoding import NOT_DECODED, reconstruct
+from molvae.inference.loaded import LoadedModel
 from molvae.nn.likelihood import importance_weights, iwae_bound
 from molvae.progress import SILENT, Progress
+from molvae.scoring.regression import r_squared
 
 SAMPLES = 100  # posterior samples of the tightest bound
 BATCH = 250
 
 
 def model_metrics(
-    vae: MoleculeGenerator,
+    vae: LoadedModel,
     smiles: Sequence[str],
     *,
     n_reconstructed: int = 5000,
@@ -35,43 +38,46 @@ def model_metrics(
         progress: reports molecules done.
 
     Returns:
-        `encodable`: share that the vocabulary can write; `exact`, `Tanimoto`: greedy reconstruction from the mean, of
-        those; `active units`; `nelbo`, `IWAE 10` and `IWAE 100`: negative bounds with the prior that `sample` uses, in
-        nats per molecule (of VQ codes `nelbo` alone, exact for the one code); `R² NAME` of every head whose property
-        RDKit can compute.
+        `encodable`: share that the model can read; `exact`, `Tanimoto`: greedy reconstruction of the standard form from
+        the mean, of those (0 where it decodes to nothing); `active units`; `nelbo`, `IWAE 10` and `IWAE 100`: negative
+        bounds with the prior that `sample` uses, in nats per molecule (of VQ codes `nelbo` alone, exact for the one
+        code); `R² NAME` of every head whose property RDKit can compute.
     """
     chosen = np.sort(np.random.default_rng(seed).permutation(len(smiles))[:n_reconstructed])
-    rebuilt = vae.reconstruct([smiles[i] for i in chosen], progress=progress)
-    usable = rebuilt[rebuilt["reason"] == ""]
+    rebuilt = reconstruct(vae, [smiles[i] for i in chosen], progress=progress)
+    usable = rebuilt[rebuilt["reason"].isin(("", NOT_DECODED))]
     values = {"encodable": len(usable) / max(len(rebuilt), 1)}
     if not len(usable):
         return values
-    values |= {"exact": float(usable["exact"].mean()), "Tanimoto": float(usable["tanimoto"].mean())}
-    spelled = vae.tokenizer.tokenize_many(usable["standardized"].tolist())
-    batches = [vae.batch(spelled[first : first + BATCH]) for first in range(0, len(spelled), BATCH)]
+    standard = usable["standardized"].tolist()
+    values |= {
+        "exact": float((usable["reconstruction"] == usable["standardized"]).mean()),
+        "Tanimoto": float(usable["tanimoto"].fillna(0.0).mean()),
+    }
+    tokenized, latent = vae.tokenize(standard), vae.model.latent
+    h = torch.from_numpy(vae.per_molecule(tokenized, vae.model.encoder, vae.model.encoder.h_dim)).to(vae.device)
+    values["active units"] = float(latent.summarize(h).active_units)
+    values |= _bounds(vae, tokenized[:n_bounded], seed=seed, progress=progress)
     with torch.no_grad():
-        h = torch.cat([vae.model.encoder(batch) for batch in batches])
-    values["active units"] = float(vae.model.latent.summarize(h).active_units)
-    values |= _bounds(vae, spelled[:n_bounded], seed=seed, progress=progress)
-    with torch.no_grad():
-        predicted = vae.model.heads.predict(vae.model.latent(h).mean).cpu().numpy()
-    values |= _head_r2(vae.model.heads.names, predicted, usable["standardized"].tolist())
-    return values
+        predicted = vae.model.heads.predict(latent(h).mean).cpu().numpy()
+    return values | _head_r2(vae.model.heads.names, predicted, standard)
 
 
-def _bounds(vae: MoleculeGenerator, spelled: Sequence, *, seed: int, progress: Progress) -> dict[str, float]:
-    prior = vae.default_prior
+def _bounds(
+    vae: LoadedModel, tokenized: Sequence[TokenizedMolecule], *, seed: int, progress: Progress
+) -> dict[str, float]:
+    prior, generator = vae.default_prior, vae.generator(seed)
     k = 1 if vae.model.latent.discrete else SAMPLES
-    generator = torch.Generator(device=vae.device).manual_seed(seed)
-    weights = []
-    with progress.stage("Bounds", total=len(spelled)) as stage:
-        for first in range(0, len(spelled), BATCH):
-            batch = vae.batch(spelled[first : first + BATCH])
-            weights.append(importance_weights(vae.model, prior, batch, k=k, generator=generator))
-            stage.advance(len(batch))
-    joined = torch.cat(weights)
+    with progress.stage("Bounds", total=len(tokenized)) as stage:
+        weights = vae.per_molecule(
+            tokenized,
+            lambda batch: importance_weights(vae.model, prior, batch, k=k, generator=generator),
+            k,
+            batch_size=BATCH,
+            advance=stage.advance,
+        )
     names = {1: "nelbo", 10: "IWAE 10", 100: "IWAE 100"}
-    return {name: -float(iwae_bound(joined, n).mean()) for n, name in names.items() if n <= k}
+    return {name: -float(iwae_bound(torch.from_numpy(weights), n).mean()) for n, name in names.items() if n <= k}
 
 
 def _head_r2(heads: Sequence[str], predicted: np.ndarray, smiles: Sequence[str]) -> dict[str, float]:
@@ -81,7 +87,4 @@ def _head_r2(heads: Sequence[str], predicted: np.ndarray, smiles: Sequence[str])
     predicted = predicted[:, [heads.index(name) for name in names]]
     mols = [parse_smiles(text) for text in smiles]
     true = np.stack([descriptors(mol, names) for mol in mols if mol is not None])
-    residual, total = ((true - predicted) ** 2).sum(0), ((true - true.mean(0)) ** 2).sum(0)
-    return {
-        f"R² {name}": float(1 - r / t) if t else float("nan") for name, r, t in zip(names, residual, total, strict=True)
-    }
+    return {f"R² {name}": float(r2) for name, r2 in zip(names, r_squared(predicted, true), strict=True)}

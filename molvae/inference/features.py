@@ -3,23 +3,18 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed, effective_n_jobs
 from torch import Tensor
 
-from molvae.data.chunks import batched
+from molvae.data.batches import MolBatch
 from molvae.data.tokenizer import TokenizedMolecule
 from molvae.errors import ConfigError
-from molvae.generator import MoleculeGenerator
+from molvae.inference.loaded import BATCH, LoadedModel
+from molvae.inference.tokens import tokenized_chunks
 
 FEATURES = ("mean", "logvar", "hidden", "heads", "codes")
-CHUNK = 500  # molecules that a worker gets at a time
-CHUNKS_AHEAD = 8  # handed to each worker before what they give back is used up: bounds the memory
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -67,12 +62,11 @@ class FeatureEncoder:
 
     Args:
         vae: a trained model.
-        features: kinds joined by a plus sign: "mean" (the latent z), "logvar" (of a Gaussian posterior), "hidden" (the
-            encoder's output h, averaged over its slots), "heads" (predicted properties), "codes" (of a VQ latent).
-        n_randomized: average over so many randomized SMILES of each molecule; 0 encodes the canonical one. To an
-            encoder of graphs alone all are the same, so it reads one.
-        seed: of the randomization.
-        batch_size: spellings encoded side by side; does not change the numbers beyond rounding.
+        features: kinds joined by a plus sign; the names of the columns are in `names`.
+        randomized_smiles: average over so many random SMILES of each molecule; 0 reads the canonical one. An encoder
+            that does not read tokens ignores it.
+        seed: of the randomized SMILES.
+        batch_size: SMILES encoded side by side; does not change the numbers beyond rounding.
 
     Raises:
         ConfigError: when the model does not have the features asked for.
@@ -80,77 +74,48 @@ class FeatureEncoder:
 
     def __init__(
         self,
-        vae: MoleculeGenerator,
+        vae: LoadedModel,
         features: str = "mean",
         *,
-        n_randomized: int = 0,
+        randomized_smiles: int = 0,
         seed: int = 0,
-        batch_size: int = 512,
+        batch_size: int = BATCH,
     ) -> None:
         self.vae = vae
         self.kinds = check_features(features)
         self.batch_size = batch_size
-        if n_randomized < 0 or batch_size < 1:
-            raise ConfigError(f"got n_randomized = {n_randomized} and batch_size = {batch_size}; expected ≥ 0 and ≥ 1")
-        if n_randomized and "codes" in self.kinds:
-            raise ConfigError("codes cannot be averaged over randomized SMILES; set n_randomized = 0")
-        self.tokenizer = replace(vae.tokenizer, n_randomized=n_randomized if vae.reads_sequences else 0, seed=seed)
+        self.randomized_smiles = randomized_smiles
+        if randomized_smiles < 0 or batch_size < 1:
+            raise ConfigError(
+                f"got randomized_smiles = {randomized_smiles} and batch_size = {batch_size}; expected ≥ 0 and ≥ 1"
+            )
+        if randomized_smiles and "codes" in self.kinds:
+            raise ConfigError("codes cannot be averaged over randomized SMILES; set randomized_smiles = 0")
+        wanted = randomized_smiles if vae.model.encoder.reads_tokens else 0
+        self.tokenizer = replace(vae.tokenizer, randomized_smiles=wanted, seed=seed)
         self.names = [name for kind in self.kinds for name in self._names(kind)]
 
     def encode(self, smiles: Sequence[str | None]) -> EncodedFeatures:
         """Features of a list of any SMILES, in this process."""
-        return self.encode_spelled(self.tokenizer.tokenize_many(smiles))
+        return self.encode_tokenized(self.tokenizer.tokenize_many(smiles))
 
     def stream(self, smiles: Iterable[str | None], *, n_jobs: int = 1) -> Iterator[EncodedFeatures]:
         """Features chunk by chunk, in order; memory does not grow with the length.
 
         Args:
             smiles: any SMILES.
-            n_jobs: processes that parse and spell while this one encodes; -1 is one per core.
+            n_jobs: processes that parse while this one encodes; -1 is one per core.
         """
-        chunks = batched(smiles, CHUNK)
-        n_workers = effective_n_jobs(n_jobs)
-        if n_workers == 1:
-            yield from map(self.encode, chunks)
-            return
-        with Parallel(n_jobs=n_workers, return_as="generator") as parallel:
-            for window in batched(chunks, CHUNKS_AHEAD * n_workers):
-                if len(window) == 1:  # too little to start processes for
-                    yield self.encode(window[0])
-                    continue
-                for spelled in parallel(delayed(self.tokenizer.tokenize_many)(chunk) for chunk in window):
-                    yield self.encode_spelled(spelled)
+        yield from map(self.encode_tokenized, tokenized_chunks(self.tokenizer, smiles, n_jobs=n_jobs))
 
-    def encode_spelled(self, molecules: Sequence[TokenizedMolecule]) -> EncodedFeatures:
+    def encode_tokenized(self, molecules: Sequence[TokenizedMolecule]) -> EncodedFeatures:
         """Features of molecules that this encoder's `tokenizer` has written."""
-        values = np.full((len(molecules), len(self.names)), np.nan, dtype=np.float32)
-        usable = [row for row, m in enumerate(molecules) if m.reason is None]
-        if usable:
-            usable.sort(key=lambda row: len(molecules[row].token_ids[0]))  # rows of a batch with like lengths
-            for rows in self._batches(molecules, usable):
-                values[rows] = self._values([molecules[row] for row in rows])
+        values = self.vae.per_molecule(molecules, self._of_batch, len(self.names), batch_size=self.batch_size)
         return EncodedFeatures(values, [m.smiles for m in molecules], [m.reason for m in molecules])
 
-    def _batches(self, molecules: Sequence[TokenizedMolecule], rows: Sequence[int]) -> Iterator[list[int]]:
-        """Rows in batches of at most `batch_size` spellings, and at least one molecule."""
-        batch: list[int] = []
-        n = 0
-        for row in rows:
-            if batch and n + len(molecules[row].token_ids) > self.batch_size:
-                yield batch
-                batch, n = [], 0
-            batch.append(row)
-            n += len(molecules[row].token_ids)
-        yield batch
-
-    @torch.inference_mode()
-    def _values(self, molecules: Sequence[TokenizedMolecule]) -> np.ndarray:
-        h = self.vae.model.encoder(self.vae.batch(molecules))
-        values = torch.cat([self._of_kind(kind, h) for kind in self.kinds], dim=1).float().cpu()
-        counts = torch.tensor([len(m.token_ids) for m in molecules])
-        owners = torch.repeat_interleave(counts)
-        total = torch.zeros(len(molecules), values.shape[1]).index_add_(0, owners, values)
-        return (total / counts.unsqueeze(1)).numpy()
+    def _of_batch(self, batch: MolBatch) -> Tensor:
+        h = self.vae.model.encoder(batch)
+        return torch.cat([self._of_kind(kind, h).float() for kind in self.kinds], dim=1)
 
     def _of_kind(self, kind: str, h: Tensor) -> Tensor:
         model = self.vae.model
@@ -171,4 +136,4 @@ class FeatureEncoder:
         return model.latent.feature_names(kind)
 
     def __repr__(self) -> str:
-        return f"FeatureEncoder({self.vae!r}, {'+'.join(self.kinds)!r}, n_randomized={self.tokenizer.n_randomized})"
+        return f"FeatureEncoder({self.vae!r}, {'+'.join(self.kinds)!r}, randomized_smiles={self.randomized_smiles})"

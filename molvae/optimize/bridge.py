@@ -1,12 +1,11 @@
 """Paths between two molecules where no straight line through the latent has molecules on it: latents of codes."""
 
 import numpy as np
-from rdkit import Chem
 
 from molvae.chem.parse import parse_smiles
-from molvae.chem.similarity import ECFP4
-from molvae.generator import MoleculeGenerator
-from molvae.optimize.gaussian_process import tanimoto_kernel
+from molvae.chem.similarity import ecfp4_bits, tanimoto_matrix
+from molvae.chem.soundness import is_sound
+from molvae.inference.loaded import LoadedModel
 from molvae.optimize.moves import Moves
 
 WEIGHTS = {"cross": 0.5, "edit": 0.3, "swap": 0.2}
@@ -16,9 +15,9 @@ STAYING = 0.15  # cost of showing a molecule twice: as much as a step of similar
 
 
 def bridge(
-    vae: MoleculeGenerator, start: str, end: str, *, steps: int, seed: int = 0, rounds: int = 10, children: int = 200
+    vae: LoadedModel, start: str, end: str, *, steps: int, seed: int = 0, rounds: int = 10, children: int = 200
 ) -> list[str]:
-    """The smoothest path of molecules that the model makes between two.
+    """The smoothest path of sound molecules that the model makes between two.
 
     Children are made of the two, and of their children (`Moves`: crossings above all), of those the more that are near
     the way from one to the other. Through all of them the path is taken whose steps are the smallest and of which each
@@ -39,20 +38,21 @@ def bridge(
     if start == end:
         return [start] * steps
     moves, rng = Moves(vae, weights=WEIGHTS), np.random.default_rng(seed)
-    pool, bits = [start, end], _bits([start, end])
+    pool, bits = [start, end], ecfp4_bits([start, end])
     for _ in range(rounds):
-        to_ends = np.log(tanimoto_kernel(bits, bits[:2]) + TINY)
+        to_ends = np.log(tanimoto_matrix(bits, bits[:2]) + TINY)
         share = rng.uniform(size=(children, 1))
         near = (1 - share) * to_ends[:, 0] + share * to_ends[:, 1] + TOWARD * rng.gumbel(size=(children, len(pool)))
         made = moves.children([pool[i] for i in near.argmax(1)], rng)
-        new = list(dict.fromkeys(c.smiles for c in made if c.smiles not in pool and parse_smiles(c.smiles) is not None))
-        if new:
-            pool, bits = pool + new, np.concatenate([bits, _bits(new)])
-    return [pool[i] for i in _smoothest(tanimoto_kernel(bits, bits), steps)]
+        new = new_sound([c.smiles for c in made], pool)
+        pool, bits = pool + new, np.concatenate([bits, ecfp4_bits(new)])
+    return [pool[i] for i in _smoothest(tanimoto_matrix(bits, bits), steps)]
 
 
-def _bits(smiles: list[str]) -> np.ndarray:
-    return np.stack([ECFP4.GetFingerprintAsNumPy(Chem.MolFromSmiles(s)) for s in smiles]).astype(np.float32)
+def new_sound(smiles: list[str], known: list[str]) -> list[str]:
+    """Those that are sound molecules and not among the known, each once."""
+    old = set(known)
+    return [s for s in dict.fromkeys(smiles) if s not in old and (m := parse_smiles(s)) is not None and is_sound(m)]
 
 
 def _smoothest(similarity: np.ndarray, steps: int) -> list[int]:

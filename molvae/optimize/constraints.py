@@ -9,7 +9,7 @@ from rdkit import Chem
 
 from molvae.chem.parse import silence_rdkit
 from molvae.chem.similarity import SimilarityTo
-from molvae.chem.standardize import is_sound
+from molvae.chem.soundness import unsoundness
 from molvae.config import Fraction, Section
 from molvae.optimize.scores import SINGLE_VALUES, check_molecule, check_smarts
 
@@ -45,7 +45,7 @@ class Constraints(Section):
     """Descriptor → lowest and highest value allowed; `null` leaves a side open."""
 
     sound: bool = True
-    """No unpaired electrons, and no charge that protons could balance."""
+    """No unpaired electrons, no charge that protons could balance, and none of `chem.soundness.UNSOUND`."""
 
     _check_keeps = field_validator("keeps")(lambda value: tuple(check_smarts(v) for v in value))
 
@@ -63,14 +63,23 @@ class Constraints(Section):
 
     def hold(self, mol: Chem.Mol) -> bool:
         """Whether a molecule may be scored at all."""
-        if self.sound and not is_sound(mol):
-            return False
+        return self.refusal(mol) is None
+
+    def refusal(self, mol: Chem.Mol) -> str | None:
+        """Why a molecule may not be scored, `None` where it may."""
+        wrong = unsoundness(mol) if self.sound else None
+        if wrong is not None:
+            return f"not sound: {wrong}"
         if self.similar_to is not None and not self.similar_to.holds(mol):
-            return False
+            return f"similarity below {self.similar_to.at_least:g}"
         with silence_rdkit():
-            if not all(mol.HasSubstructMatch(query) for query in self._queries):
-                return False
-            return all(_inside(SINGLE_VALUES[name](mol), *window) for name, window in self.windows.items())
+            for pattern, query in zip(self.keeps, self._queries, strict=True):
+                if not mol.HasSubstructMatch(query):
+                    return f"without {pattern}"
+            for name, window in self.windows.items():
+                if not _inside(SINGLE_VALUES[name](mol), *window):
+                    return f"{name} outside its window"
+        return None
 
     @cached_property
     def _queries(self) -> list[Chem.Mol]:

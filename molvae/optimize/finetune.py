@@ -8,7 +8,7 @@ import torch
 
 from molvae.data.batches import MolBatch
 from molvae.errors import ConfigError
-from molvae.generator import MoleculeGenerator
+from molvae.inference.loaded import LoadedModel
 from molvae.nn.likelihood import token_losses
 from molvae.optimize.oracle import Oracle
 from molvae.optimize.search import best_first, fitness
@@ -31,7 +31,7 @@ class Finetuning:
 
     def __init__(
         self,
-        vae: MoleculeGenerator,
+        vae: LoadedModel,
         *,
         every: int = 500,
         molecules: int = 500,

@@ -7,6 +7,8 @@ from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 
+from molvae.chem.similarity import tanimoto_matrix
+
 BITS = 2048
 MAX_COUNT = 16
 JITTER = 1e-3  # of the kernel's amplitude
@@ -32,13 +34,6 @@ def count_bits(mols: Iterable[Chem.Mol]) -> np.ndarray:
     return np.stack(rows) if rows else np.zeros((0, BITS), dtype=np.float32)
 
 
-def tanimoto_kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Similarities `(n, m)` of bits `(n, BITS)` and `(m, BITS)`; 1 for two empty rows."""
-    both = a @ b.T
-    either = a.sum(1)[:, None] + b.sum(1)[None, :] - both
-    return np.where(either > 0, both / np.maximum(either, 1.0), 1.0)
-
-
 class KernelCache:
     """Fingerprints and mutual similarities of a set of molecules that changes little from one time to the next."""
 
@@ -56,7 +51,7 @@ class KernelCache:
         bits[old], bits[new] = self._bits[rows], count_bits(Chem.MolFromSmiles(smiles[i]) for i in new)
         kernel = np.empty((len(smiles), len(smiles)), dtype=np.float32)
         kernel[np.ix_(old, old)] = self._kernel[np.ix_(rows, rows)]
-        kernel[new] = tanimoto_kernel(bits[new], bits)
+        kernel[new] = tanimoto_matrix(bits[new], bits)
         kernel[:, new] = kernel[new].T
         self._rows, self._bits, self._kernel = {s: i for i, s in enumerate(smiles)}, bits, kernel
         return bits, kernel
@@ -73,7 +68,7 @@ class TanimotoGP:
 
     def __init__(self, bits: np.ndarray, values: np.ndarray, *, kernel: np.ndarray | None = None) -> None:
         self.bits = bits
-        kernel = (tanimoto_kernel(bits, bits) if kernel is None else kernel).astype(np.float64)
+        kernel = (tanimoto_matrix(bits, bits) if kernel is None else kernel).astype(np.float64)
         some = np.linspace(0, len(values) - 1, min(len(values), 400)).astype(int)
         noise = max(NOISES, key=lambda noise: _likelihood(kernel[np.ix_(some, some)], values[some], noise))
         self._factor = cholesky(kernel + noise * np.eye(len(kernel)), lower=True)
@@ -86,23 +81,23 @@ class TanimotoGP:
         variance = np.maximum(1.0 - (explained**2).sum(0), 1e-9)
         return means, np.sqrt(self.amplitude * variance)
 
-    def batch(self, bits: np.ndarray, boldness: np.ndarray) -> list[int]:
-        """Indices of distinct molecules, one an entry of `boldness`, each with the highest upper confidence bound then.
+    def batch(self, bits: np.ndarray, beta: np.ndarray) -> list[int]:
+        """Indices of distinct molecules, one an entry of `beta`, each with the highest upper confidence bound then.
 
         Each choice lowers the standard deviation of those like it as if it had been scored, so that a batch does not
         consist of near duplicates (GP-BUCB, Desautels et al. 2014).
 
         Args:
             bits: `(m, BITS)`.
-            boldness: standard deviations added to the mean, `(n,)`, n at most m.
+            beta: standard deviations added to the mean, `(n,)`, n at most m.
         """
         means, explained = self._condition(bits)
-        covariance = self.amplitude * (tanimoto_kernel(bits, bits) - explained.T @ explained)
+        covariance = self.amplitude * (tanimoto_matrix(bits, bits) - explained.T @ explained)
         variances = np.diag(covariance).copy()
-        told = np.zeros((len(boldness), len(bits)))  # the factor of what is told of the molecules by those chosen
+        told = np.zeros((len(beta), len(bits)))  # the factor of what is told of the molecules by those chosen
         chosen: list[int] = []
-        for k, bold in enumerate(boldness):
-            best = int(np.argmax(means + bold * np.sqrt(np.maximum(variances, 0.0))))
+        for k, weight in enumerate(beta):
+            best = int(np.argmax(means + weight * np.sqrt(np.maximum(variances, 0.0))))
             rest = covariance[best] - told[:k, best] @ told[:k]
             told[k] = rest / np.sqrt(max(rest[best], 0.0) + JITTER * self.amplitude)
             variances -= told[k] ** 2
@@ -112,7 +107,7 @@ class TanimotoGP:
 
     def _condition(self, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Posterior means `(m,)`, and the factor `(n, m)` of what the scored molecules explain of the kernel."""
-        cross = tanimoto_kernel(bits, self.bits).astype(np.float64)
+        cross = tanimoto_matrix(bits, self.bits).astype(np.float64)
         return self.mean + cross @ self._weights, solve_triangular(self._factor, cross.T, lower=True)
 
 

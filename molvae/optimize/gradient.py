@@ -7,7 +7,6 @@ from molvae.errors import ConfigError
 from molvae.optimize.moves import Moves
 from molvae.optimize.objective import Objective
 from molvae.optimize.oracle import Candidate, Oracle
-from molvae.optimize.scores import DescriptorScore
 from molvae.optimize.search import best_first, draw_by_rank, fitness
 
 POPULATION = 1000
@@ -67,17 +66,21 @@ class GradientAscent:
 
     def climb(self, starts: np.ndarray) -> np.ndarray:
         """Latents on the way from `(paths, Z)`, `(paths · snapshots, Z)`, the last ones first."""
+        with torch.backends.cudnn.flags(enabled=False):  # cuDNN has no backward pass of a GRU in eval mode
+            return self._climb(starts)
+
+    def _climb(self, starts: np.ndarray) -> np.ndarray:
         vae = self.moves.vae
-        prior = vae.default_prior
+        prior, condition = vae.default_prior, self.moves.condition(len(starts))
+        condition = None if condition is None else condition.detach()
         z = torch.from_numpy(starts.astype(np.float32)).to(vae.device).requires_grad_(True)
         optimizer = torch.optim.Adam([z], lr=self.rate)
         kept = []
         for step in range(1, self.steps + 1):
             raw = vae.model.heads.predict(z)[:, self.columns]
             slopes = self._slopes(raw.detach().cpu().double().numpy())
-            height = (raw * torch.from_numpy(slopes).to(raw)).sum() + self.density * prior.log_prob(z).sum() / z.shape[
-                1
-            ]
+            likely = prior.log_prob(z, condition=condition).sum() / z.shape[1]
+            height = (raw * torch.from_numpy(slopes).to(raw)).sum() + self.density * likely
             (z.grad,) = torch.autograd.grad(-height, z)
             optimizer.step()
             if step % max(self.steps // self.snapshots, 1) == 0:
@@ -102,11 +105,10 @@ def head_columns(objective: Objective, moves: Moves) -> list[int]:
         raise ConfigError("the method gradient needs a continuous latent; this model has VQ codes")
     columns = []
     for component in objective.components:
-        score = getattr(component.scorer, "__self__", None)
-        if not isinstance(score, DescriptorScore) or score.descriptor not in heads.names:
+        if component.descriptor not in heads.names:
             raise ConfigError(
                 f"the method gradient needs scores that the model's heads predict, of: {', '.join(heads.names)}; "
                 f"got {component.name!r}"
             )
-        columns.append(heads.names.index(score.descriptor))
+        columns.append(heads.names.index(component.descriptor))
     return columns

@@ -8,8 +8,10 @@ import copy
 import difflib
 from collections.abc import Callable
 
+from torch import Tensor
+
 from molvae.errors import ConfigError
-from molvae.generator import MoleculeGenerator
+from molvae.inference.loaded import LoadedModel
 from molvae.optimize.evolution import Evolution
 from molvae.optimize.finetune import Finetuning
 from molvae.optimize.moves import Moves
@@ -18,18 +20,18 @@ from molvae.optimize.random_draws import RandomDraws
 from molvae.optimize.search import Search
 from molvae.optimize.tanimoto_bo import TanimotoBO
 
-Builder = Callable[[MoleculeGenerator, Objective, Finetuning | None], Search]
+Builder = Callable[[Moves, Objective, Finetuning | None], Search]
 
 METHODS: dict[str, Builder] = {
-    "tanimoto-bo": lambda vae, objective, finetuning: TanimotoBO(Moves(vae), finetuning=finetuning),
-    "evolution": lambda vae, objective, finetuning: Evolution(Moves(vae), finetuning=finetuning),
-    "cmaes": lambda vae, objective, finetuning: _cmaes(vae),
-    "bo": lambda vae, objective, finetuning: _bo(vae),
-    "gradient": lambda vae, objective, finetuning: _gradient(vae, objective),
-    "screen": lambda vae, objective, finetuning: TanimotoBO(
-        Moves(vae, weights={"prior": 1.0}), generations=1, children=400
+    "tanimoto-bo": lambda moves, objective, finetuning: TanimotoBO(moves, finetuning=finetuning),
+    "evolution": lambda moves, objective, finetuning: Evolution(moves, finetuning=finetuning),
+    "cmaes": lambda moves, objective, finetuning: _cmaes(moves),
+    "bo": lambda moves, objective, finetuning: _bo(moves),
+    "gradient": lambda moves, objective, finetuning: _gradient(moves, objective),
+    "screen": lambda moves, objective, finetuning: TanimotoBO(
+        moves.weighted({"prior": 1.0}), generations=1, children=400
     ),
-    "random": lambda vae, objective, finetuning: RandomDraws(Moves(vae)),
+    "random": lambda moves, objective, finetuning: RandomDraws(moves),
 }
 DEFAULT = "tanimoto-bo"
 WITH_FINETUNING = ("tanimoto-bo", "evolution")
@@ -37,7 +39,14 @@ FINETUNED = ("evolution",)
 """Those that it helped when it was measured; the others are tuned when they are asked to."""
 
 
-def build_search(method: str, vae: MoleculeGenerator, objective: Objective, *, finetune: bool = False) -> Search:
+def build_search(
+    method: str,
+    vae: LoadedModel,
+    objective: Objective,
+    *,
+    finetune: bool = False,
+    condition: Tensor | None = None,
+) -> Search:
     """The search called `method`.
 
     Args:
@@ -45,6 +54,7 @@ def build_search(method: str, vae: MoleculeGenerator, objective: Objective, *, f
         vae: the model; it is never changed.
         objective: what is wanted; only `gradient` looks into it.
         finetune: tune a copy of the model on the best molecules as the run goes on.
+        condition: `(1, C)` that the model is asked for; by default nothing.
 
     Raises:
         ConfigError: for an unknown method, and for one that cannot be fine-tuned.
@@ -57,22 +67,22 @@ def build_search(method: str, vae: MoleculeGenerator, objective: Objective, *, f
     if finetune and method not in WITH_FINETUNING:
         raise ConfigError(f"method {method!r} does not fine-tune; these do: {', '.join(WITH_FINETUNING)}")
     own = copy.copy(vae)  # fine-tuning replaces the model of this copy
-    return METHODS[method](own, objective, Finetuning(own) if finetune else None)
+    return METHODS[method](Moves(own, condition=condition), objective, Finetuning(own) if finetune else None)
 
 
-def _cmaes(vae: MoleculeGenerator) -> Search:
+def _cmaes(moves: Moves) -> Search:
     from molvae.optimize.cmaes import CMAES
 
-    return CMAES(Moves(vae))
+    return CMAES(moves)
 
 
-def _bo(vae: MoleculeGenerator) -> Search:
+def _bo(moves: Moves) -> Search:
     from molvae.optimize.turbo import TuRBO
 
-    return TuRBO(Moves(vae))
+    return TuRBO(moves)
 
 
-def _gradient(vae: MoleculeGenerator, objective: Objective) -> Search:
+def _gradient(moves: Moves, objective: Objective) -> Search:
     from molvae.optimize.gradient import GradientAscent
 
-    return GradientAscent(Moves(vae), objective)
+    return GradientAscent(moves, objective)

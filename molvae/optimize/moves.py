@@ -6,11 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from rdkit import Chem
+from torch import Tensor
 
+from molvae.chem.graphs import smiles_to_graph
 from molvae.chem.parse import parse_smiles
 from molvae.data.batches import MolBatch
+from molvae.data.tokenizer import TokenizedMolecule
 from molvae.data.vocabulary import BOS, EOS, MASK, PAD
-from molvae.generator import MoleculeGenerator
+from molvae.inference.loaded import LoadedModel
 from molvae.nn.draws import draw_index
 from molvae.optimize.oracle import Candidate
 
@@ -27,7 +30,7 @@ WEIGHTS: Mapping[str, float] = {
 
 NOISE = (0.3, 1.0)  # of the latents' spread
 MIN_FOR_SPREAD = 20
-RESPELLED = 0.3  # of the edited parents are written from another atom first
+REORDERED = 0.3  # of the edited parents are written from another atom first
 KEPT = 20_000  # latents remembered
 
 
@@ -59,12 +62,20 @@ class Moves:
     Args:
         vae: the model.
         weights: how often each move is made.
+        condition: `(1, C)` that the prior and the decoder are given; by default nothing is asked for.
     """
 
-    def __init__(self, vae: MoleculeGenerator, *, weights: Mapping[str, float] = WEIGHTS) -> None:
+    def __init__(
+        self, vae: LoadedModel, *, weights: Mapping[str, float] = WEIGHTS, condition: Tensor | None = None
+    ) -> None:
         self.vae = vae
         self.weights = dict(weights)
+        self._asked = condition
         self._encoded: dict[str, Encoded | None] = {}
+
+    def weighted(self, weights: Mapping[str, float]) -> "Moves":
+        """The same moves, made as often as these weights say."""
+        return Moves(self.vae, weights=weights, condition=self._asked)
 
     def forget(self) -> None:
         """Encode everything anew: the model has changed."""
@@ -79,10 +90,22 @@ class Moves:
         usable = {s: i for s, i in ids.items() if i}
         self._encoded.update(dict.fromkeys(todo))
         if usable:
-            latents = self.vae.encode_token_ids(list(usable.values()), list(usable))
+            latents = self._latents(usable)
             for (text, token_ids), z in zip(usable.items(), latents, strict=True):
                 self._encoded[text] = Encoded(token_ids, z)
         return [self._encoded[s] for s in smiles]
+
+    def condition(self, n: int) -> Tensor | None:
+        """What the prior and the decoder are given, `(n, C)`; `None` for a model that takes none."""
+        return self.vae.model.embed_condition(n) if self._asked is None else self._asked.expand(n, -1)
+
+    def _latents(self, molecules: Mapping[str, list[int]]) -> np.ndarray:
+        """Posterior means `(n, Z)` of molecules whose tokens are known; their SMILES are read for graphs."""
+        tokenized = [
+            TokenizedMolecule(smiles, None, [ids], smiles_to_graph(smiles) if self.vae.reads_graphs else None, ids)
+            for smiles, ids in molecules.items()
+        ]
+        return self.vae.per_molecule(tokenized, lambda batch: self.vae.model.encode(batch).mean, self.vae.latent_dim)
 
     def children(
         self, parents: Sequence[str], rng: np.random.Generator, *, labels: Mapping[str, object] | None = None
@@ -136,8 +159,8 @@ class Moves:
         """Latents of the model's best prior."""
         if not n:
             return []
-        prior = self.vae.default_prior
-        return list(self.vae.model.latent.to_z(prior.sample_target(n, generator=self._generator(rng))).cpu().numpy())
+        z = self.vae.sample_z(n, condition=self._asked, generator=self._generator(rng))
+        return list(z.cpu().numpy())
 
     def random(self, n: int, rng: np.random.Generator) -> list[Candidate]:
         """Molecules of the prior, fewer than `n` where a draw decodes to nothing."""
@@ -157,7 +180,7 @@ class Moves:
         distinct = {id(p): p.z for p in encoded}
         return np.std(list(distinct.values()), axis=0) if len(distinct) >= MIN_FOR_SPREAD else 1.0
 
-    def _respelled(self, smiles: str, rng: np.random.Generator) -> list[int] | None:
+    def _reordered(self, smiles: str, rng: np.random.Generator) -> list[int] | None:
         """Tokens of the same molecule written from another atom, so that an edit may fall anywhere."""
         mol = parse_smiles(smiles)
         if mol is None:
@@ -173,19 +196,17 @@ class Moves:
         if not rows:
             return {}
         device = self.vae.device
-        spelled = [(rng.random() < RESPELLED and self._respelled(texts[i], rng)) or parents[i].token_ids for i in rows]
-        batch = MolBatch.of_token_ids(spelled).to(device)
-        places = torch.tensor([int(rng.integers(len(ids) + 1)) for ids in spelled], device=device)
+        lines = [(rng.random() < REORDERED and self._reordered(texts[i], rng)) or parents[i].token_ids for i in rows]
+        batch = MolBatch.of_token_ids(lines).to(device)
+        places = torch.tensor([int(rng.integers(len(ids) + 1)) for ids in lines], device=device)
         row = torch.arange(len(rows), device=device)
         z = torch.from_numpy(np.stack([parents[i].z for i in rows])).to(device)
-        here = self.vae.model.decoder.logits_at(
-            z, batch.token_ids, places, condition=self.vae.model.embed_condition(len(rows))
-        ).float()
+        here = self.vae.model.decoder.logits_at(z, batch.token_ids, places, condition=self.condition(len(rows))).float()
         here[:, [PAD, BOS, MASK]] = -torch.inf
         here[row, batch.token_ids[row, places + 1]] = -torch.inf
         drawn = draw_index(here.softmax(-1), self._generator(rng))
         edits = {}
-        for i, ids, place, token in zip(rows, spelled, places.tolist(), drawn.tolist(), strict=True):
+        for i, ids, place, token in zip(rows, lines, places.tolist(), drawn.tolist(), strict=True):
             if moves[i] == "edit":
                 edits[i] = [*ids[:place], token]
             else:
@@ -207,13 +228,14 @@ class Moves:
             ids = self.vae.model.decode(
                 z,
                 max_length=self.vae.max_length,
+                condition=self.condition(len(rows)),
                 greedy=torch.from_numpy(~free[rows]).to(self.vae.device),
                 prefix=prefix.to(self.vae.device) if width else None,
                 generator=self._generator(rng),
             )
             for i, row in zip(rows, ids.tolist(), strict=True):
                 tokens[i] = row
-        return [self.vae.notation.to_smiles(self.vae.vocabulary.decode(row)) for row in tokens]
+        return self.vae.to_smiles(tokens)
 
     def _generator(self, rng: np.random.Generator) -> torch.Generator:
         return torch.Generator(device=self.vae.device).manual_seed(int(rng.integers(2**62)))

@@ -48,12 +48,14 @@ class Component:
         scorer: gives raw values.
         transform: from raw values to [0, 1]; `None` keeps them.
         weight: in the mean.
+        descriptor: which of `SINGLE_VALUES` it is; `None` for other scores.
     """
 
     name: str
     scorer: Scorer
     transform: Transform | None = None
     weight: float = 1.0
+    descriptor: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Objective:
         """The objective that a configuration describes."""
         names = _distinct([score.name or score.label for score in config.scores])
         components = (
-            Component(name, score.values, score.transform, score.weight)
+            Component(name, score.values, score.transform, score.weight, score.single_value)
             for name, score in zip(names, config.scores, strict=True)
         )
         return cls(tuple(components), config.mean, config.constraints, config.model_dump(mode="json"))

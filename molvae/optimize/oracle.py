@@ -1,6 +1,7 @@
 """The objective behind a counter: unique molecules cost a call each, known ones nothing."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -32,7 +33,7 @@ class Oracle:
 
     Attributes:
         seconds: spent in the objective.
-        n_refused: candidates that a constraint kept from being scored.
+        refusals: molecules that a constraint kept from being scored, by reason.
     """
 
     def __init__(self, objective: Objective, budget: int, *, history: History | None = None) -> None:
@@ -42,8 +43,17 @@ class Oracle:
         self.budget = budget
         self.history = History(objective.names) if history is None else history
         self.seconds = 0.0
-        self.n_refused = 0
-        self._refused: set[str] = set()
+        self.refusals: Counter[str] = Counter()
+        self._refused: dict[str, str] = {}
+
+    @property
+    def n_refused(self) -> int:
+        """Molecules that a constraint kept from being scored."""
+        return len(self._refused)
+
+    def refusal(self, smiles: str) -> str | None:
+        """Why a molecule that was looked at was refused, `None` where it was not."""
+        return self._refused.get(smiles)
 
     @property
     def remaining(self) -> int:
@@ -60,9 +70,10 @@ class Oracle:
         canonical = Chem.MolToSmiles(mol)
         if canonical in self.history or canonical in self._refused:
             return None
-        if not self.objective.constraints.hold(mol):
-            self._refused.add(canonical)
-            self.n_refused += 1
+        reason = self.objective.constraints.refusal(mol)
+        if reason is not None:
+            self._refused[canonical] = reason
+            self.refusals[reason] += 1
             return None
         return Molecule(canonical, mol)
 

@@ -2,24 +2,25 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from rdkit import Chem
 
-from molvae.chem.parse import parse_smiles
-from molvae.chem.standardize import uncharged
-from molvae.errors import ConfigError, InputError
-from molvae.generator import MoleculeGenerator
+from molvae.errors import ConfigError
+from molvae.inference.loaded import LoadedModel
+from molvae.inference.sampling import GUIDANCE
 from molvae.optimize.curves import top_auc, top_mean
 from molvae.optimize.methods import DEFAULT, FINETUNED, build_search
 from molvae.optimize.objective import Objective, load_objective
-from molvae.optimize.oracle import Candidate, Oracle
+from molvae.optimize.oracle import Oracle
 from molvae.optimize.pareto import front_of
 from molvae.optimize.record import History
+from molvae.optimize.start import Start, in_model_form, read_start
 from molvae.optimize.tasks import TASKS, load_task, task_name
 from molvae.progress import SILENT, Progress
 
@@ -41,8 +42,10 @@ class Optimized:
         budget: calls that were allowed.
         seconds: the run took, the oracle not counted; of this process only.
         oracle_seconds: spent in the objective, of this process only.
-        n_refused: molecules that a constraint kept from being scored.
+        refusals: molecules that a constraint kept from being scored, by reason, the most frequent first.
         hypervolume: of the components in [0, 1], with several objectives at once.
+        n_start: of the molecules scored, those that the run began with.
+        notes: what was changed of the start molecules and of the similarity's target.
     """
 
     frame: pd.DataFrame
@@ -50,24 +53,33 @@ class Optimized:
     budget: int
     seconds: float
     oracle_seconds: float
-    n_refused: int
+    refusals: Mapping[str, int]
     hypervolume: float | None = None
+    n_start: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def stuck(self) -> bool:
+        """Whether nothing but the start could be scored though calls were left."""
+        return len(self.scores) <= self.n_start and len(self.scores) < self.budget
 
     def summary(self) -> dict[str, float]:
-        """PMO's numbers: AUC of the top 10, and the means of the best 1, 10 and 100."""
+        """PMO's numbers: AUC of the top 10, for scores in [0, 1], and the means of the best 1, 10 and 100."""
         values = {"auc_top10": top_auc(self.scores, 10, budget=self.budget)}
         return values | {f"top{k}": top_mean(self.scores, k) for k in (1, 10, 100)}
 
 
 def optimize(
-    vae: MoleculeGenerator,
+    vae: LoadedModel,
     objective: Objective | Callable[[list[str]], Sequence[float]] | str | Path,
     *,
     method: str = DEFAULT,
     n_calls: int = 10_000,
     target: float | None = None,
     hits: int = 1,
-    start: Sequence[str] = (),
+    start: Any = (),
+    condition: Mapping[str, float] | None = None,
+    guidance: float = GUIDANCE,
     finetune: bool | None = None,
     batch_size: int | None = None,
     seed: int = 0,
@@ -84,7 +96,10 @@ def optimize(
         n_calls: unique molecules to score, those of `start` counted.
         target: the search ends as soon as `hits` molecules score this much.
         hits: see `target`.
-        start: molecules to begin with; by default draws from the prior.
+        start: molecules to begin with, in any form; they are brought into the model's own. By default draws from the
+            prior.
+        condition: values of properties that the model is asked for while it makes molecules.
+        guidance: of the condition, as in `MoleculeGenerator.draw`.
         finetune: tune a copy of the model on the best molecules found, see `Finetuning`; by default with `evolution`,
             unless the model reads graphs.
         batch_size: molecules scored at once; by default a twentieth of the calls made, from 50 to 200.
@@ -102,14 +117,16 @@ def optimize(
     began = time.perf_counter()
     if batch_size is not None and batch_size < 1:
         raise ConfigError(f"got a batch size of {batch_size}; expected at least 1")
-    wanted = as_objective(objective)
+    wanted, notes = in_model_form(vae, as_objective(objective))
     if finetune is None:
         finetune = method in FINETUNED and not vae.reads_graphs
-    search = build_search(method, vae, wanted, finetune=finetune)
-    beginning = build_search("random", vae, wanted)
+    asked = vae.condition(condition or {}, guidance=guidance)
+    search = build_search(method, vae, wanted, finetune=finetune, condition=asked)
+    beginning = build_search("random", vae, wanted, condition=asked)
     history = History(wanted.names)
     oracle = Oracle(wanted, n_calls, history=history)
-    first = _first(vae, oracle, start)
+    begin = read_start(vae, oracle, start)
+    first = begin.candidates
     if record is not None:
         description = {
             "objective": wanted.description,
@@ -117,7 +134,7 @@ def optimize(
             "finetune": finetune,
             "seed": seed,
             "start": [c.smiles for c in first],
-        }
+        } | ({"condition": dict(condition), "guidance": guidance} if condition else {})
         history.keep_in(record, description, resume=resume)
     idle = 0
     try:
@@ -137,10 +154,15 @@ def optimize(
     if idle == MAX_IDLE:
         log.warning(
             "ended after %d of %d calls: in %d rounds no molecule was proposed that is new and keeps the constraints "
-            "(%d were refused by them); start from other molecules or loosen the constraints",
-            *(len(history), n_calls, MAX_IDLE, oracle.n_refused),
+            "(refused: %s); start from other molecules or loosen the constraints",
+            *(len(history), n_calls, MAX_IDLE, listed(oracle.refusals) or "none"),
         )
-    return _outcome(oracle, time.perf_counter() - began)
+    return _outcome(oracle, begin, notes, time.perf_counter() - began)
+
+
+def listed(refusals: Mapping[str, int]) -> str:
+    """Reasons and how often each occurred, in one line."""
+    return ", ".join(f"{n:,} {reason}" for reason, n in Counter(refusals).most_common())
 
 
 def as_objective(objective: Objective | Callable[[list[str]], Sequence[float]] | str | Path) -> Objective:
@@ -157,31 +179,6 @@ def as_objective(objective: Objective | Callable[[list[str]], Sequence[float]] |
     return load_task(task_name(text))
 
 
-def _first(vae: MoleculeGenerator, oracle: Oracle, start: Sequence[str]) -> list[Candidate]:
-    """The molecules to begin with, canonical, each once; those that the model cannot encode have no children."""
-    if oracle.objective.constraints.sound:
-        start = [_uncharged(smiles) for smiles in start]
-    admitted = list({m.smiles: None for m in map(oracle.admits, start) if m is not None})
-    if start and not admitted:
-        kept = " and keeps the constraints" if any(parse_smiles(s) is not None for s in start) else ""
-        raise InputError(f"none of the {len(start)} start molecules parses{kept}, such as {start[0]!r}")
-    unusable = [
-        f"{smiles!r} ({reason})"
-        for smiles, reason in zip(admitted, vae.encode_rows(admitted).reasons, strict=True)
-        if reason
-    ]
-    if unusable and len(unusable) == len(admitted):
-        raise InputError(f"the model can encode none of the start molecules: {', '.join(unusable[:3])}")
-    if unusable:
-        log.warning("%d start molecules cannot be encoded: %s", len(unusable), ", ".join(unusable[:3]))
-    return [Candidate(smiles, "start") for smiles in admitted]
-
-
-def _uncharged(smiles: str) -> str:
-    mol = parse_smiles(smiles)
-    return smiles if mol is None else Chem.MolToSmiles(uncharged(mol))
-
-
 def _batch_size(n_calls: int) -> int:
     """The more is known, the less a batch adds to it, and the longer the next one takes to choose."""
     return min(max(SMALLEST_BATCH, n_calls // 20), LARGEST_BATCH)
@@ -191,7 +188,7 @@ def _reached(oracle: Oracle, target: float | None, hits: int) -> bool:
     return target is not None and int((np.nan_to_num(oracle.history.scores, nan=-np.inf) >= target).sum()) >= hits
 
 
-def _outcome(oracle: Oracle, seconds: float) -> Optimized:
+def _outcome(oracle: Oracle, begin: Start, notes: tuple[str, ...], seconds: float) -> Optimized:
     frame, hypervolume = oracle.history.frame(), None
     if oracle.objective.mean == "pareto":
         front, hypervolume = front_of(oracle.objective.transformed(oracle.history.raw))
@@ -203,6 +200,8 @@ def _outcome(oracle: Oracle, seconds: float) -> Optimized:
         budget=oracle.budget,
         seconds=seconds - oracle.seconds,
         oracle_seconds=oracle.seconds,
-        n_refused=oracle.n_refused,
+        refusals=dict(oracle.refusals.most_common()),
         hypervolume=hypervolume,
+        n_start=sum(c.smiles in oracle.history for c in begin.candidates),
+        notes=(*notes, *begin.notes),
     )

@@ -53,6 +53,11 @@ class Score(Section):
         """What the column is called when no name is given."""
         return str(getattr(self, "kind"))  # noqa: B009 - every child has one, the base does not
 
+    @property
+    def single_value(self) -> str | None:
+        """Which of `SINGLE_VALUES` this is; `None` for other scores."""
+        return None
+
     def values(self, molecules: Sequence[Molecule]) -> list[float]:
         """Raw values, one per molecule; nan where there is none."""
         raise NotImplementedError
@@ -92,6 +97,11 @@ class DescriptorScore(RdkitScore):
 
     @property
     def label(self) -> str:
+        """The descriptor's name."""
+        return self.descriptor
+
+    @property
+    def single_value(self) -> str:
         """The descriptor's name."""
         return self.descriptor
 

@@ -12,7 +12,7 @@ from molvae.optimize.oracle import Candidate, Oracle
 from molvae.optimize.search import best_first, draw_by_rank, fitness, labels
 
 MIN_FOR_MODEL = 10  # scored molecules before there is anything to learn from
-CAUTIOUS, BOLD = 0.01, 3.0  # standard deviations added to the mean: each choice draws its own between them
+SMALLEST_BETA, LARGEST_BETA = 0.01, 3.0  # standard deviations added to the mean; each choice draws its own between
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class TanimotoBO:
     """Bayesian optimization whose acquisition is climbed by an evolution in the latent.
 
     The upper confidence bound decides which children are worth a call, and which have children themselves before any of
-    them is scored. Screening costs time and no calls. How bold the bound is differs from choice to choice: the cautious
-    ones improve what is good, the bold ones leave it before the search is stuck.
+    them is scored. Screening costs time and no calls. Its `beta`, the weight of the standard deviation, differs from
+    choice to choice: a small one improves what is good, a large one leaves it before the search is stuck.
 
     Args:
         moves: makes children.
@@ -72,8 +72,8 @@ class TanimotoBO:
         process = self._process(oracle, values, alive)
         proposals = self._climb(oracle, process, known, values[parents], max(self.children, n // 2), rng)
         left = list(proposals.values())
-        boldness = _boldness(min(n, len(left)), rng)
-        chosen = process.batch(np.array([p.bits for p in left]), boldness) if left else []
+        beta = _betas(min(n, len(left)), rng)
+        chosen = process.batch(np.array([p.bits for p in left]), beta) if left else []
         return [left[i].candidate for i in chosen]
 
     def _process(self, oracle: Oracle, values: np.ndarray, alive: np.ndarray) -> TanimotoGP:
@@ -98,9 +98,9 @@ class TanimotoBO:
     ) -> dict[str, _Proposal]:
         proposals: dict[str, _Proposal] = {}
         for _ in range(self.generations):
-            boldness = _boldness(1, rng)[0]
+            beta = _betas(1, rng)[0]
             smiles = known + list(proposals)
-            bounds = np.array([p.mean + boldness * p.std for p in proposals.values()])
+            bounds = np.array([p.mean + beta * p.std for p in proposals.values()])
             drawn = draw_by_rank(np.concatenate([known_values, bounds]), n, rng)
             parents = [smiles[i] for i in drawn]
             children: dict[str, Candidate] = {}
@@ -120,5 +120,5 @@ class TanimotoBO:
         return proposals
 
 
-def _boldness(n: int, rng: np.random.Generator) -> np.ndarray:
-    return np.exp(rng.uniform(np.log(CAUTIOUS), np.log(BOLD), size=n))
+def _betas(n: int, rng: np.random.Generator) -> np.ndarray:
+    return np.exp(rng.uniform(np.log(SMALLEST_BETA), np.log(LARGEST_BETA), size=n))

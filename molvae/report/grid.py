@@ -4,14 +4,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rdkit import Chem
 from rdkit.Chem import rdDepictor
 from rdkit.Chem.Draw import rdMolDraw2D
+from rdkit.Geometry import Point2D
 
 from molvae.chem.parse import parse_smiles
 from molvae.errors import InputFileError
 from molvae.files import atomic_path
 
 PANEL = (260, 220)  # pixels
+INSET = 12  # of the frame around an empty place
+LEGEND = 15  # pixels
+GRAY, BLACK = (0.6, 0.6, 0.6), (0.0, 0.0, 0.0)
 
 
 def check_picture(path: str | Path) -> None:
@@ -20,36 +25,60 @@ def check_picture(path: str | Path) -> None:
         raise InputFileError(f"cannot draw {path}; expected an ending of .svg or .png")
 
 
-def draw_grid(smiles: Sequence[str], path: str | Path, *, legends: Sequence[str] = (), columns: int = 5) -> None:
-    """Draw molecules in rows; those that do not parse are left out.
+def draw_grid(
+    smiles: Sequence[str],
+    path: str | Path,
+    *,
+    legends: Sequence[str] = (),
+    columns: int = 5,
+    blank: str = "no molecule",
+) -> None:
+    """Draw molecules in rows, each in its place; where there is none, an empty frame says so.
 
     Args:
         smiles: the molecules.
         path: `.svg` or `.png`.
         legends: a line under each.
         columns: molecules per row.
+        blank: what an empty frame says.
 
     Raises:
         InputFileError: for another ending, and when there is nothing to draw.
     """
     check_picture(path)
     labels = list(legends) or [""] * len(smiles)
-    drawn = [(mol, label) for s, label in zip(smiles, labels, strict=True) if (mol := parse_smiles(s)) is not None]
-    if not drawn:
+    mols = [parse_smiles(text) for text in smiles]
+    if not any(mols):
         raise InputFileError(f"nothing to draw in {path}: none of {len(smiles)} molecules parses")
-    mols = [mol for mol, _ in drawn]
-    for mol in mols:
-        rdDepictor.Compute2DCoords(mol)
     columns = min(columns, len(mols))
     rows = -(-len(mols) // columns)
     kind = rdMolDraw2D.MolDraw2DSVG if Path(path).suffix.lower() == ".svg" else rdMolDraw2D.MolDraw2DCairo
     canvas = kind(columns * PANEL[0], rows * PANEL[1], *PANEL)
     options: Any = canvas.drawOptions()
-    options.legendFontSize = 15
+    options.legendFontSize = LEGEND
     options.padding = 0.05
     options.drawMolsSameScale = False
-    canvas.DrawMolecules(mols, legends=[label for _, label in drawn])
+    for mol in filter(None, mols):
+        rdDepictor.Compute2DCoords(mol)
+    canvas.DrawMolecules([mol or Chem.Mol() for mol in mols], legends=labels)
+    for place in (i for i, mol in enumerate(mols) if mol is None):
+        _draw_frame(canvas, place % columns * PANEL[0], place // columns * PANEL[1], blank, labels[place])
     canvas.FinishDrawing()
     text = canvas.GetDrawingText()
     with atomic_path(path) as temporary:
         temporary.write_bytes(text.encode() if isinstance(text, str) else text)
+
+
+def _draw_frame(canvas: Any, left: int, top: int, text: str, legend: str) -> None:
+    canvas.SetOffset(0, 0)
+    canvas.SetFillPolys(False)
+    canvas.SetFontSize(LEGEND)
+    canvas.SetColour(GRAY)
+    width, height = PANEL
+    canvas.DrawRect(
+        Point2D(left + INSET, top + INSET), Point2D(left + width - INSET, top + height - 3 * INSET), rawCoords=True
+    )
+    canvas.DrawString(text, Point2D(left + width / 2, top + height / 2 - INSET), rawCoords=True)
+    if legend:
+        canvas.SetColour(BLACK)
+        canvas.DrawString(legend, Point2D(left + width / 2, top + height - 1.5 * INSET), rawCoords=True)

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from scipy.stats import wasserstein_distance
 
+from molvae.chem.similarity import tanimoto_of_counts
 from molvae.progress import SILENT, Progress
 from molvae.scoring.parallel import map_chunks
 
@@ -128,7 +129,7 @@ def _nearest(
         block_counts = block.sum(axis=1)
         groups = np.flatnonzero(np.diff(block_counts, prepend=-1))
         common = np.maximum.reduceat(common, groups, axis=1)
-        np.maximum(best, _tanimoto(common, counts, block_counts[groups]).max(axis=1), out=best)
+        np.maximum(best, tanimoto_of_counts(common, counts, block_counts[groups]).max(axis=1), out=best)
     return best.astype(np.float64)
 
 
@@ -138,17 +139,10 @@ def _mean_powers(rows: np.ndarray, fingerprints: np.ndarray) -> np.ndarray:
     sums = np.zeros((len(rows), 2))
     for start in range(0, len(fingerprints), COLUMNS):
         block = _unpacked(fingerprints[start : start + COLUMNS])
-        similarity = _tanimoto(queries @ block.T, counts, block.sum(axis=1))
+        similarity = tanimoto_of_counts(queries @ block.T, counts, block.sum(axis=1))
         sums[:, 0] += similarity.sum(axis=1)
         sums[:, 1] += np.einsum("ij,ij->i", similarity, similarity)
     return sums / len(fingerprints)
-
-
-def _tanimoto(common: np.ndarray, counts: np.ndarray, other_counts: np.ndarray) -> np.ndarray:
-    """`(n, m)` similarities from bits in common `(n, m)` and counts `(n, 1)`, `(m,)`; 0 without any bits."""
-    union = counts + other_counts
-    union -= common
-    return np.divide(common, np.maximum(union, 1, out=union), out=union)
 
 
 def _unpacked(fingerprints: np.ndarray) -> np.ndarray:

@@ -6,11 +6,11 @@ import numpy as np
 from rdkit import Chem, DataStructs
 from scipy.stats import spearmanr
 from sklearn.linear_model import RidgeCV
-from sklearn.metrics import r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from molvae.chem.similarity import ECFP4
+from molvae.scoring.regression import r_squared
 
 N_BINS = 20
 BLOCK = 2000  # molecules whose bins are counted at once
@@ -50,7 +50,7 @@ def linear_probe(z: np.ndarray, factors: np.ndarray, test: np.ndarray) -> np.nda
     for k, values in enumerate(factors.T):
         if np.ptp(values[test]) and np.ptp(values[~test]):
             probe = make_pipeline(StandardScaler(), RidgeCV(RIDGE_ALPHAS)).fit(z[~test], values[~test])
-            scores[k] = r2_score(values[test], probe.predict(z[test]))
+            scores[k] = r_squared(probe.predict(z[test])[:, None], values[test][:, None])[0]
     return scores
 
 

@@ -19,9 +19,10 @@ from sklearn.utils import estimator_checks
 
 import molvae
 from molvae.checkpoint import save_checkpoint
+from molvae.chem.inputs import as_molecules
 from molvae.data.prepared import PreparedData
 from molvae.errors import CheckpointError, ConfigError, InputError
-from molvae.featurizer import InvalidMoleculeWarning, LatentFeaturizer, as_smiles, open_model
+from molvae.featurizer import InvalidMoleculeWarning, LatentFeaturizer, open_model
 from molvae.generator import MoleculeGenerator
 from molvae.nn.build import ModelConfig, build_model
 
@@ -78,7 +79,7 @@ def test_kinds_are_joined_in_the_order_asked(vae: MoleculeGenerator, molecules: 
     np.testing.assert_allclose(values[:, :2], vae.properties(few), rtol=1e-4)
     with torch.no_grad():
         h = torch.from_numpy(values[:, 18:])
-        np.testing.assert_allclose(values[:, 10:18], vae.model.latent.posterior(h)[1], atol=1e-5)
+        np.testing.assert_allclose(values[:, 10:18], vae.model.latent.features("logvar", h), atol=1e-5)
 
 
 def test_codes_are_indices_of_the_codebooks(vq: str, molecules: tuple[str, ...]) -> None:
@@ -88,17 +89,17 @@ def test_codes_are_indices_of_the_codebooks(vq: str, molecules: tuple[str, ...])
 
 
 def test_randomized_smiles_are_averaged_and_reproducible(fused: str, molecules: tuple[str, ...]) -> None:
-    varied = LatentFeaturizer(fused, n_randomized=3, seed=1, features="hidden")
+    varied = LatentFeaturizer(fused, randomized_smiles=3, seed=1, features="hidden")
     values = varied.transform(list(molecules))
     np.testing.assert_allclose(values, varied.transform(list(molecules)), atol=1e-6)
     backwards = varied.transform(list(molecules)[::-1])[::-1]
     np.testing.assert_allclose(values, backwards, atol=1e-5)
     assert not np.allclose(values, clone(varied).set_params(seed=2).transform(list(molecules)), atol=1e-3)
     encoder = open_model(fused, "cpu")
-    spelled = varied._encoder().tokenizer.tokenize(molecules[0])
-    assert len(spelled.token_ids) > 1
+    tokenized = varied._encoder().tokenizer.tokenize(molecules[0])
+    assert len(tokenized.token_ids) > 1
     with torch.no_grad():
-        by_hand = encoder.model.encoder(encoder.batch([spelled])).mean(0)
+        by_hand = encoder.model.encoder(encoder.batch([tokenized])).mean(0)
     np.testing.assert_allclose(values[0], by_hand, atol=1e-5)
     graph_part = values[:, 16:]  # no order of atoms changes it
     plain = LatentFeaturizer(fused, features="hidden").transform(list(molecules))
@@ -110,16 +111,16 @@ def test_an_encoder_of_graphs_alone_reads_one_spelling(
 ) -> None:
     encoder = {"kind": "gnn", "hidden_dim": 8, "n_layers": 2, "h_dim": 8}
     path = checkpoint_of({"encoder": encoder, "latent": {"latent_dim": 4}}, prepared, tmp_path / "gnn")
-    varied = LatentFeaturizer(path, n_randomized=8)
-    assert len(varied._encoder().tokenizer.tokenize(molecules[0]).spellings) == 1
+    varied = LatentFeaturizer(path, randomized_smiles=8)
+    assert len(varied._encoder().tokenizer.tokenize(molecules[0]).token_ids) == 1
     np.testing.assert_array_equal(varied.transform(list(molecules)), LatentFeaturizer(path).transform(list(molecules)))
 
 
 def test_a_spelling_outside_the_vocabulary_is_left_out(featurizer: LatentFeaturizer) -> None:
-    tokenizer = featurizer.set_params(n_randomized=8)._encoder().tokenizer
+    tokenizer = featurizer.set_params(randomized_smiles=8)._encoder().tokenizer
     for smiles in ("CCO", "c1ccccc1C(=O)NC"):
-        spellings = tokenizer.tokenize(smiles).spellings
-        assert 1 <= len(spellings) <= 8
+        found = tokenizer.tokenize(smiles).token_ids
+        assert 1 <= len(found) <= 8
 
 
 def test_rdkit_molecules_and_smiles_give_the_same(featurizer: LatentFeaturizer) -> None:
@@ -181,9 +182,9 @@ def test_report_says_what_becomes_of_every_row(featurizer: LatentFeaturizer) -> 
     [
         ({"features": "mu"}, "unknown features 'mu'; expected one or more of mean, logvar"),
         ({"features": "mean+mean"}, "expected each kind once"),
-        ({"features": "codes"}, "codes need a VQ latent"),
+        ({"features": "codes"}, "the model's latent has no features 'codes'"),
         ({"invalid": "skip"}, "unknown policy invalid='skip'; expected one of: error, nan, drop"),
-        ({"n_randomized": -1}, "n_randomized = -1"),
+        ({"randomized_smiles": -1}, "randomized_smiles = -1"),
         ({"device": "tpuu"}, "unknown device 'tpuu'"),
     ],
 )
@@ -193,10 +194,10 @@ def test_parameters_are_checked_when_fitted(parameters: dict, message: str) -> N
 
 
 def test_features_of_other_latents_are_refused(vq: str) -> None:
-    with pytest.raises(ConfigError, match="logvar needs a Gaussian latent"):
+    with pytest.raises(ConfigError, match="the model's latent has no features 'logvar'"):
         LatentFeaturizer(vq, features="logvar").fit(["C"])
     with pytest.raises(ConfigError, match="codes cannot be averaged"):
-        LatentFeaturizer(vq, features="codes", n_randomized=2).fit(["C"])
+        LatentFeaturizer(vq, features="codes", randomized_smiles=2).fit(["C"])
 
 
 def test_a_missing_model_is_one_sentence(tmp_path: Path) -> None:
@@ -208,14 +209,13 @@ def test_a_missing_model_is_one_sentence(tmp_path: Path) -> None:
     ("odd", "message"),
     [
         ("CCO", "got a single str; expected a list"),
-        ([], "got no molecules"),
         (["CCO", 5], "row 1: got int 5; expected a SMILES or an RDKit molecule"),
         (np.zeros((2, 3)), r"got an array of shape \(2, 3\)"),
     ],
 )
 def test_what_is_no_list_of_molecules_is_refused(odd: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        as_smiles(odd)
+        as_molecules(odd)
 
 
 @pytest.mark.parametrize(
@@ -298,6 +298,6 @@ def test_grid_search_over_processes(featurizer: LatentFeaturizer, molecules: tup
 def test_parsing_on_several_processes_changes_nothing(
     featurizer: LatentFeaturizer, molecules: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("molvae.inference.features.CHUNK", 3)
+    monkeypatch.setattr("molvae.inference.tokens.CHUNK", 3)
     values = featurizer.transform(list(molecules))
     np.testing.assert_allclose(featurizer.set_params(n_jobs=2).transform(list(molecules)), values, atol=1e-6)

@@ -59,11 +59,11 @@ def test_latents_that_spell_no_molecule_are_drawn_again(
 ) -> None:
     calls = []
 
-    def decode(z: torch.Tensor, *, greedy: bool, **_: object) -> list[str]:
+    def decode(_: MoleculeGenerator, z: torch.Tensor, *, greedy: bool, **how: object) -> list[str]:
         calls.append((len(z), greedy))
         return ["" if i % 2 and len(calls) < 3 else "C" * len(calls) for i in range(len(z))]
 
-    monkeypatch.setattr(vae, "_decode", decode)
+    monkeypatch.setattr("molvae.inference.sampling.decode_batch", decode)
     z = np.zeros((4, vae.latent_dim), dtype=np.float32)
     assert vae.decode(z, retries=5) == ["C", "CC", "C", "CCC"]
     assert calls == [(4, True), (2, False), (1, False)]

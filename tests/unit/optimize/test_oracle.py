@@ -1,4 +1,5 @@
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -45,9 +46,18 @@ def test_auc_is_that_of_pmo(n: int) -> None:
     assert top_auc(scores, 10, budget=300) == pytest.approx(published_auc(scores, 10, 300, 100))
 
 
-def test_top_mean_counts_nan_as_zero_and_an_empty_search_as_zero() -> None:
-    assert top_mean([float("nan"), 1.0], 2) == 0.5
-    assert top_mean([], 10) == top_auc([], 10) == 0.0
+def test_top_mean_leaves_nan_out_so_that_docking_scores_stay_negative() -> None:
+    assert top_mean([float("nan"), -9.0, -7.0], 10) == -8.0
+    assert math.isnan(top_mean([], 10))
+    assert math.isnan(top_mean([float("nan")], 1))
+
+
+def test_the_area_counts_nan_and_an_empty_search_as_zero_as_pmo_does() -> None:
+    assert top_auc([], 10) == 0.0
+    assert top_auc([float("nan"), 1.0], 2, budget=2, every=1) == pytest.approx(0.125)
+
+
+def test_a_curve_has_a_point_at_its_end() -> None:
     calls, values = top_curve([0.5] * 150, 10)
     assert calls.tolist() == [100, 150]
     assert values.tolist() == [0.5, 0.5]

@@ -1,0 +1,63 @@
+"""Molecules in whatever holds them → a list of SMILES: what every Python function of molvae takes."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rdkit import Chem
+
+from molvae.chem.parse import silence_rdkit
+from molvae.errors import InputError
+
+
+def as_molecules(molecules: Any) -> list[str | None]:
+    """A list of SMILES from whatever holds molecules; missing ones (`None`, nan, `pd.NA`) are `None`.
+
+    RDKit molecules are written as SMILES, and so read again like any other: explicit hydrogens and the state of their
+    sanitization do not matter.
+
+    Args:
+        molecules: a list, tuple or generator; a numpy array, pandas Series or pyarrow column; or a table of one column.
+
+    Raises:
+        InputError: for a single molecule, more than one column, and entries that are neither SMILES nor molecules.
+
+    >>> as_molecules(["CCO", None, Chem.MolFromSmiles("OCC")])
+    ['CCO', None, 'CCO']
+    """
+    if isinstance(molecules, str | bytes | Chem.Mol):
+        raise InputError(f"got a single {type(molecules).__name__}; expected a list of SMILES or RDKit molecules")
+    if isinstance(molecules, dict | set | frozenset) or not isinstance(molecules, Iterable):
+        raise InputError(f"got a {type(molecules).__name__}; expected a list of SMILES or RDKit molecules")
+    if isinstance(molecules, pd.Series | pd.Index | pd.DataFrame):
+        molecules = molecules.to_numpy(dtype=object)
+    elif hasattr(molecules, "to_pylist"):  # a column of pyarrow
+        molecules = molecules.to_pylist()
+    if isinstance(molecules, np.ndarray):
+        if molecules.ndim == 2 and molecules.shape[1] == 1:
+            molecules = molecules[:, 0]
+        if molecules.ndim != 1:
+            raise InputError(f"got an array of shape {molecules.shape}; expected one column of molecules")
+    return [_as_smiles(row, entry) for row, entry in enumerate(molecules)]
+
+
+def as_molecule(molecule: Any) -> str:
+    """The SMILES of one molecule, given as SMILES or as RDKit's; raises `InputError` for anything else."""
+    smiles = None if isinstance(molecule, list | tuple | np.ndarray) else _as_smiles(0, molecule)
+    if smiles is None:
+        raise InputError(f"got {molecule!r}; expected one SMILES or RDKit molecule")
+    return smiles
+
+
+def _as_smiles(row: int, entry: Any) -> str | None:
+    if isinstance(entry, str):
+        return entry
+    if isinstance(entry, Chem.Mol):
+        with silence_rdkit():
+            return Chem.MolToSmiles(entry)
+    if isinstance(entry, list | tuple | np.ndarray) and len(entry) == 1:  # a row of a table with one column
+        return _as_smiles(row, entry[0])
+    if entry is None or entry is pd.NA or (np.isscalar(entry) and entry != entry) or entry is pd.NaT:
+        return None
+    raise InputError(f"row {row}: got {type(entry).__name__} {entry!r}; expected a SMILES or an RDKit molecule")

@@ -1,0 +1,83 @@
+"""Molecules → latents, and back again."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from molvae.chem.inputs import as_molecules
+from molvae.chem.similarity import tanimoto
+from molvae.data.chunks import batched
+from molvae.inference.loaded import BATCH, LoadedModel
+from molvae.inference.sampling import decode
+from molvae.progress import SILENT, Progress
+
+CHUNK = 8192  # molecules that are held as tokens at a time
+NOT_DECODED = "not_decoded"
+"""The reason of a row that was encoded and decodes to no molecule."""
+
+
+@dataclass(frozen=True)
+class EncodedMolecules:
+    """Latents of molecules, row by row as they came.
+
+    Attributes:
+        z: `(n, Z)` float32 posterior means, nan rows where a molecule cannot be used.
+        valid: `(n,)` bool.
+        smiles: the standardized canonical SMILES that was encoded, `None` where there is none.
+        reasons: why a row cannot be used, `None` where it can.
+        lost: what the standard form does not keep of each molecule: "stereo", "isotopes".
+    """
+
+    z: np.ndarray
+    valid: np.ndarray
+    smiles: list[str | None]
+    reasons: list[str | None]
+    lost: list[tuple[str, ...]]
+
+
+def encode_rows(
+    vae: LoadedModel, molecules: Any, *, batch_size: int = BATCH, progress: Progress = SILENT
+) -> EncodedMolecules:
+    """Encode, and say of every row what became of it; arguments as in `MoleculeGenerator.encode_rows`."""
+    smiles = as_molecules(molecules)
+    latents, standard, reasons, lost = [np.empty((0, vae.latent_dim), np.float32)], [], [], []
+    with progress.stage("Encoding", total=len(smiles)) as stage:
+        for chunk in batched(smiles, CHUNK):
+            tokenized = vae.tokenize(chunk)
+            standard += [m.smiles for m in tokenized]
+            reasons += [m.reason for m in tokenized]
+            lost += [m.lost for m in tokenized]
+            latents.append(
+                vae.per_molecule(
+                    tokenized,
+                    lambda batch: vae.model.encode(batch).mean,
+                    vae.latent_dim,
+                    batch_size=batch_size,
+                    advance=stage.advance,
+                )
+            )
+    z = np.concatenate(latents)
+    return EncodedMolecules(z, np.array([r is None for r in reasons], dtype=bool), standard, reasons, lost)
+
+
+def reconstruct(
+    vae: LoadedModel, molecules: Any, *, batch_size: int = BATCH, progress: Progress = SILENT
+) -> pd.DataFrame:
+    """There and back, greedily from the posterior mean; see `MoleculeGenerator.reconstruct`."""
+    smiles = as_molecules(molecules)
+    encoded = encode_rows(vae, smiles, batch_size=batch_size, progress=progress)
+    decoded = decode(vae, encoded.z, batch_size=batch_size, progress=progress)
+    rows = list(zip(encoded.smiles, decoded, encoded.reasons, encoded.lost, strict=True))
+    return pd.DataFrame(
+        {
+            "smiles": [s or "" for s in smiles],
+            "standardized": [s or "" for s in encoded.smiles],
+            "reconstruction": decoded,
+            "exact": [bool(a) and a == b and not lost for a, b, _, lost in rows],
+            "tanimoto": [tanimoto(a, b) if a and b else np.nan for a, b, _, _ in rows],
+            "lost": [" ".join(lost) for *_, lost in rows],
+            "reason": [why or ("" if b else NOT_DECODED) for _, b, why, _ in rows],
+        }
+    )

@@ -1,0 +1,166 @@
+"""Latents → molecules: draws from the prior, and the decode loop."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from molvae.errors import ConfigError, InputError, MolvaeError
+from molvae.inference.loaded import BATCH, LoadedModel
+from molvae.progress import SILENT, Progress
+
+GUIDANCE = 1.5  # of conditions, by default; chosen by measurement
+MIN_YIELD = 0.002  # sampling gives up when fewer draws than this are wanted, after many draws
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Molecules drawn from the prior, and what was drawn beside them.
+
+    Attributes:
+        smiles: canonical, exactly as many as were asked for.
+        n_drawn: latents decoded in all.
+        n_invalid: decoded to no molecule.
+        n_repeated: left out because drawn before (only when unique ones were asked for).
+        n_known: left out because they are in the set to be novel against.
+    """
+
+    smiles: list[str]
+    n_drawn: int
+    n_invalid: int
+    n_repeated: int
+    n_known: int
+
+
+def draw(
+    vae: LoadedModel,
+    n: int,
+    *,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    greedy: bool = False,
+    unique: bool = False,
+    novel_against: frozenset[str] | set[str] = frozenset(),
+    condition: Mapping[str, float] | None = None,
+    guidance: float = GUIDANCE,
+    latent_temperature: float | None = None,
+    prior: str | None = None,
+    seed: int | None = None,
+    batch_size: int = BATCH,
+    progress: Progress = SILENT,
+) -> Sampled:
+    """Draw from the prior until there are `n` molecules; arguments as in `MoleculeGenerator.draw`."""
+    check_decoding(temperature, top_p)
+    if n < 1:
+        raise ConfigError(f"got n = {n}; expected at least 1 molecule")
+    source = vae.prior(prior)
+    if latent_temperature is None:
+        latent_temperature = vae.latent_temperature if source is vae.priors.get("learned") else 1.0
+    if not latent_temperature > 0:
+        raise ConfigError(f"got latent_temperature {latent_temperature}; expected a number above 0")
+    asked, generator = vae.condition(condition or {}, guidance=guidance), vae.generator(seed)
+    found: list[str] = []
+    seen: set[str] = set()
+    n_drawn = n_invalid = n_repeated = n_known = 0
+    with progress.stage("Sampling", total=n) as stage:
+        while len(found) < n:
+            z = vae.sample_z(
+                batch_size, prior=prior, condition=asked, temperature=latent_temperature, generator=generator
+            )
+            before = len(found)
+            for smiles in decode_batch(
+                vae, z, condition=asked, greedy=greedy, temperature=temperature, top_p=top_p, generator=generator
+            ):
+                if len(found) == n:
+                    break
+                n_drawn += 1
+                if not smiles:
+                    n_invalid += 1
+                elif unique and smiles in seen:
+                    n_repeated += 1
+                elif smiles in novel_against:
+                    n_known += 1
+                else:
+                    found.append(smiles)
+                    seen.add(smiles)
+            stage.advance(len(found) - before)
+            if n_drawn >= 20 * batch_size and len(found) < MIN_YIELD * n_drawn:
+                raise MolvaeError(
+                    f"only {len(found)} of {n} molecules after {n_drawn} draws ({n_invalid} invalid, "
+                    f"{n_repeated} repeated, {n_known} known); is the model trained and not collapsed?"
+                )
+    return Sampled(found, n_drawn, n_invalid, n_repeated, n_known)
+
+
+def decode(
+    vae: LoadedModel,
+    z: np.ndarray,
+    *,
+    greedy: bool = True,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    retries: int = 0,
+    condition: Tensor | None = None,
+    seed: int | None = None,
+    batch_size: int = BATCH,
+    progress: Progress = SILENT,
+) -> list[str]:
+    """Canonical SMILES of latents `(n, Z)`; `condition` is `(1, C)`, the others as in `MoleculeGenerator.decode`."""
+    check_decoding(temperature, top_p)
+    z = np.asarray(z, dtype=np.float32)
+    if z.ndim != 2 or z.shape[1] != vae.latent_dim:
+        raise InputError(
+            f"got latents of shape {z.shape}; expected (n, {vae.latent_dim}), of the model that encoded them"
+        )
+    out = [""] * len(z)
+    usable = np.flatnonzero(np.isfinite(z).all(1))
+    generator = vae.generator(seed)
+    how: dict[str, Any] = {"temperature": temperature, "top_p": top_p, "generator": generator, "condition": condition}
+    with progress.stage("Decoding", total=len(z)) as stage:
+        stage.advance(len(z) - len(usable))
+        for attempt in range(retries + 1):
+            missing = np.array([row for row in usable if not out[row]], dtype=int)
+            for first in range(0, len(missing), batch_size):
+                rows = missing[first : first + batch_size]
+                there = torch.from_numpy(z[rows]).to(vae.device)
+                for row, smiles in zip(
+                    rows, decode_batch(vae, there, greedy=greedy and attempt == 0, **how), strict=True
+                ):
+                    out[row] = smiles
+                stage.advance(len(rows) if attempt == 0 else 0)
+    return out
+
+
+def decode_batch(
+    vae: LoadedModel,
+    z: Tensor,
+    *,
+    greedy: bool,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    condition: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> list[str]:
+    """Canonical SMILES of latents `(B, Z)` on the model's device, "" where there is none."""
+    return vae.to_smiles(
+        vae.model.decode(
+            z,
+            max_length=vae.max_length,
+            condition=None if condition is None else condition.expand(len(z), -1),
+            greedy=greedy,
+            temperature=temperature,
+            top_p=top_p,
+            generator=generator,
+        )
+    )
+
+
+def check_decoding(temperature: float, top_p: float) -> None:
+    """Raise `ConfigError` for a temperature or a nucleus that nothing can be drawn with."""
+    if not 0 < temperature < float("inf"):
+        raise ConfigError(f"got temperature {temperature}; expected a number above 0 (or greedy decoding)")
+    if not 0 < top_p <= 1:
+        raise ConfigError(f"got top_p {top_p}; expected a number above 0 and at most 1")

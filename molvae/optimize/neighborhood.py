@@ -1,0 +1,90 @@
+"""Walks away from one molecule where the latent has no directions: latents of codes."""
+
+import numpy as np
+from torch import Tensor
+
+from molvae.chem.similarity import ecfp4_bits, tanimoto_matrix
+from molvae.inference.loaded import LoadedModel
+from molvae.inference.paths import Step
+from molvae.optimize.bridge import new_sound
+from molvae.optimize.moves import Moves
+
+WEIGHTS = {"edit": 0.4, "swap": 0.35, "cross": 0.15, "noise": 0.1}
+FALL = 0.75  # of the similarity to the start, over a walk of reach 1
+LOWEST = 0.1  # similarity that a walk aims at
+NEAR = 0.08  # of its aim: a step that comes so near is taken at once
+SMOOTH = 0.5  # weight of the distance from the step before, beside that from the aim
+
+
+def neighborhood(
+    vae: LoadedModel,
+    start: str,
+    *,
+    walks: int,
+    steps: int,
+    reach: float,
+    condition: Tensor | None = None,
+    seed: int | None = None,
+    children: int = 24,
+    rounds: int = 4,
+) -> list[Step]:
+    """Walks of sound molecules that the model makes one from another, each less similar to the start than the last.
+
+    A step's aim is a Tanimoto similarity (ECFP4) to the start that falls evenly along the walk. Children are made of
+    where the walks stand (`Moves`: edits, swaps, crossings, noise). Of all children made so far that no walk has
+    taken and that are less similar to the start than the walk is, the one is taken that is nearest to the aim and to
+    the step before.
+
+    Args:
+        vae: a model.
+        start: canonical SMILES that the model can encode.
+        walks: how many.
+        steps: of a walk, the start counted.
+        reach: how far the similarity falls: 1 is by 0.75.
+        condition: `(1, C)`; by default nothing is asked for.
+        seed: of the children.
+        children: of each walk, a round.
+        rounds: of making children for a step, at most.
+
+    Returns:
+        Walk by walk; a step that nothing was found for has the status "none", and the walk goes on from the one before.
+    """
+    moves, rng = Moves(vae, weights=WEIGHTS, condition=condition), np.random.default_rng(seed)
+    pool, bits = [start], ecfp4_bits([start])
+    at, taken, distances = np.zeros(walks, dtype=int), [0], np.linspace(0.0, reach, steps)
+    rows = [[Step(walk + 1, 0.0, start, "start")] for walk in range(walks)]
+    for distance in distances[1:]:
+        aim = max(1.0 - FALL * distance, LOWEST)
+        for _ in range(rounds):
+            made = moves.children([pool[i] for i in at for _ in range(children)], rng)
+            new = new_sound([c.smiles for c in made], pool)
+            pool, bits = pool + new, np.concatenate([bits, ecfp4_bits(new)])
+            chosen = _choose(bits, at, taken, aim, rng)
+            similarity = tanimoto_matrix(bits, bits[:1])[:, 0]
+            if all(i is not None and abs(similarity[i] - aim) < NEAR for i in chosen):
+                break
+        for walk, i in enumerate(chosen):
+            if i is None:
+                rows[walk].append(Step(walk + 1, float(distance), "", "none"))
+                continue
+            at[walk] = i
+            taken.append(i)
+            rows[walk].append(Step(walk + 1, float(distance), pool[i], "new"))
+    return [step for row in rows for step in row]
+
+
+def _choose(
+    bits: np.ndarray, at: np.ndarray, taken: list[int], aim: float, rng: np.random.Generator
+) -> list[int | None]:
+    """The next molecule of each walk, each another, `None` where there is none; walks choose in random order."""
+    to_start, to_last = tanimoto_matrix(bits, bits[:1])[:, 0], tanimoto_matrix(bits, bits[at])
+    free = np.ones(len(bits), dtype=bool)
+    free[taken] = False
+    chosen: list[int | None] = [None] * len(at)
+    for walk in rng.permutation(len(at)):
+        may = free & (to_start < to_start[at[walk]])
+        if may.any():
+            cost = np.abs(to_start - aim) + SMOOTH * (1.0 - to_last[:, walk])
+            best = int(np.where(may, cost, np.inf).argmin())
+            chosen[walk], free[best] = best, False
+    return chosen
