@@ -261,11 +261,17 @@ def _parse_prior(path: Path, values: Any) -> PriorConfig:
         raise CheckpointError(f"{path / 'config.json'}: the prior is not one this molvae knows") from error
 
 
-def start_from(model: MolVAE, vocabulary: Vocabulary, path: str | Path) -> None:
+def start_from(model: MolVAE, vocabulary: Vocabulary, path: str | Path, *, prior: Prior | None = None) -> None:
     """Give a new model the weights of a trained one, for fine-tuning.
 
     The new vocabulary may have more tokens at its end (`unknown: extend`): their embeddings and logits start untrained.
-    Heads of other properties start untrained as well.
+    Heads of other properties start untrained as well, and so does a prior where the trained model has no such.
+
+    Args:
+        model: untrained.
+        vocabulary: of the new data.
+        path: the trained model.
+        prior: trained with the new model.
 
     Raises:
         CheckpointError: when the parts have other sizes, or the vocabulary is no extension of the checkpoint's.
@@ -277,6 +283,10 @@ def start_from(model: MolVAE, vocabulary: Vocabulary, path: str | Path) -> None:
             f"the data were prepared with another vocabulary than {path}; prepare them with "
             f"`--vocabulary {Path(path) / 'vocabulary.json'} --unknown extend`"
         )
+    if prior is not None and old.prior is not None:
+        before = old.prior.state_dict()
+        if {n: t.shape for n, t in before.items()} == {n: t.shape for n, t in prior.state_dict().items()}:
+            prior.load_state_dict(before)
     added = len(vocabulary) - len(old.vocabulary)
     state = model.state_dict()  # shares memory with the model
     for name, tensor in old.model.state_dict().items():

@@ -46,7 +46,7 @@ DESCRIPTORS: dict[str, Callable[[Chem.Mol], float]] = {
     "qed": qed,
     "sa": sa,
     "tpsa": rdMolDescriptors.CalcTPSA,  # Å²
-    "mw": rdMolDescriptors._CalcMolWt,  # average molecular weight, g/mol
+    "mw": lambda mol: _rdkit_descriptors()["MolWt"](mol),  # average molecular weight, g/mol
     "hba": rdMolDescriptors.CalcNumHBA,
     "hbd": rdMolDescriptors.CalcNumHBD,
     "rotatable_bonds": rdMolDescriptors.CalcNumRotatableBonds,
@@ -92,11 +92,15 @@ DESCRIPTOR_SETS = (*_NAMES, "full")
 
 
 @lru_cache(maxsize=1)
-def _rest_of_rdkit() -> dict[str, Callable[[Chem.Mol], float]]:
+def _rdkit_descriptors() -> dict[str, Callable[[Chem.Mol], float]]:
     from rdkit.Chem import Descriptors  # slow to import
 
-    rest = dict(Descriptors.descList)
-    return {k: v for k, v in rest.items() if k != "Ipc" and not _UNDER_ANOTHER_NAME.fullmatch(k)}
+    return dict(Descriptors.descList)
+
+
+@lru_cache(maxsize=1)
+def _rest_of_rdkit() -> dict[str, Callable[[Chem.Mol], float]]:
+    return {k: v for k, v in _rdkit_descriptors().items() if k != "Ipc" and not _UNDER_ANOTHER_NAME.fullmatch(k)}
 
 
 def descriptor_set(name: str) -> tuple[str, ...]:
@@ -117,6 +121,11 @@ def descriptor_names(names: Sequence[str]) -> tuple[str, ...]:
             raise ConfigError(f"unknown descriptor {name!r}; expected a set, a name of RDKit's or one of: {known}")
         expanded.update(dict.fromkeys(descriptor_set(name) if name in DESCRIPTOR_SETS else (name,)))
     return tuple(expanded)
+
+
+def known_descriptors(names: Sequence[str]) -> tuple[str, ...]:
+    """Those of the names that are descriptors."""
+    return tuple(name for name in names if name in DESCRIPTORS or name in _rest_of_rdkit())
 
 
 def descriptors(mol: Chem.Mol, names: Sequence[str]) -> np.ndarray:

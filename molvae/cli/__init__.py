@@ -12,6 +12,8 @@ from molvae.errors import MolvaeError
 COMMANDS = {
     "data": "molvae.cli.data",
     "train": "molvae.cli.train",
+    "finetune": "molvae.cli.finetune",
+    "recipes": "molvae.cli.recipes",
     "fit-prior": "molvae.cli.fit_prior",
     "fit-heads": "molvae.cli.fit_heads",
     "sample": "molvae.cli.sample",
@@ -27,7 +29,9 @@ COMMANDS = {
 }
 SUMMARIES = {
     "data": "Download, prepare and look at molecules.",
-    "train": "Train a model from one YAML file.",
+    "train": "Train a model on molecules.",
+    "finetune": "Go on training a model on other molecules.",
+    "recipes": "The experiments that ship with molvae.",
     "fit-prior": "Fit a prior to a trained model's latents.",
     "fit-heads": "Fit property heads to a trained model's latents.",
     "sample": "Draw new molecules.",

@@ -1,11 +1,20 @@
 """`molvae data`: download, prepare, refragment, randomize, fingerprint, stats."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from molvae.cli.options import console, jobs_option, progress_for, quiet_option
+from molvae.data.prepare.config import PrepareConfig
+
+
+def _setting(flag: str, **how: Any) -> Callable[[Any], Any]:
+    """An option for a field of `PrepareConfig`, with that field's default."""
+    default = PrepareConfig.model_fields[flag.removeprefix("--").replace("-", "_")].default
+    shown = ",".join(default) if isinstance(default, tuple) else default
+    return click.option(flag, default=shown, show_default=True, **how)
 
 
 @click.group()
@@ -31,35 +40,31 @@ def download(name: str, output: str | None, source: str | None, quiet: bool) -> 
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("-o", "--output", required=True, metavar="DIR", help="The prepared folder to write.")
 @click.option("--overwrite", is_flag=True, help="Replace the folder if it exists.")
-@click.option("--notation", type=click.Choice(["selfies", "smiles"]), default="selfies", show_default=True)
-@click.option("--fragments", default=1024, show_default=True, help="Tokens of the merged vocabulary; 0: plain symbols.")
-@click.option(
-    "--descriptors", default="basic", show_default=True, help="none, basic, wide, full, or names, with commas."
-)
-@click.option("--descriptor-fraction", type=float, default=1.0, show_default=True, help="Share that gets them.")
+@_setting("--notation", type=click.Choice(["selfies", "smiles"]))
+@_setting("--fragments", type=int, help="Tokens of the merged vocabulary; 0: plain symbols.")
+@_setting("--descriptors", help="none, basic, wide, full, or names, with commas.")
+@_setting("--descriptor-fraction", type=float, help="Share of the molecules that gets them.")
 @click.option("--property", "property_columns", multiple=True, help="Numeric input column to keep (repeatable).")
 @click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")
 @click.option("--name-column", help="Column with the molecules' names.")
-@click.option("--split", type=click.Choice(["hash", "scaffold", "column", "files"]), default="hash", show_default=True)
-@click.option("--split-column", default="split", show_default=True)
-@click.option("--valid-fraction", type=float, default=0.05, show_default=True)
-@click.option("--test-fraction", type=float, default=0.05, show_default=True)
+@_setting("--split", type=click.Choice(["hash", "scaffold", "column", "files"]))
+@_setting("--split-column")
+@_setting("--valid-fraction", type=float)
+@_setting("--test-fraction", type=float)
 @click.option("--neutralize", is_flag=True, help="Remove charges that protons or double bonds can balance.")
 @click.option("--keep-fragments", is_flag=True, help="Reject salts and mixtures; by default the largest part is kept.")
 @click.option("--strip-isotopes", is_flag=True, help="Drop isotope labels.")
 @click.option("--strip-stereo", is_flag=True, help="Drop stereocenters and double-bond geometry.")
 @click.option("--elements", help="The only elements allowed, comma-separated; '' allows all.")
 @click.option("--exclude", multiple=True, metavar="FILE", help="Leave its molecules out (repeatable): test sets.")
-@click.option("--min-atoms", type=int, default=1, show_default=True, help="Heavy atoms.")
-@click.option("--max-atoms", type=int, default=100, show_default=True, help="Heavy atoms.")
-@click.option("--max-symbols", type=int, default=256, show_default=True, help="Symbols of the notation.")
+@_setting("--min-atoms", type=int, help="Heavy atoms.")
+@_setting("--max-atoms", type=int, help="Heavy atoms.")
+@_setting("--max-symbols", type=int, help="Symbols of the notation.")
 @click.option("--graphs", is_flag=True, help="Write molecular graphs too, for gnn and fused encoders.")
 @click.option("--fingerprints", is_flag=True, help="Write ECFP4 bits too, for tanimoto_weight and fingerprint_weight.")
-@click.option(
-    "--randomized-smiles", type=int, default=0, show_default=True, help="Of each molecule; see data randomize."
-)
+@_setting("--randomized-smiles", type=int, help="Of each molecule; see data randomize.")
 @click.option("--vocabulary", metavar="FILE", help="Use this vocabulary.json, for a model that exists already.")
-@click.option("--unknown", type=click.Choice(["error", "skip", "extend"]), default="error", show_default=True)
+@_setting("--unknown", type=click.Choice(["error", "skip", "extend"]))
 @jobs_option
 @quiet_option
 def prepare(
@@ -79,7 +84,6 @@ def prepare(
     out stand in rejected.csv with the reason.
     """
     from molvae.config import parse_config
-    from molvae.data.prepare.config import PrepareConfig
     from molvae.data.prepare.run import prepare as prepare_folder
     from molvae.data.vocabulary import Vocabulary
 

@@ -15,7 +15,12 @@ from molvae.cli.options import console, device_option, progress_for, quiet_optio
 @click.option(
     "--config", "config_path", metavar="YAML", help="An experiment: its `prior` says which, in place of --kind."
 )
-@click.option("--kind", type=click.Choice(["autoregressive", "flow"]), default="autoregressive", show_default=True)
+@click.option(
+    "--kind",
+    type=click.Choice(["autoregressive", "flow", "flow_matching"]),
+    default="autoregressive",
+    show_default=True,
+)
 @click.option("--max-time", metavar="HH:MM:SS", help="By default 5 minutes, or what the experiment says.")
 @click.option("--molecules", type=click.IntRange(1), help="Encoded at most; by default 200,000, likewise.")
 @click.option("--seed", type=int, help="By default 0, likewise.")

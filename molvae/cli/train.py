@@ -1,35 +1,37 @@
 """`molvae train`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from molvae.cli.options import console, device_option, progress_for, quiet_option
+from molvae.cli.options import device_option, quiet_option
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from molvae.data.prepared import PreparedData
-    from molvae.evaluation.collapse import LatentDiagnostics
     from molvae.training.config import ExperimentConfig
 
 
 @click.command()
-@click.option("-c", "--config", "config_path", metavar="FILE", help="One YAML is one whole experiment.")
+@click.argument("inputs", nargs=-1, metavar="[INPUT]...")
 @click.option("-o", "--output", required=True, metavar="DIR", help="The run's directory.")
+@click.option("-r", "--recipe", metavar="NAME", help="A recipe that ships with molvae, see `molvae recipes`.")
+@click.option("-c", "--config", "config_path", metavar="FILE", help="One YAML is one whole experiment.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="E.g. model.latent.latent_dim=64.")
-@click.option("--data", "data_path", metavar="PREPARED", help="Train on this prepared folder instead.")
+@click.option("--data", "data_path", metavar="PREPARED", help="Train on this prepared folder.")
 @click.option("--max-time", metavar="HH:MM:SS", help="Time budget; learning rate and KL schedule follow it.")
 @click.option("--precision", type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]), help="Of the arithmetic.")
-@click.option("--init-from", metavar="PATH", help="Fine-tune this checkpoint; prepare the data with its vocabulary.")
+@click.option("--init-from", metavar="PATH", help="Start from this checkpoint; see also `molvae finetune`.")
 @click.option("--resume", is_flag=True, help="Go on with the interrupted run in DIR, with the settings it had.")
 @click.option("--overwrite", is_flag=True, help="Start again although DIR holds a run.")
 @device_option
 @quiet_option
 def train(
-    config_path: str | None,
+    inputs: tuple[str, ...],
     output: str,
+    recipe: str | None,
+    config_path: str | None,
     overrides: tuple[str, ...],
     data_path: str | None,
     max_time: str | None,
@@ -40,81 +42,93 @@ def train(
     device: str,
     quiet: bool,
 ) -> None:
-    """Train a model: prepares the data if that is still to do, shows the use of the latent, writes DIR/model."""
-    from molvae.errors import ConfigError, InputFileError
-    from molvae.training.config import PriorFitConfig, load_experiment
+    """Train a model on molecules: files (SMI, CSV, SDF, …), a prepared folder, or what the experiment names.
+
+    Without --recipe or --config the default recipe is taken, its sizes fitted to the molecules. The data are prepared
+    if that is still to do. The use of the latent is shown while training, and DIR/model is the trained model.
+    """
+    from molvae.cli.runs import EXPERIMENT, check_new, run_experiment
+    from molvae.device import resolve_device
+    from molvae.errors import ConfigError
+    from molvae.training.config import load_experiment
+    from molvae.training.recipes import recipe_path
 
     out = Path(output)
+    if resume and (inputs or recipe or config_path or data_path):
+        raise click.UsageError("--resume goes on with the experiment in DIR; leave INPUT, --recipe and --config out")
+    if (recipe is not None) + (config_path is not None) > 1:
+        raise click.UsageError("give --recipe or --config, not both")
+    if inputs and data_path:
+        raise click.UsageError("give INPUT or --data, not both")
+    if not resume:
+        check_new(out, overwrite=overwrite)
+    given = _given(inputs, data_path, max_time, precision, init_from)
+    resolve_device(device)  # before anything slow
     if resume:
-        config_path = str(out / "experiment.yaml")
-    elif config_path is None:
-        raise click.UsageError("give --config FILE, or --resume to go on with the run in DIR")
-    elif (out / "experiment.yaml").exists() and not overwrite:
-        raise InputFileError(f"{out} holds a run already; choose another -o, or --resume, or --overwrite")
-    given = [f"data.prepared={data_path}", "data.inputs=[]"] if data_path else []
-    given += [f"training.max_time='{max_time}'"] if max_time else []
-    given += [f"training.precision={precision}"] if precision else []
-    given += [f"training.init_from={init_from}"] if init_from else []
-    config = load_experiment(config_path, [*overrides, *given])
+        config = load_experiment(out / EXPERIMENT, [*overrides, *given])
+    elif recipe is not None or config_path is not None:
+        config = load_experiment(recipe_path(recipe) if recipe else str(config_path), [*overrides, *given])
+    elif inputs or data_path:
+        config, prepared = _default(inputs, data_path, [*overrides, *given], out, quiet)
+        run_experiment(config, prepared, out, device=device, resume=False, quiet=quiet)
+        return
+    else:
+        raise click.UsageError("give INPUT, --data, --recipe or --config; or --resume to go on with the run in DIR")
+    if config.data.prepared is None and not config.data.inputs:
+        raise ConfigError("the experiment names no molecules; give files of them, or --data with a prepared folder")
+    run_experiment(config, _prepared(config, out, quiet), out, device=device, resume=resume, quiet=quiet)
 
-    from molvae.training.fit import resolve_accelerator
-    from molvae.training.fit import train as fit
 
-    resolve_accelerator(device)  # before anything slow
-    screen = console(quiet)
-    prepared = _prepared(config, out, quiet)
-    screen.print(f"{prepared!r}")
-    try:
-        result = fit(config, prepared, out, device=device, resume=resume, console=None if quiet else screen)
-    except FloatingPointError as error:
-        raise ConfigError(str(error)) from error
-    if isinstance(config.prior, PriorFitConfig):
-        from molvae.training.prior import fit_prior_of
+def _given(
+    inputs: Sequence[str], data_path: str | None, max_time: str | None, precision: str | None, init_from: str | None
+) -> list[str]:
+    """What the options ask for, as overrides; paths are taken from where the shell stands."""
+    given = []
+    if inputs:
+        files = ", ".join(f"'{path if path == '-' else Path(path).resolve()}'" for path in inputs)
+        given += [f"data.inputs=[{files}]", "data.prepared=null"]
+    if data_path:
+        given += [f"data.prepared='{Path(data_path).resolve()}'", "data.inputs=[]"]
+    if max_time:
+        given.append(f"training.max_time='{max_time}'")
+    if precision:
+        given.append(f"training.precision={precision}")
+    if init_from:
+        path = Path(init_from)
+        given.append(f"training.init_from='{path.resolve() if path.exists() else init_from}'")
+    return given
 
-        report = fit_prior_of(out / "model", prepared, config.prior, device=device, progress=progress_for(quiet))
-        screen.print(f"KL to the standard prior {report.kl_standard:.2f} nats, to the learned prior {report.kl:.2f}")
-    _summary(screen, result, out)
+
+def _default(
+    inputs: Sequence[str], data_path: str | None, overrides: Sequence[str], out: Path, quiet: bool
+) -> "tuple[ExperimentConfig, PreparedData]":
+    """The default recipe for the molecules given, and these prepared."""
+    from molvae.cli.runs import prepare_data
+    from molvae.config import override, parse_config
+    from molvae.data.prepare.config import PrepareConfig
+    from molvae.data.prepared import PreparedData
+    from molvae.training.recipes import default_preparation, experiment_for
+
+    if data_path is not None:
+        prepared = PreparedData.open(data_path)
+    else:
+        values = {"data": {"prepare": default_preparation()}}
+        for text in overrides:
+            if text.startswith("data.prepare."):
+                override(values, text)
+        config = parse_config(PrepareConfig, values["data"]["prepare"], where="data.prepare")
+        paths = [path if path == "-" else Path(path).resolve() for path in inputs]
+        prepared = prepare_data(paths, out / "data", config, quiet=quiet)
+    kept = [text for text in overrides if not text.startswith("data.")]
+    return experiment_for(prepared, kept), prepared
 
 
 def _prepared(config: "ExperimentConfig", out: Path, quiet: bool) -> "PreparedData":
     """Open the prepared folder, or make it from the inputs."""
-    from molvae.data.prepare.config import PrepareConfig
+    from molvae.cli.runs import prepare_data
     from molvae.data.prepared import PreparedData
-    from molvae.errors import InputFileError
 
     data = config.data
-    folder = data.prepared or out / "data"
-    if folder.exists() or not data.inputs:
-        prepared = PreparedData.open(folder)
-        asked = data.prepare.model_dump(mode="json")
-        had = PrepareConfig().model_dump(mode="json") | prepared.meta["options"]  # older folders lack newer options
-        if data.inputs and had != asked:
-            raise InputFileError(
-                f"{folder} was prepared with other settings than data.prepare asks for; remove it or name another"
-            )
-        return prepared
-    from molvae.data.prepare.run import prepare
-
-    return prepare(data.inputs, folder, config=data.prepare, progress=progress_for(quiet))
-
-
-def _summary(screen: "Console", result: "LatentDiagnostics", out: Path) -> None:
-    from rich.table import Table
-
-    table = Table("on held-out molecules", "", title_justify="left")
-    table.columns[1].justify = "right"
-    table.add_row("reconstruction (nats)", f"{result.reconstruction:.2f}")
-    table.add_row("KL (nats)", f"{result.kl:.2f}")
-    if result.kl_learned is not None:
-        table.add_row("KL to the learned prior (nats)", f"{result.kl_learned:.2f}")
-    table.add_row("active units", f"{result.active_units} of {result.latent_dim}")
-    table.add_row(
-        "mutual information (nats)", f"{result.mutual_information:.2f} (at most {result.mutual_information_bound:.2f})"
-    )
-    table.add_row("exact, greedy", f"{100 * result.exact:.1f} %")
-    for name, r2 in result.property_r2.items():
-        table.add_row(f"R² of {name}", f"{r2:.3f}")
-    screen.print(table)
-    if result.warning:
-        screen.print(f"[yellow]Warning:[/yellow] {result.warning}")
-    screen.print(f"Model written to {out / 'model'}; draw molecules with: molvae sample -m {out} -n 1000 -o new.csv")
+    if data.prepared is not None and not data.inputs:
+        return PreparedData.open(data.prepared)
+    return prepare_data(data.inputs, data.prepared or out / "data", data.prepare, quiet=quiet)

@@ -12,6 +12,7 @@ from molvae.nn.latents.gaussian import GaussianLatentConfig
 from molvae.nn.latents.vq import VQLatentConfig
 from molvae.nn.priors.autoregressive import AutoregressivePriorConfig
 from molvae.nn.priors.flow import FlowPriorConfig
+from molvae.nn.priors.flow_matching import FlowMatchingPriorConfig
 
 EncoderConfig = Annotated[
     GRUEncoderConfig | GNNEncoderConfig | FusedEncoderConfig,
@@ -23,6 +24,6 @@ LatentConfig = Annotated[
 ]
 DecoderConfig = GRUDecoderConfig  # a discriminated union on `kind` as soon as the family has a second member
 PriorConfig = Annotated[
-    FlowPriorConfig | AutoregressivePriorConfig,
+    FlowPriorConfig | FlowMatchingPriorConfig | AutoregressivePriorConfig,
     Field(discriminator="kind"),
 ]

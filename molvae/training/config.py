@@ -18,17 +18,11 @@ Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
 class DataConfig(Section):
-    """Where the molecules come from: a prepared folder, or inputs to prepare first."""
+    """Where the molecules come from: a prepared folder, or inputs to prepare first; a recipe may leave both open."""
 
     prepared: Path | None = None
     inputs: tuple[Path, ...] = ()
     prepare: PrepareConfig = PrepareConfig()
-
-    @model_validator(mode="after")
-    def _has_a_source(self) -> "DataConfig":
-        if self.prepared is None and not self.inputs:
-            raise ValueError("give `prepared` (a prepared folder) or `inputs` (files of molecules)")
-        return self
 
 
 class PriorFitConfig(Section):
@@ -44,6 +38,8 @@ class PriorFitConfig(Section):
     batch_size: Positive = 512
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     """At the start; it falls to nothing by a cosine over `max_time` or `max_epochs`, whichever ends first."""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Decay of the moving average of the weights that is judged and kept; 0 keeps the weights themselves."""
     precision: Precision = "32-true"
     seed: int = 0
 
@@ -114,7 +110,7 @@ class TrainingConfig(Section):
 class ExperimentConfig(Section):
     """One whole experiment: data, model and training."""
 
-    data: DataConfig
+    data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig
     prior: PriorTrainingConfig | None = None
@@ -159,6 +155,8 @@ class ExperimentConfig(Section):
     @model_validator(mode="after")
     def _prior_fits_the_latent(self) -> "ExperimentConfig":
         if self.prior is not None:
+            if self.prior.fit == "joint" and not self.prior.model.joint:
+                raise ValueError(f"a {self.prior.model.kind} prior is fitted afterwards: give it fit: two-stage")
             if self.prior.fit == "joint" and self.model.latent.needs_standard_prior:
                 raise ValueError("free_bits and min_rate belong to N(0, I); with a joint prior use beta: {kind: geco}")
             self.prior.model.check(self.model.latent)
@@ -168,10 +166,50 @@ class ExperimentConfig(Section):
 def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
     """Read one experiment's YAML and apply `key.path=value` overrides.
 
+    Paths in the file are taken from the file's own folder, or from the samples that ship with the package; not from
+    where the shell stands.
+
     Raises:
         ConfigError: for an unreadable file, an unknown key or a bad value, naming it.
     """
+    return parse_config(ExperimentConfig, read_experiment(path, overrides), where=str(path))
+
+
+def read_experiment(path: str | Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """The plain values of an experiment's YAML, its paths resolved, with overrides."""
     values = read_yaml(path, expected="the sections data, model and training")
+    resolve_paths(values, Path(path).resolve().parent)
     for text in overrides:
         override(values, text)
-    return parse_config(ExperimentConfig, values, where=str(path))
+    return values
+
+
+def resolve_paths(values: dict[str, Any], folder: Path) -> None:
+    """Make the paths of an experiment's plain values absolute; see `load_experiment`."""
+    data, training = values.get("data"), values.get("training")
+    if isinstance(data, dict):
+        if isinstance(data.get("prepared"), str):
+            data["prepared"] = str(folder / data["prepared"])
+        if isinstance(data.get("inputs"), list):
+            data["inputs"] = [_found(folder, str(name)) for name in data["inputs"]]
+        prepare = data.get("prepare")
+        if isinstance(prepare, dict) and isinstance(prepare.get("exclude"), list):
+            prepare["exclude"] = [_found(folder, str(name)) for name in prepare["exclude"]]
+    if isinstance(training, dict) and isinstance(training.get("init_from"), str):
+        nearby = folder / training["init_from"]
+        training["init_from"] = str(nearby) if nearby.exists() else training["init_from"]
+
+
+def _found(folder: Path, name: str) -> str:
+    """A file beside the configuration, or one of the package's samples."""
+    if name == "-" or (folder / name).exists():
+        return name if name == "-" else str(folder / name)
+    sample = sample_folder() / name
+    return str(sample if sample.is_file() else folder / name)
+
+
+def sample_folder() -> Path:
+    """Where the samples lie: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    inside = package / "samples"
+    return inside if inside.is_dir() else package.parent / "data"

@@ -19,7 +19,8 @@ from molvae.chem.standard_form import StandardForm
 from molvae.config import dump_config
 from molvae.data.batches import ResidentBatches, TokenBatches, ordered_batches
 from molvae.data.prepared import PreparedData
-from molvae.errors import CheckpointError, ConfigError, PreparedDataError
+from molvae.device import resolve_device
+from molvae.errors import CheckpointError
 from molvae.evaluation.collapse import LatentDiagnostics
 from molvae.nn.build import build_model
 from molvae.nn.likelihood import QUANTILES, per_symbol_quantiles
@@ -28,6 +29,7 @@ from molvae.training.callbacks import SaveLast, StopAtBudget, TrainingProgress, 
 from molvae.training.clock import TrainingClock
 from molvae.training.config import ExperimentConfig, JointPriorConfig
 from molvae.training.module import VAEModule
+from molvae.training.selection import held_out_molecules, training_molecules
 
 LAST = Path("last") / "last.ckpt"
 EXPERIMENT = "experiment.yaml"
@@ -69,9 +71,6 @@ def train(
         raise CheckpointError(f"nothing to resume in {out}: {state} does not exist")
     settings = config.training
     pl.seed_everything(settings.seed, verbose=False)
-    train_indices = data.indices("train")
-    if not len(train_indices):
-        raise PreparedDataError(f"{data.path} has no training molecules")
     names = data.statistics.names if config.model.heads.properties is None else config.model.heads.properties
     statistics = data.statistics.select(names)
     property_index = np.array([data.statistics.names.index(n) for n in names], dtype=np.int64) if names else None
@@ -86,13 +85,12 @@ def train(
         property_mean=statistics.mean,
         property_std=statistics.std,
     )
-    if settings.init_from is not None and not resume:
-        start_from(model, data.vocabulary, settings.init_from)
+    max_tokens = model.encoder.max_tokens
+    train_indices = training_molecules(data, max_tokens)
     max_length = length_cap(int(data.meta["tokens"]["max_length"]))
     how: dict[str, Any] = {"batch_size": settings.batch_size, "property_index": property_index, "seed": settings.seed}
     if settings.resident:
-        place = torch.device("cuda" if resolve_accelerator(device) == "gpu" else "cpu")
-        stream: TokenBatches = ResidentBatches(data, train_indices, device=place, **how)
+        stream: TokenBatches = ResidentBatches(data, train_indices, device=resolve_device(device), **how)
     else:
         stream = TokenBatches(data, train_indices, randomized_smiles=settings.randomized_smiles, **how)
     if resume:
@@ -104,9 +102,11 @@ def train(
         if isinstance(config.prior, JointPriorConfig)
         else None
     )
+    if settings.init_from is not None and not resume:
+        start_from(model, data.vocabulary, settings.init_from, prior=prior)
     n_bits = 0 if data.fingerprints is None else 8 * data.fingerprints.shape[1]
     module = VAEModule(model, settings, clock, prior=prior, n_bits=n_bits)
-    held_out = held_out_molecules(data, settings.valid_molecules, settings.seed)
+    held_out = held_out_molecules(data, settings.valid_molecules, settings.seed, max_tokens)
     validate = Validate(
         lambda: ordered_batches(data, held_out, batch_size=settings.batch_size, property_index=property_index),
         every=settings.valid_every,
@@ -121,8 +121,7 @@ def train(
     (out / EXPERIMENT).write_text(dump_config(config), encoding="utf-8")
     with quiet_lightning():
         trainer = pl.Trainer(
-            accelerator=resolve_accelerator(device),
-            devices=1,
+            **lightning_device(device),
             precision=settings.precision,
             max_epochs=-1,
             max_steps=max_steps or -1,
@@ -144,17 +143,16 @@ def train(
         return _finish(out, trainer, module, validate, save_last, config, data, max_length)
 
 
-def resolve_accelerator(device: str) -> str:
-    """Lightning's name for a device: "cpu" or "gpu"; "auto" is a GPU when there is one.
+def lightning_device(device: str) -> dict[str, Any]:
+    """What Lightning's trainer calls a device: its arguments `accelerator` and `devices`.
 
     Raises:
         ConfigError: for a device that is not there.
     """
-    if device not in ("auto", "cpu", "cuda"):
-        raise ConfigError(f"unknown device {device!r}; training runs on auto, cpu or cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device 'cuda' asked for, but torch sees no GPU; use --device cpu or auto")
-    return "gpu" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    resolved = resolve_device(device)
+    if resolved.type == "cpu":
+        return {"accelerator": "cpu", "devices": 1}
+    return {"accelerator": "gpu", "devices": [resolved.index or 0]}
 
 
 def _finish(
@@ -182,6 +180,7 @@ def _finish(
             "steps": trainer.global_step,
             "molecules": module.molecules_seen,
             "seconds": round(seconds, 1),
+            "beta": module.beta,
             "molecules_per_second": round(module.molecules_seen / max(seconds, 1e-9), 1),
             "parameters": sum(p.numel() for p in module.model.parameters()),
             "history": validate.history,
@@ -226,12 +225,6 @@ def _max_steps(config: ExperimentConfig, batches_per_epoch: int) -> int | None:
     if config.training.max_epochs:
         limits.append(-(-config.training.max_epochs * batches_per_epoch // config.training.accumulate))
     return min((limit for limit in limits if limit), default=None)
-
-
-def held_out_molecules(data: PreparedData, n: int, seed: int) -> np.ndarray:
-    """Validation molecules, drawn once; training molecules when there are no others."""
-    pool = data.indices("valid" if "valid" in data.split_names else "train")
-    return np.sort(np.random.default_rng(seed).permutation(pool)[:n])
 
 
 def _batches_done(state: Path) -> int:

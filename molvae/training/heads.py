@@ -19,9 +19,10 @@ from molvae.nn.build import build_heads
 from molvae.nn.heads import PropertyHeads
 from molvae.nn.vae import MolVAE
 from molvae.progress import SILENT, Progress
-from molvae.training.fit import held_out_molecules, quiet_lightning
+from molvae.training.fit import quiet_lightning
 from molvae.training.losses import property_loss
 from molvae.training.second_stage import HELD_OUT, ShowTime, encode, open_with_data, quiet_trainer, shuffled_batches
+from molvae.training.selection import held_out_molecules, training_molecules
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ def fit_heads(
         progress: reports molecules encoded and the share of time used.
     """
     pl.seed_everything(seed, verbose=False)
-    train = np.sort(np.random.default_rng(seed).permutation(data.indices("train"))[:molecules])
+    max_tokens = model.encoder.max_tokens
+    train = np.sort(np.random.default_rng(seed).permutation(training_molecules(data, max_tokens))[:molecules])
     train_set, valid_set = (
         encode(
             lambda batch: model.encode(batch).mean,
@@ -83,7 +85,7 @@ def fit_heads(
             device=next(model.parameters()).device,
             progress=progress,
         )
-        for indices in (train, held_out_molecules(data, HELD_OUT, seed))
+        for indices in (train, held_out_molecules(data, HELD_OUT, seed, max_tokens))
     )
     module = _HeadsModule(heads, learning_rate, max_time.total_seconds())
     with progress.stage("Fitting the heads", total=100, unit="%") as stage, quiet_lightning():

@@ -1,5 +1,6 @@
 """Second stage: a prior fitted to the latents of the training set, on posterior samples, stopped on held-out ones."""
 
+import copy
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from pytorch_lightning.callbacks import EarlyStopping, Timer
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
-from molvae.checkpoint import add_prior
+from molvae.checkpoint import add_prior, load_checkpoint, prior_config
 from molvae.data.batches import ordered_batches
 from molvae.data.prepared import PreparedData
 from molvae.errors import ConfigError
@@ -21,7 +22,7 @@ from molvae.nn.priors.base import Prior
 from molvae.nn.vae import MolVAE
 from molvae.progress import SILENT, Progress
 from molvae.training.config import PriorFitConfig
-from molvae.training.fit import held_out_molecules, quiet_lightning
+from molvae.training.fit import quiet_lightning
 from molvae.training.schedules import warm_cosine
 from molvae.training.second_stage import (
     ENCODE_BATCH,
@@ -32,6 +33,7 @@ from molvae.training.second_stage import (
     quiet_trainer,
     shuffled_batches,
 )
+from molvae.training.selection import held_out_molecules, training_molecules
 
 WARMUP = 100  # steps
 
@@ -64,6 +66,7 @@ def fit_prior(
     data: PreparedData,
     config: PriorFitConfig,
     *,
+    start: Prior | None = None,
     device: str = "auto",
     progress: Progress = SILENT,
 ) -> tuple[Prior, PriorReport]:
@@ -73,6 +76,7 @@ def fit_prior(
         model: in eval mode.
         data: the prepared folder that the model was trained on.
         config: which prior, and how long.
+        start: a prior of the same sizes to go on from.
         device: "auto", "cpu" or "cuda".
         progress: reports molecules encoded and the share of the time used.
 
@@ -82,8 +86,9 @@ def fit_prior(
     pl.seed_everything(config.seed, verbose=False)
     prior = config.model.build(model.latent, condition_dim=model.condition_dim)
     rng = np.random.default_rng(config.seed)
-    train = np.sort(rng.permutation(data.indices("train"))[: config.molecules])
-    valid = held_out_molecules(data, HELD_OUT, config.seed)
+    max_tokens = model.encoder.max_tokens
+    train = np.sort(rng.permutation(training_molecules(data, max_tokens))[: config.molecules])
+    valid = held_out_molecules(data, HELD_OUT, config.seed, max_tokens)
     train_set, valid_set = (
         encode(
             lambda batch: model.latent.posterior(model.encoder(batch)),
@@ -96,12 +101,14 @@ def fit_prior(
         for indices in (train, valid)
     )
     module = _PriorModule(prior, model, valid_set, config)
+    if start is not None:
+        prior.load_state_dict(start.state_dict())
     with torch.no_grad():
         prior.fit_scale(model.latent.sample_posterior(train_set.tensors[0], generator=_generator()))
     with progress.stage("Fitting the prior", total=100, unit="%") as stage, quiet_lightning():
         timer = Timer(duration=config.max_time, interval="step")
         module.timer = timer
-        stop = EarlyStopping("valid/nll", patience=config.patience, min_delta=1e-3, check_on_train_epoch_end=True)
+        stop = EarlyStopping("valid/loss", patience=config.patience, min_delta=1e-3, check_on_train_epoch_end=True)
         trainer = quiet_trainer(
             device,
             max_epochs=config.max_epochs,
@@ -112,25 +119,30 @@ def fit_prior(
     module.cpu()
     module.judge()
     module.restore_best()
-    posteriors = valid_set.tensors[0]
+    prior.eval()
+    posteriors = valid_set.tensors[0][: prior.affordable]
+    target = model.latent.sample_posterior(posteriors, generator=_generator())
     entropy = float(model.latent.entropy(posteriors).mean())
-    standard = model.latent.standard_prior().log_prob(model.latent.sample_posterior(posteriors, generator=_generator()))
+    with torch.no_grad():
+        learned = prior.log_prob(target, condition=model.embed_condition(len(target)))
+        standard = model.latent.standard_prior().log_prob(target)
     report = PriorReport(
-        kl=module.best - entropy,
+        kl=-float(learned.mean()) - entropy,
         kl_standard=-float(standard.mean()) - entropy,
         molecules=len(train),
         epochs=trainer.current_epoch,
         seconds=round(timer.time_elapsed(), 1),
     )
-    return prior.eval(), report
+    return prior, report
 
 
 class _PriorModule(pl.LightningModule):
-    """Maximum likelihood of fresh posterior samples; keeps the weights that judged held-out molecules best."""
+    """Minimizes the prior's loss of fresh posterior samples; keeps the weights that judged held-out molecules best."""
 
     def __init__(self, prior: Prior, model: MolVAE, valid_set: TensorDataset, config: PriorFitConfig) -> None:
         super().__init__()
         self.prior = prior
+        self.average = copy.deepcopy(prior).requires_grad_(False) if config.ema else None
         self._model = (model,)  # not trained: in a tuple, so that torch does not see its weights
         self._valid_set = valid_set
         self.config = config
@@ -140,6 +152,10 @@ class _PriorModule(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(self.prior.parameters(), lr=self.config.learning_rate)
+
+    def on_train_start(self) -> None:
+        if self.average is not None:
+            self.average.load_state_dict(self.prior.state_dict())  # what fit_scale found is in it
 
     def on_train_epoch_start(self) -> None:
         if self._model[0].condition is not None:
@@ -152,7 +168,15 @@ class _PriorModule(pl.LightningModule):
         with torch.no_grad():
             target = model.latent.sample_posterior(posteriors).to(self.device)
             condition = model.embed_condition(len(target), properties)
-        return -self._log_prob(target, condition).mean()
+        return self.prior.loss(target, condition=self._here(condition)).mean()
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        if self.average is not None:
+            decay = min(self.config.ema, (1 + self.global_step) / (10 + self.global_step))
+            for average, present in zip(self.average.parameters(), self.prior.parameters(), strict=True):
+                average.lerp_(present.detach(), 1 - decay)
+            for kept, now in zip(self.average.buffers(), self.prior.buffers(), strict=True):
+                kept.copy_(now)
 
     def _learning_rate(self) -> float:
         """A short warm-up, then a cosine over the budget."""
@@ -162,22 +186,27 @@ class _PriorModule(pl.LightningModule):
         return self.config.learning_rate * warm_cosine(done, self.global_step, warmup_steps=WARMUP, low=0.0)
 
     def on_train_epoch_end(self) -> None:
-        self.log("valid/nll", self.judge())
+        self.log("valid/loss", self.judge())
 
     @torch.no_grad()
     def judge(self) -> float:
-        """Negative log-likelihood of held-out molecules, nats; remembers the best weights."""
+        """Loss of held-out molecules; remembers the best weights."""
         model = self._model[0].eval()
+        judged = self.prior if self.average is None else self.average
+        generator = torch.Generator(device=self.device).manual_seed(0)
         target = model.latent.sample_posterior(self._valid_set.tensors[0], generator=_generator()).to(self.device)
-        parts = [self._log_prob(part, model.embed_condition(len(part))) for part in target.split(ENCODE_BATCH)]
-        nll = -float(torch.cat(parts).mean())
-        if nll < self.best:
-            self.best = nll
-            self._best_state = {name: t.detach().cpu().clone() for name, t in self.prior.state_dict().items()}
-        return nll
+        losses = [
+            judged.loss(part, condition=self._here(model.embed_condition(len(part))), generator=generator)
+            for part in target.split(ENCODE_BATCH)
+        ]
+        loss = float(torch.cat(losses).mean())
+        if loss < self.best:
+            self.best = loss
+            self._best_state = {name: t.detach().cpu().clone() for name, t in judged.state_dict().items()}
+        return loss
 
-    def _log_prob(self, target: Tensor, condition: Tensor | None) -> Tensor:
-        return self.prior.log_prob(target, condition=None if condition is None else condition.to(self.device))
+    def _here(self, condition: Tensor | None) -> Tensor | None:
+        return None if condition is None else condition.to(self.device)
 
     def restore_best(self) -> None:
         self.prior.load_state_dict(self._best_state)
@@ -188,16 +217,29 @@ def _generator() -> torch.Generator:
 
 
 def fit_prior_of(
-    path: str | Path, data: PreparedData, config: PriorFitConfig, *, device: str = "auto", progress: Progress = SILENT
+    path: str | Path,
+    data: PreparedData,
+    config: PriorFitConfig,
+    *,
+    start: str | Path | None = None,
+    device: str = "auto",
+    progress: Progress = SILENT,
 ) -> PriorReport:
-    """Fit a prior to the model of a checkpoint directory, and put it there; arguments as in `fit_prior`."""
+    """Fit a prior to the model of a checkpoint directory, and put it there; arguments as in `fit_prior`.
+
+    `start` is the checkpoint whose prior is gone on from, if it has one with the same settings.
+    """
     checkpoint, data = open_with_data(path, data, hint="give the folder it was trained on")
     try:
         config.model.check(checkpoint.config.latent)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    prior, report = fit_prior(checkpoint.model, data, config, device=device, progress=progress)
-    known = ordered_batches(data, held_out_molecules(data, HELD_OUT, config.seed), batch_size=ENCODE_BATCH)
+    before = None if start is None else load_checkpoint(start).prior
+    if before is not None and prior_config(start) != config.model:
+        before = None
+    prior, report = fit_prior(checkpoint.model, data, config, start=before, device=device, progress=progress)
+    held_out = held_out_molecules(data, HELD_OUT, config.seed, checkpoint.model.encoder.max_tokens)[: prior.affordable]
+    known = ordered_batches(data, held_out, batch_size=ENCODE_BATCH)
     elbo = {QUANTILES: per_symbol_quantiles(checkpoint.model, prior, known, data.vocabulary.symbol_counts)}
     add_prior(path, prior, config=config.model, report=report.to_json() | elbo)
     return report

@@ -19,7 +19,7 @@ from molvae.data.prepared import PreparedData
 from molvae.errors import PreparedDataError
 from molvae.progress import Progress, Stage
 from molvae.training.config import Precision
-from molvae.training.fit import resolve_accelerator
+from molvae.training.fit import lightning_device
 
 ENCODE_BATCH = 1024
 HELD_OUT = 5000
@@ -69,8 +69,7 @@ def quiet_trainer(
 ) -> pl.Trainer:
     """A trainer that writes nothing and shows nothing."""
     return pl.Trainer(
-        accelerator=resolve_accelerator(device),
-        devices=1,
+        **lightning_device(device),
         precision=precision,
         max_epochs=max_epochs,
         callbacks=callbacks,

@@ -17,7 +17,8 @@ from molvae.data.prepare.config import PrepareConfig
 from molvae.data.prepare.run import prepare
 from molvae.data.prepared import PreparedData
 from molvae.errors import CheckpointError, ConfigError, InputError, PreparedDataError
-from molvae.generator import MoleculeGenerator, interpolate_latents
+from molvae.generator import MoleculeGenerator
+from molvae.inference.paths import interpolate_latents
 from molvae.training.config import ExperimentConfig, PriorFitConfig
 from molvae.training.fit import train
 from molvae.training.prior import fit_prior_of

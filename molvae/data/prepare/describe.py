@@ -30,7 +30,7 @@ class DescribedChunk:
 def describe_chunk(smiles: list[str | None], config: PrepareConfig) -> DescribedChunk:
     """Standardize, write as symbols and describe a chunk of SMILES (`None`: a row already rejected)."""
     names = descriptor_names(config.descriptors)
-    standardizer = standardizer_of(config)
+    standardizer = Standardizer(**config.standard_form.arguments())
     line = notation(config.notation)
     n = len(smiles)
     chunk = DescribedChunk(
@@ -60,19 +60,6 @@ def describe_chunk(smiles: list[str | None], config: PrepareConfig) -> Described
         if config.split == "scaffold":
             chunk.scaffolds[i] = _scaffold(standard.mol)
     return chunk
-
-
-def standardizer_of(config: PrepareConfig) -> Standardizer:
-    """What brings molecules into the standard form of a prepared folder."""
-    return Standardizer(
-        largest_fragment=config.largest_fragment,
-        neutralize=config.neutralize,
-        elements=config.elements,
-        min_atoms=config.min_atoms,
-        max_atoms=config.max_atoms,
-        strip_isotopes=config.strip_isotopes,
-        strip_stereo=config.strip_stereo,
-    )
 
 
 def _scaffold(mol: Chem.Mol) -> str:

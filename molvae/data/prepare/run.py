@@ -12,9 +12,10 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from molvae.chem.descriptors import descriptor_names
+from molvae.chem.standardize import Standardizer
 from molvae.data.chunks import batched
 from molvae.data.prepare.config import PrepareConfig
-from molvae.data.prepare.describe import describe_chunk, standardizer_of
+from molvae.data.prepare.describe import describe_chunk
 from molvae.data.prepare.fingerprints import add_fingerprints
 from molvae.data.prepare.randomize import add_randomized
 from molvae.data.prepare.splits import hash_split
@@ -129,7 +130,7 @@ def _write_rows(
 
 def _standard_smiles(config: PrepareConfig) -> frozenset[str]:
     """The molecules to leave out, in the standard form."""
-    standardizer = standardizer_of(config)
+    standardizer = Standardizer(**config.standard_form.arguments())
     texts = (row.smiles for path in config.exclude for row in read_molecules(path))
     found = {standardizer.apply(text).smiles for text in texts if text is not None}
     return frozenset(smiles for smiles in found if smiles is not None)

@@ -1,5 +1,7 @@
 """What every prior is: a distribution of what a latent's posteriors are samples of."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -11,7 +13,12 @@ class Prior(nn.Module):
 
     A target is what `Latent.sample_posterior` gives: a latent `(n, Z)`, or code indices `(n, M)`. All methods speak of
     targets; `Latent.to_z` gives the latents that they stand for.
+
+    Attributes:
+        affordable: rows that `log_prob` should be asked for in a report; `None`: any number, it is cheap.
     """
+
+    affordable: ClassVar[int | None] = None
 
     def sample_target(
         self,
@@ -28,8 +35,10 @@ class Prior(nn.Module):
         """Log-probability `(n,)`, nats, of targets, on their device."""
         raise NotImplementedError
 
-    def loss(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
-        """What fitting minimizes, for each target `(n,)`: by default the negative log-probability."""
+    def loss(
+        self, target: Tensor, *, condition: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """What fitting minimizes, for each target `(n,)`: by default the negative log-probability, without chance."""
         return -self.log_prob(target, condition=condition)
 
     def fit_scale(self, target: Tensor) -> None:

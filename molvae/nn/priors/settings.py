@@ -11,6 +11,8 @@ class PriorSettings(Section):
     """Base of every learned prior's settings, which build it."""
 
     member: ClassVar[type[Prior]]
+    joint: ClassVar[bool] = True
+    """Whether it can be trained with the model, and not only afterwards."""
 
     def check(self, latent: LatentSettings) -> None:
         """Raise `ValueError` when prior and latent do not fit."""

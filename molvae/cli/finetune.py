@@ -1,0 +1,80 @@
+"""`molvae finetune`."""
+
+from pathlib import Path
+
+import click
+
+from molvae.cli.options import device_option, quiet_option
+
+
+@click.command()
+@click.argument("model_path", metavar="MODEL")
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("-o", "--output", required=True, metavar="DIR", help="The run's directory.")
+@click.option("--max-time", default="00:10:00", show_default=True, metavar="HH:MM:SS", help="For model and prior.")
+@click.option("--property", "property_columns", multiple=True, help="Numeric input column to keep (repeatable).")
+@click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")
+@click.option(
+    "--unknown",
+    type=click.Choice(["extend", "skip", "error"]),
+    default="extend",
+    show_default=True,
+    help="Symbols that the model has never seen: learn them, leave the molecules out, or stop.",
+)
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="E.g. training.learning_rate=0.0005.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--overwrite", is_flag=True, help="Start again although DIR holds a run.")
+@device_option
+@quiet_option
+def finetune(
+    model_path: str,
+    inputs: tuple[str, ...],
+    output: str,
+    max_time: str,
+    property_columns: tuple[str, ...],
+    smiles_column: str | None,
+    unknown: str,
+    overrides: tuple[str, ...],
+    seed: int,
+    overwrite: bool,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Go on training MODEL (a shipped one, or a run) on the molecules of INPUT; the result is a run of its own.
+
+    The molecules are brought into the model's own standard form. The vocabulary is the model's, with the symbols added
+    that it lacks. A fitted prior is fitted again in the last third of the time.
+    """
+    from molvae.checkpoint import load_checkpoint
+    from molvae.chem.descriptors import known_descriptors
+    from molvae.cli.runs import check_new, prepare_data, run_experiment
+    from molvae.config import override, parse_config, parse_duration
+    from molvae.device import resolve_device
+    from molvae.errors import ConfigError
+    from molvae.training.config import ExperimentConfig
+    from molvae.training.finetune import finetuning_experiment, finetuning_preparation
+
+    out = Path(output)
+    check_new(out, overwrite=overwrite)
+    resolve_device(device)
+    try:
+        duration = parse_duration(max_time)
+    except ValueError as error:
+        raise ConfigError(f"--max-time: {error}") from error
+    checkpoint = load_checkpoint(model_path)
+    wanted = finetuning_preparation(
+        checkpoint,
+        known_descriptors(checkpoint.model.heads.names),
+        property_columns=property_columns,
+        smiles_column=smiles_column,
+        unknown=unknown,
+    )
+    paths = [path if path == "-" else Path(path).resolve() for path in inputs]
+    prepared = prepare_data(paths, out / "data", wanted, quiet=quiet, vocabulary=checkpoint.vocabulary)
+    config = finetuning_experiment(checkpoint, model_path, prepared, max_time=duration, seed=seed)
+    if overrides:
+        values = config.model_dump(mode="json")
+        for text in overrides:
+            override(values, text)
+        config = parse_config(ExperimentConfig, values, where="finetune")
+    run_experiment(config, prepared, out, device=device, resume=False, quiet=quiet)

@@ -1,0 +1,22 @@
+"""`molvae recipes`."""
+
+import click
+
+
+@click.command()
+@click.argument("name", required=False)
+def recipes(name: str | None) -> None:
+    """The experiments that ship with molvae; with a NAME, its YAML. Train one with `molvae train --recipe NAME`."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from molvae.training.recipes import recipe_names, recipe_path, recipe_summary
+
+    if name is not None:
+        click.echo(recipe_path(name).read_text(encoding="utf-8"), nl=False)
+        return
+    table = Table("recipe", "what it is")
+    table.columns[0].no_wrap = True
+    for recipe in recipe_names():
+        table.add_row(recipe, recipe_summary(recipe))
+    Console().print(table)
