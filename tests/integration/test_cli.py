@@ -189,7 +189,7 @@ def test_encode_and_decode_work_on_files_and_pipes(run: Path, tmp_path: Path) ->
 def test_encode_streams_chosen_features_in_the_order_of_the_rows(
     run: Path, molecules: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("molvae.inference.features.CHUNK", 4)
+    monkeypatch.setattr("molvae.inference.tokens.CHUNK", 4)
     source = tmp_path / "in.smi"
     source.write_text("\n".join((*molecules, "xx")) + "\n")
     common = ("encode", source, "-m", run, "--features", "heads+hidden", "-n", 2, "--seed", 1)
@@ -212,7 +212,9 @@ def test_reconstruct_works_on_files_and_prepared_folders(run: Path, prepared: Pr
     result = call("reconstruct", table, "-m", run)
     assert result.exit_code == 0, result.output
     assert len(result.stdout.splitlines()) == 21
-    assert "20 of 20 molecules usable" in result.stderr
+    assert "20 of 20 molecules encoded" in result.stderr
+    assert "exact: 0.00 % (0 of 20 encoded)" in result.stderr
+    assert "decoded to a molecule)" in result.stderr
     of_split = call("reconstruct", prepared.path, "-m", run, "--split", "test")
     assert len(of_split.stdout.splitlines()) == 5
 
