@@ -41,6 +41,13 @@ def qed(mol: Chem.Mol) -> float:
     return QED.qed(mol)
 
 
+@lru_cache(maxsize=1)
+def _rdkit_descriptors() -> dict[str, Callable[[Chem.Mol], float]]:
+    from rdkit.Chem import Descriptors  # slow to import
+
+    return dict(Descriptors.descList)
+
+
 DESCRIPTORS: dict[str, Callable[[Chem.Mol], float]] = {
     "logp": logp,
     "qed": qed,
@@ -89,13 +96,6 @@ _UNDER_ANOTHER_NAME = re.compile(  # RDKit's names of those above
 )
 DESCRIPTOR_SETS = (*_NAMES, "full")
 """`full`: the wide ones and the rest of RDKit's 2D descriptors under RDKit's names, Ipc left out (it has no bound)."""
-
-
-@lru_cache(maxsize=1)
-def _rdkit_descriptors() -> dict[str, Callable[[Chem.Mol], float]]:
-    from rdkit.Chem import Descriptors  # slow to import
-
-    return dict(Descriptors.descList)
 
 
 @lru_cache(maxsize=1)
