@@ -72,6 +72,8 @@ class GradientAscent:
     def _climb(self, starts: np.ndarray) -> np.ndarray:
         vae = self.moves.vae
         prior, condition = vae.default_prior, self.moves.condition(len(starts))
+        if prior.affordable is not None:  # its density is too dear to be asked for at every step
+            prior = vae.prior("standard")
         condition = None if condition is None else condition.detach()
         z = torch.from_numpy(starts.astype(np.float32)).to(vae.device).requires_grad_(True)
         optimizer = torch.optim.Adam([z], lr=self.rate)

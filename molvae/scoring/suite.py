@@ -24,9 +24,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from molvae.chem.inputs import as_molecules
 from molvae.progress import SILENT, Progress
 from molvae.scoring import guacamol
 from molvae.scoring.distribution import (
@@ -75,7 +77,7 @@ class MetricTable:
 
 
 def evaluate_smiles(
-    smiles: Sequence[str | None],
+    smiles: Any,
     *,
     test: ReferenceStatistics | None = None,
     test_scaffolds: ReferenceStatistics | None = None,
@@ -88,6 +90,7 @@ def evaluate_smiles(
 
     Args:
         smiles: generated molecules, in the order drawn, with invalid ones and duplicates; `None` is an invalid one.
+            In any form that `molvae.chem.inputs.as_molecules` takes.
         test: statistics of the reference set; see `molvae.scoring.reference.reference_statistics`.
         test_scaffolds: of the reference set of unseen scaffolds.
         known: canonical SMILES of the training set; see `molvae.scoring.reference.known_molecules`.
@@ -98,7 +101,7 @@ def evaluate_smiles(
     Raises:
         MissingExtraError: when a reference has ChemNet statistics and `fcd` is not installed.
     """
-    molecules = describe_molecules(smiles, n_jobs=n_jobs, progress=progress)
+    molecules = describe_molecules(as_molecules(smiles), n_jobs=n_jobs, progress=progress)
     return evaluate_described(
         molecules,
         test=test,

@@ -23,7 +23,8 @@ from molvae.chem.similarity import ecfp4_counts
 from molvae.data.tokenizer import TokenizedMolecule
 from molvae.formats.readers import read_molecules
 from molvae.generator import MoleculeGenerator
-from molvae.inference.features import CHUNK, FeatureEncoder
+from molvae.inference.features import FeatureEncoder
+from molvae.inference.tokens import CHUNK
 from molvae.scoring.parallel import map_chunks
 
 BLOCK = 4000
@@ -53,8 +54,8 @@ def shares(encoder: FeatureEncoder, smiles: list[str]) -> dict[str, float]:
         PARTS[1], lambda: [tokenizer.vocabulary.encode(tokenizer.notation.to_symbols(s.smiles)) for s in standard]
     )
     graphs = timed(PARTS[2], lambda: [standard_graph(s) if tokenizer.graphs else None for s in standard])
-    spelled = [TokenizedMolecule(s.smiles, None, [i], g, i) for s, i, g in zip(standard, ids, graphs, strict=True)]
-    timed(PARTS[3], lambda: encoder.encode_spelled(spelled))
+    tokenized = [TokenizedMolecule(s.smiles, None, [i], g, i) for s, i, g in zip(standard, ids, graphs, strict=True)]
+    timed(PARTS[3], lambda: encoder.encode_tokenized(tokenized))
     return spent
 
 

@@ -158,19 +158,25 @@ class Features:
         dataset: its name.
         smiles: its molecules.
         models: label → path.
-        variants: randomized SMILES averaged over.
+        randomized_smiles: random SMILES averaged over.
         n_jobs: processes.
     """
 
     def __init__(
-        self, folder: Path, dataset: str, smiles: list[str], models: dict[str, Path], variants: int, n_jobs: int
+        self,
+        folder: Path,
+        dataset: str,
+        smiles: list[str],
+        models: dict[str, Path],
+        randomized_smiles: int,
+        n_jobs: int,
     ) -> None:
         self.folder, self.dataset, self.smiles, self.models = folder, dataset, smiles, models
-        self.randomized, self.n_jobs = variants, n_jobs
+        self.randomized_smiles, self.n_jobs = randomized_smiles, n_jobs
 
     def block(self, name: str) -> np.ndarray:
         """Features `(n, F)`: ecfp, rdkit, or one of `KINDS` with a model's label after a colon."""
-        path = self.folder / f"{self.dataset}-{name.replace(':', '-')}-{self.randomized}.npy"
+        path = self.folder / f"{self.dataset}-{name.replace(':', '-')}-{self.randomized_smiles}.npy"
         if path.is_file():
             return np.load(path)
         if name in ("ecfp", "rdkit"):
@@ -182,7 +188,7 @@ class Features:
             featurizer = LatentFeaturizer(
                 self.models[label],
                 features={"z": "mean"}.get(kind, kind),
-                n_randomized=self.randomized,
+                randomized_smiles=self.randomized_smiles,
                 invalid="nan",
                 n_jobs=self.n_jobs,
             )
@@ -243,12 +249,12 @@ def summary(cells: pd.DataFrame) -> Iterator[str]:
 @click.option("--splits", default=",".join(SPLITS), show_default=True)
 @click.option("--seeds", default="0,1,2,3,4", show_default=True)
 @click.option("--sets", "chosen", default="", help="Feature sets, with commas.  [default: all]")
-@click.option("--variants", default=0, show_default=True, help="Randomized SMILES averaged over.")
+@click.option("--randomized-smiles", default=0, show_default=True, help="Randomized SMILES averaged over.")
 @click.option("--trees", default=300, show_default=True)
 @click.option("--jobs", "n_jobs", default=1, show_default=True)
 def main(
     models: tuple[Path, ...], output: Path, data: Path, datasets: str, splits: str, seeds: str, chosen: str,
-    variants: int, trees: int, n_jobs: int,
+    randomized_smiles: int, trees: int, n_jobs: int,
 ) -> None:  # fmt: skip
     """Fill the table."""
     if not data.is_dir():
@@ -264,7 +270,7 @@ def main(
     for dataset in datasets.split(","):
         smiles, y = read(data, dataset)
         groups = scaffold_groups(smiles)
-        features = Features(output / "features", dataset, smiles, labeled, variants, n_jobs)
+        features = Features(output / "features", dataset, smiles, labeled, randomized_smiles, n_jobs)
         for split in splits.split(","):
             for seed in seeds.split(","):
                 for name, blocks in sets.items():

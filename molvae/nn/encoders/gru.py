@@ -46,7 +46,7 @@ class GRUEncoder(Encoder):
         state_dim = 2 * hidden_dim
         self.n_slots = n_slots
         self.h_dim = n_slots * state_dim
-        self.max_tokens = n_slots * tokens_per_slot if n_slots > 1 else None
+        self.max_tokens = n_slots * tokens_per_slot - 1 if n_slots > 1 else None  # eos takes a place too
         self.embedding = nn.Embedding(vocabulary_size, token_dim, padding_idx=PAD)
         sizes = [token_dim] + [state_dim] * (n_layers - 1)
         self.forwards = nn.ModuleList(nn.GRU(size, hidden_dim, batch_first=True) for size in sizes)
