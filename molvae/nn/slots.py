@@ -53,7 +53,7 @@ def stretch_bias(n_parts: int, n_slots: int, *, tokens_per_slot: int = 1) -> Ten
     """Attention logits that tie part t to the slot of its stretch, `(n_parts, n_slots)`.
 
     >>> stretch_bias(4, 2, tokens_per_slot=2)
-    tensor([[-0.0000, -2.2500],
+    tensor([[-0.0000, -1.0000],
             [-0.2500, -0.2500],
             [-1.0000, -0.0000],
             [-2.2500, -0.0000]])

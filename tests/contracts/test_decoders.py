@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from throwaway import WindowDecoderConfig
 
 from molvae.data.batches import MolBatch
 from molvae.data.vocabulary import BOS, EOS, MASK, PAD
@@ -13,11 +14,12 @@ DECODERS = [
     GRUDecoderConfig(token_dim=8, hidden_dim=16, token_dropout=0.3),
     GRUDecoderConfig(token_dim=8, hidden_dim=16, n_layers=2),
     GRUDecoderConfig(token_dim=8, hidden_dim=16, n_slots=3, token_dropout=0.3),
+    WindowDecoderConfig(),
 ]
 BATCH = MolBatch.of_token_ids([[4, 5, 6, 7], [8], [9, 10, 11]])
 
 
-@pytest.fixture(params=DECODERS, ids=["gru", "gru, two layers", "gru with slots"])
+@pytest.fixture(params=DECODERS, ids=["gru", "gru, two layers", "gru with slots", "throw-away"])
 def decoder(request: pytest.FixtureRequest) -> torch.nn.Module:
     torch.manual_seed(0)
     return request.param.build(VOCABULARY, Z).eval()

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from throwaway import PointLatentConfig
 from torch.distributions import Normal, kl_divergence
 
 from molvae.nn.latents.gaussian import GaussianLatent, GaussianLatentConfig, gaussian_kl, reparametrize
@@ -15,7 +16,7 @@ GAUSSIANS = [
     GaussianLatentConfig(latent_dim=5, min_rate=3.0),
 ]
 CODES = VQLatentConfig(n_slots=3, n_codes=8, code_dim=2)
-LATENTS = [*GAUSSIANS, CODES, CODES.model_copy(update={"shared": True})]
+LATENTS = [*GAUSSIANS, CODES, CODES.model_copy(update={"shared": True}), PointLatentConfig()]
 H = torch.randn(16, 12, generator=torch.Generator().manual_seed(1)) * 3
 
 
