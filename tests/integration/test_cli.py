@@ -192,7 +192,7 @@ def test_encode_streams_chosen_features_in_the_order_of_the_rows(
     monkeypatch.setattr("molvae.inference.tokens.CHUNK", 4)
     source = tmp_path / "in.smi"
     source.write_text("\n".join((*molecules, "xx")) + "\n")
-    common = ("encode", source, "-m", run, "--features", "heads+hidden", "-n", 2, "--seed", 1)
+    common = ("encode", source, "-m", run, "--features", "heads+hidden", "--randomized-smiles", 2, "--seed", 1)
     result = call(*common, "-o", tmp_path / "f.csv", "--jobs", 1)
     assert result.exit_code == 0, result.output
     assert f"{len(molecules)} of {len(molecules) + 1} molecules encoded" in result.stderr

@@ -1,7 +1,5 @@
 """Everything a loaded model does, on every kind of model: none of them trained, all of them whole."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest

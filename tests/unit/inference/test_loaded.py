@@ -31,9 +31,11 @@ def test_no_molecules_give_no_rows(vae: MoleculeGenerator) -> None:
 
 
 def test_a_name_that_does_not_ship_lists_those_that_do(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="nosuch is not a molvae checkpoint: .*shipped models: moses, qsar, zinc"):
+    with pytest.raises(
+        CheckpointError, match=r"nosuch is not a molvae checkpoint: .*shipped models: moses, qsar, zinc"
+    ):
         LoadedModel.load("nosuch")
-    with pytest.raises(CheckpointError, match="no config.json in it"):
+    with pytest.raises(CheckpointError, match=r"no config\.json in it"):
         LoadedModel.load(tmp_path)
 
 
