@@ -39,11 +39,13 @@ class Score(Section):
     """Base of every score.
 
     Attributes:
+        kind: what the YAML calls it.
         transform: from the raw value to [0, 1]; `None` keeps the value as it is.
         weight: in the mean over an objective's scores.
         name: of the column in output tables; a speaking one is made up if none is given.
     """
 
+    kind: str
     transform: Transform | None = None
     weight: PositiveNumber = 1.0
     name: str | None = None
@@ -51,7 +53,7 @@ class Score(Section):
     @property
     def label(self) -> str:
         """What the column is called when no name is given."""
-        return str(getattr(self, "kind"))  # noqa: B009 - every child has one, the base does not
+        return self.kind
 
     @property
     def single_value(self) -> str | None:
