@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from molvae.chem.inputs import as_molecule, as_molecules
+from molvae.chem.parse import canonical_smiles
 from molvae.chem.similarity import tanimoto
 from molvae.errors import ConfigError, InputError
 from molvae.inference import encoding, likelihood, paths, sampling
@@ -239,7 +240,8 @@ class MoleculeGenerator(LoadedModel):
         else:
             path = paths.line(self, ends.z[0], ends.z[1], fractions, method=method)
             sources = ["decoded" if smiles else "none" for smiles in path]
-        frame = pd.DataFrame({"fraction": [0.0, *fractions, 1.0], "smiles": [given[0], *path, given[1]]})
+        first, last = (canonical_smiles(text) for text in given)
+        frame = pd.DataFrame({"fraction": [0.0, *fractions, 1.0], "smiles": [first, *path, last]})
         frame["source"] = ["given", *sources, "given"]
         compared = [start, *path, end]
         frame["tanimoto_to_start"] = [tanimoto(s, start) for s in compared]

@@ -128,7 +128,7 @@ class ExperimentConfig(Section):
                 raise ValueError(
                     "training.randomized_smiles changes how a molecule is written; the encoder reads no tokens"
                 )
-            if self.data.prepared is None and not self.data.prepare.randomized_smiles:
+            if self.data.inputs and not self.data.prepare.randomized_smiles:
                 raise ValueError(
                     "training.randomized_smiles needs some to read; set data.prepare.randomized_smiles, e.g. to 4"
                 )
@@ -148,7 +148,7 @@ class ExperimentConfig(Section):
 
     @model_validator(mode="after")
     def _compared_molecules_have_fingerprints(self) -> "ExperimentConfig":
-        if self.training.compares_fingerprints and self.data.prepared is None and not self.data.prepare.fingerprints:
+        if self.training.compares_fingerprints and self.data.inputs and not self.data.prepare.fingerprints:
             raise ValueError("tanimoto_weight and fingerprint_weight need data.prepare.fingerprints: true")
         return self
 
