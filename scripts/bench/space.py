@@ -5,6 +5,7 @@ molecules, FCD, filters, rings, descriptors; exact reconstruction; straight line
 length around them. Prints Markdown tables; with -o the first 24 samples, drawn.
 """
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -102,7 +103,7 @@ def lines(vae: MoleculeGenerator, known: Sequence[str]) -> None:
     fractions = np.linspace(0, 1, STEPS)[None, :, None]
     points = starts[:, None] + fractions * (ends - starts)[:, None]
     decoded = np.array(vae.decode(points.reshape(PAIRS * STEPS, -1)), dtype=object).reshape(PAIRS, STEPS)
-    near = [tanimoto(a, b) for path in decoded for a, b in zip(path, path[1:], strict=False) if a and b]
+    near = [tanimoto(a, b) for path in decoded for a, b in itertools.pairwise(path) if a and b]
     distinct = [len(set(path) - {""}) for path in decoded]
     mols = [Chem.MolFromSmiles(s) for s in known[:1000]]
     table = [
