@@ -27,5 +27,5 @@ def resolve_device(device: str) -> torch.device:
         if n == 0:
             raise ConfigError(f"device {device!r} asked for, but torch sees no GPU; use --device cpu or auto")
         if resolved.index is not None and resolved.index >= n:
-            raise ConfigError(f"device {device!r} asked for, but torch sees {n} GPU, the last of them cuda:{n - 1}")
+            raise ConfigError(f"device {device!r} asked for, but torch sees {n} GPUs, cuda:0 to cuda:{n - 1}")
     return resolved

@@ -213,6 +213,8 @@ def test_reconstruct_works_on_files_and_prepared_folders(run: Path, prepared: Pr
     assert result.exit_code == 0, result.output
     assert len(result.stdout.splitlines()) == 21
     assert "20 of 20 molecules encoded" in result.stderr
+    assert "exact: 0.00 % (0 of 20 encoded)" in result.stderr
+    assert "decoded to a molecule)" in result.stderr
     of_split = call("reconstruct", prepared.path, "-m", run, "--split", "test")
     assert len(of_split.stdout.splitlines()) == 5
 

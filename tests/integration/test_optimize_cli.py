@@ -129,5 +129,9 @@ def test_neighbors_walk_away_from_a_molecule(tmp_path: Path) -> None:
     assert frame["walk"].tolist() == [1, 1, 1, 2, 2, 2]
     assert frame["distance"].tolist() == [0, 1, 2, 0, 1, 2]
     assert frame["tanimoto_to_start"][0] == frame["tanimoto_to_start"][3]
+    assert frame["status"][0] == frame["status"][3] == "start"
+    counts = frame["status"].value_counts()
+    listed = ", ".join(f"{counts.get(status, 0)} {status}" for status in ("new", "copy", "none"))
+    assert f"4 steps: {listed}" in result.stderr
     assert "<svg" in (tmp_path / "n.svg").read_text()
     fails(call("neighbors", "xx", "-m", TINY), "cannot encode 'xx': unparsable")

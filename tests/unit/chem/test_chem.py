@@ -6,7 +6,7 @@ from rdkit.Chem import QED, Descriptors, rdFingerprintGenerator
 from molvae.chem.descriptors import DESCRIPTORS, descriptor_names, descriptor_set, descriptors
 from molvae.chem.notation import notation
 from molvae.chem.parse import canonical_smiles, parse_smiles
-from molvae.chem.similarity import ecfp4_counts, tanimoto
+from molvae.chem.similarity import ecfp4_bits, ecfp4_counts, tanimoto, tanimoto_matrix
 from molvae.chem.standardize import Standardizer
 from molvae.errors import ConfigError, InputError
 
@@ -148,3 +148,33 @@ def test_ecfp_counts_are_the_folded_sparse_ones() -> None:
         np.testing.assert_array_equal(row, folded)
     with pytest.raises(InputError, match="'xx' does not parse"):
         ecfp4_counts(["CCO", "xx"])
+
+
+@pytest.mark.parametrize(
+    ("smiles", "expected", "lost"),
+    [
+        ("[CH3:1][CH2:2][OH:3]", "CCO", ()),
+        ("CCO |$a;b;c$|", "CCO", ()),
+        ("CCO |^1:2|", "CCO", ()),
+        ("C[C@H](N)O |&1:1|", "CC(N)O", ("stereo",)),
+        ("C[C@@H](F)[CH3:3]", "CC(C)F", ()),
+        ("[13CH3]O", "CO", ("isotopes",)),
+        ("[13CH3]/C=C/C", "CC=CC", ("isotopes", "stereo")),
+        ("CCO", "CCO", ()),
+    ],
+)
+def test_annotations_are_not_kept_and_what_is_lost_is_said(smiles: str, expected: str, lost: tuple[str, ...]) -> None:
+    form = Standardizer(strip_stereo=True, strip_isotopes=True)
+    assert (form.apply(smiles).smiles, form.apply(smiles).lost) == (expected, lost)
+    mol = parse_smiles(smiles)
+    assert form.apply_mol(mol).lost == lost
+    assert Chem.MolToSmiles(mol) == Chem.MolToSmiles(parse_smiles(smiles))  # the given one is not changed
+
+
+def test_similarities_of_bits_are_those_of_rdkit() -> None:
+    smiles = ["CCO", "CCN", "c1ccccc1O"]
+    bits = ecfp4_bits(smiles)
+    expected = [[tanimoto(a, b) for b in smiles] for a in smiles]
+    np.testing.assert_allclose(tanimoto_matrix(bits, bits), expected, rtol=1e-6)
+    empty = np.zeros((1, 4), dtype=np.float32)
+    assert tanimoto_matrix(empty, empty).tolist() == [[1.0]]

@@ -63,3 +63,12 @@ def test_too_few_molecules_are_refused(tmp_path: Path) -> None:
     result = call("diagnose", TINY, tmp_path / "few.smi", "--jobs", 1)
     assert result.exit_code == 1
     assert "only 2 of 2 molecules can be used; at least 20 are needed" in result.stderr
+
+
+@pytest.mark.parametrize("model", ["moses", "zinc", "qsar"])
+def test_the_models_that_ship_are_diagnosed(model: str, table: Path) -> None:
+    result = call("diagnose", model, table, "--jobs", 1, "--descriptors", "logp", "-o", "-", "-q")
+    assert result.exit_code == 0, result.output
+    geometry = json.loads(result.stdout)
+    assert geometry["n_molecules"] == 20
+    assert 0 < geometry["active_units"] <= geometry["latent_units"]
