@@ -478,7 +478,7 @@ def test_a_flat_reconstruction_of_a_chiral_molecule_is_not_exact(kind: Any) -> N
 # interpolate
 
 
-@kinds_of(*SMALL, "zinc", "moses")
+@kinds_of("gaussian", "codes", *CONDITIONAL, "graph", "zinc", "moses")
 @pytest.mark.parametrize("method", [None, "linear", "spherical"])
 def test_a_path_leads_from_a_chiral_drug_to_a_salt(kind: Any, method: str | None, tmp_path: Path) -> None:
     out = tmp_path / "path.csv"
@@ -489,7 +489,7 @@ def test_a_path_leads_from_a_chiral_drug_to_a_salt(kind: Any, method: str | None
     assert "<svg" in (tmp_path / "path.svg").read_text()
 
 
-@kinds_of("gaussian", "conditional_flow", "conditional_codes", "graph")
+@kinds_of("gaussian", "graph")
 def test_a_bridge_leads_from_a_chiral_drug_to_a_salt(kind: Any, tmp_path: Path) -> None:
     out, ends = tmp_path / "path.csv", (IBUPROFEN, ASPIRIN_SODIUM)
     works("interpolate", *ends, "-m", kind.where, "--steps", 5, "--method", "bridge", "-o", out)
@@ -516,7 +516,7 @@ def is_a_path(frame: pd.DataFrame, ends: tuple[str, str], *, kept: bool, blanks:
         assert (frame.loc[blank, "reason"] != "").all()
 
 
-@kinds_of(*SMALL)
+@kinds_of("gaussian", "codes", *CONDITIONAL, "graph")
 def test_a_path_holds_only_molecules_that_a_search_would_allow(kind: Any) -> None:
     vae = molvae.load(kind.where, device="cpu")
     frame = vae.interpolate("CC(C)Cc1ccc(cc1)[C@H](C)C(=O)O", "CN1CCC[C@H]1c1cccnc1", steps=15)
@@ -531,8 +531,8 @@ ROFECOXIB = "CS(=O)(=O)c1ccc(cc1)C1=C(C(=O)OC1)c1ccccc1"
 
 @pytest.mark.parametrize(
     ("start", "end"),
-    [(PENICILLIN, ROFECOXIB), (IBUPROFEN, ASPIRIN_SODIUM), ("CS(=O)c1ccccc1", "NS(=O)(=O)c1ccc(Cl)cc1")],
-    ids=["penicillin-rofecoxib", "ibuprofen-aspirin", "sulfoxide-sulfonamide"],
+    [(PENICILLIN, ROFECOXIB), ("CS(=O)c1ccccc1", "NS(=O)(=O)c1ccc(Cl)cc1")],
+    ids=["penicillin-rofecoxib", "sulfoxide-sulfonamide"],
 )
 def test_a_path_of_the_shipped_model_holds_molecules_that_a_chemist_would_draw(start: str, end: str) -> None:
     frame = molvae.load("zinc", device="cpu").interpolate(start, end, steps=7)
@@ -575,7 +575,7 @@ def test_a_path_to_a_molecule_too_long_for_the_slots_is_one_sentence(kind_of: Ca
 # neighbors
 
 
-@kinds_of(*SMALL, "zinc", "moses")
+@kinds_of("gaussian", "codes", *CONDITIONAL, "graph", "zinc", "moses")
 @pytest.mark.parametrize("start", [IBUPROFEN, ASPIRIN_SODIUM], ids=["chiral-drug", "salt"])
 def test_walks_around_a_molecule_have_no_blanks_and_say_how_much_is_new(kind: Any, start: str, tmp_path: Path) -> None:
     if kind.name == "moses":  # whose data have neither
@@ -626,6 +626,8 @@ def scored(out: Path) -> pd.DataFrame:
 @kinds_of(*SMALL, "zinc")
 @pytest.mark.parametrize("method", ["tanimoto-bo", "evolution", "cmaes", "bo", "gradient", "screen", "random"])
 def test_every_method_makes_the_calls_it_is_allowed(kind: Any, method: str, objective: Path, tmp_path: Path) -> None:
+    if method == "bo" and kind.name not in ("gaussian", "codes", "conditional_flow"):
+        pytest.skip("slow; three kinds are enough")
     if method in ("bo", "cmaes"):
         pytest.importorskip({"bo": "botorch", "cmaes": "cma"}[method])
     out = tmp_path / "o.csv"
@@ -678,7 +680,7 @@ def test_what_the_constraints_refused_is_counted(kind: Any, tmp_path: Path) -> N
     assert re.search(r"refused by the constraints\D*[1-9]", result.stderr), result.stderr
 
 
-@kinds_of(*SMALL, "zinc")
+@kinds_of("gaussian", "codes", *CONDITIONAL, "graph")
 @pytest.mark.parametrize("method", ["tanimoto-bo", "evolution"])
 def test_a_search_may_tune_its_copy_of_the_model(kind: Any, method: str, tmp_path: Path) -> None:
     out = tmp_path / "o.csv"
@@ -691,7 +693,7 @@ def test_a_search_may_tune_its_copy_of_the_model(kind: Any, method: str, tmp_pat
     assert len(scored(out)) == 12
 
 
-@kinds_of("gaussian", "codes", "conditional_codes", "conditional_flow")
+@kinds_of("gaussian", "codes")
 def test_tuning_within_a_search_changes_the_weights_of_the_encoder(kind: Any) -> None:
     """The optimizer's parameters begin as the checkpoint's weights; the encoder's must not end as they began."""
     weights = {n: w for n, w in load_file(kind.run / "model" / "model.safetensors").items() if n.startswith("encoder.")}
