@@ -39,7 +39,7 @@ IBUPROFEN = "CC(C)Cc1ccc(cc1)[C@H](C)C(=O)O"
 ASPIRIN_SODIUM = "CC(=O)Oc1ccccc1C(=O)[O-].[Na+]"
 SERTRALINE_HYDROCHLORIDE = "CN[C@H]1CC[C@H](c2ccc(Cl)c(Cl)c2)c2ccccc21.Cl"
 PEPTIDE = "CC(=O)" + "NCC(=O)" * 23 + "O"
-"""96 heavy atoms, of symbols that every vocabulary has, in more tokens than any model here has slots, or the small ones ever wrote."""
+"""96 heavy atoms, of symbols that every vocabulary has, in more tokens than any model here has slots."""
 RAPAMYCIN = (
     "CO[C@@H]1C[C@H](C[C@@H](C)[C@@H]2CC(=O)[C@H](C)/C=C(C)/[C@@H](O)[C@@H](OC)C(=O)[C@H](C)C[C@H](C)/C=C/C=C/C=C(C)/"
     "[C@@H](OC)C[C@@H]3CC[C@@H](C)[C@@](O)(O3)C(=O)C(=O)N3CCCC[C@H]3C(=O)O2)CC[C@H]1O"
