@@ -172,7 +172,9 @@ def test_a_run_can_start_from_another_run_s_weights(
     config = write_experiment(tmp_path / "e.yaml", kind.name, data=data, training__max_steps=2, prior=None)
     works("train", "-c", config, "--init-from", kind.run / "model", "-o", tmp_path / "run", "--device", "cpu", "-q")
     vae = molvae.load(tmp_path / "run", device="cpu")
-    assert vae.reconstruct([IBUPROFEN])["exact"].tolist() == [kind.name != "graph"]
+    assert vae.encode_rows([IBUPROFEN]).reasons == [None]
+    if kind.name != "graph":  # which rebuilds few molecules after so little training
+        assert vae.reconstruct([IBUPROFEN])["exact"].all()
 
 
 @pytest.mark.parametrize("name", ["zinc", "moses"])
