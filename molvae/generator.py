@@ -41,8 +41,8 @@ class MoleculeGenerator(LoadedModel):
         self,
         n: int,
         *,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
+        temperature: float | None = None,
+        top_p: float | None = None,
         greedy: bool = False,
         unique: bool = False,
         novel_against: frozenset[str] | set[str] = frozenset(),
@@ -58,8 +58,8 @@ class MoleculeGenerator(LoadedModel):
 
         Args:
             n: molecules to return.
-            temperature: of the tokens' draws.
-            top_p: nucleus of the tokens' draws.
+            temperature: of the tokens' draws; by default the checkpoint's own.
+            top_p: nucleus of the tokens' draws; by default the checkpoint's own.
             greedy: take the likeliest tokens; what varies is then z alone.
             unique: leave out molecules drawn before.
             novel_against: canonical SMILES to leave out.
@@ -115,8 +115,8 @@ class MoleculeGenerator(LoadedModel):
         z: np.ndarray,
         *,
         greedy: bool = True,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
+        temperature: float | None = None,
+        top_p: float | None = None,
         retries: int = 0,
         seed: int | None = None,
         batch_size: int = BATCH,
@@ -127,8 +127,8 @@ class MoleculeGenerator(LoadedModel):
         Args:
             z: `(n, Z)`.
             greedy: the likeliest tokens; otherwise draws, see `draw`.
-            temperature: of the draws.
-            top_p: nucleus of the draws.
+            temperature: of the draws; by default the checkpoint's own.
+            top_p: nucleus of the draws; by default the checkpoint's own.
             retries: draws for a latent that spelled no molecule, until one does.
             seed: of the draws.
             batch_size: rows decoded side by side.

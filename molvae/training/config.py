@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from molvae.checkpoint import SamplingConfig
 from molvae.config import Duration, Fraction, Positive, Section, override, parse_config, read_yaml
 from molvae.data.prepare.config import PrepareConfig
 from molvae.nn.build import ModelConfig
@@ -115,6 +116,8 @@ class ExperimentConfig(Section):
     training: TrainingConfig
     prior: PriorTrainingConfig | None = None
     """Learned, if asked for: after training or with the model."""
+    sampling: SamplingConfig = SamplingConfig()
+    """How the model draws unless asked otherwise; part of its checkpoint."""
 
     @field_validator("prior", mode="before")
     @classmethod

@@ -737,13 +737,13 @@ def test_a_search_asks_the_prior_of_a_conditional_model_with_a_condition(
     """Without one a conditional prior runs in a state that it never saw in training."""
     vae = molvae.load(kind.where, device="cpu")
     prior, given = vae.default_prior, []
-    sample = prior.sample
+    sample = prior.sample_target
 
     def spy(n: int, *, condition: torch.Tensor | None = None, **how: Any) -> torch.Tensor:
         given.append(condition)
         return sample(n, condition=condition, **how)
 
-    monkeypatch.setattr(prior, "sample", spy)
+    monkeypatch.setattr(prior, "sample_target", spy)
     frame = vae.optimize(lambda smiles: [float(len(s)) for s in smiles], method="random", n_calls=5, batch_size=5)
     assert len(frame) == 5
     assert given
@@ -955,9 +955,8 @@ def test_molecules_that_differ_in_atom_maps_alone_are_duplicates(notation: str, 
 def test_a_prior_can_score_its_own_samples(kind: Any) -> None:
     vae = molvae.load(kind.where, device="cpu")
     prior: Any = vae.default_prior
-    draw = getattr(prior, "sample_target", prior.sample)
-    condition = vae.model.given(5)
-    density = prior.log_prob(draw(5, condition=condition), condition=condition)
+    condition = vae.model.embed_condition(5)
+    density = prior.log_prob(prior.sample_target(5, condition=condition), condition=condition)
     assert density.shape == (5,)
     assert torch.isfinite(density).all()
 
