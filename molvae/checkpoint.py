@@ -7,17 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_safetensors
 from torch import nn
 
 from molvae.chem.standard_form import StandardForm
-from molvae.config import parse_config
+from molvae.config import Section, parse_config
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import CheckpointError, ConfigError, PreparedDataError
 from molvae.files import atomic_folder, write_json
@@ -32,6 +32,17 @@ from molvae.pretrained import DEFAULT, model_folder, model_names
 _LENGTH_MARGIN = 1.25  # generated molecules may be this much longer than the longest one trained on
 
 
+class SamplingConfig(Section):
+    """How molecules are drawn from a model unless asked otherwise."""
+
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    """Of the tokens' draws."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Nucleus of the tokens' draws."""
+    latent_temperature: Annotated[float, Field(gt=0)] = 1.0
+    """Of the draws from the learned prior."""
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A model with everything needed to use it.
@@ -44,7 +55,7 @@ class Checkpoint:
         standard_form: what molecules were brought to before training, and are before encoding.
         diagnostics: what `diagnostics.json` says, if it is there.
         prior: the learned prior, if one was fitted.
-        latent_temperature: of draws from it, unless another is asked for.
+        sampling: how molecules are drawn, unless asked otherwise.
     """
 
     model: MolVAE
@@ -54,7 +65,7 @@ class Checkpoint:
     standard_form: StandardForm = field(default_factory=StandardForm)
     diagnostics: dict[str, Any] = field(default_factory=dict)
     prior: Prior | None = None
-    latent_temperature: float = 1.0
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
 
 
 def checkpoint_path(path: str | Path | None) -> Path:
@@ -83,6 +94,7 @@ def save_checkpoint(
     vocabulary: Vocabulary,
     max_length: int,
     standard_form: StandardForm | None = None,
+    sampling: SamplingConfig | None = None,
     diagnostics: dict[str, Any] | None = None,
     half: bool = False,
 ) -> None:
@@ -95,6 +107,7 @@ def save_checkpoint(
         vocabulary: its token ids.
         max_length: see `Checkpoint`.
         standard_form: see `Checkpoint`.
+        sampling: see `Checkpoint`.
         diagnostics: written to `diagnostics.json`.
         half: store weights in half precision; loading gives single precision again.
     """
@@ -112,6 +125,7 @@ def save_checkpoint(
             "properties": list(model.heads.names),
             "max_length": max_length,
             "standard_form": (standard_form or StandardForm()).model_dump(mode="json"),
+            "sampling": (sampling or SamplingConfig()).model_dump(mode="json"),
         }
         write_json(folder / "config.json", description)
 
@@ -140,6 +154,7 @@ def load_checkpoint(path: str | Path | None = None, *, device: torch.device | st
         standard_form = parse_config(
             StandardForm, description["standard_form"], where=f"{path / 'config.json'}: standard_form"
         )
+        sampling = parse_config(SamplingConfig, description["sampling"], where=f"{path / 'config.json'}: sampling")
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path / 'config.json'} is damaged: {error!r}") from error
     except (ConfigError, PreparedDataError) as error:
@@ -160,7 +175,7 @@ def load_checkpoint(path: str | Path | None = None, *, device: torch.device | st
         standard_form=standard_form,
         diagnostics=_read_diagnostics(path),
         prior=_load_prior(path, model, description.get("prior"), device),
-        latent_temperature=float(description.get("latent_temperature", 1.0)),
+        sampling=sampling,
     )
 
 
@@ -183,7 +198,6 @@ def add_prior(
     *,
     config: PriorConfig,
     report: dict[str, Any],
-    latent_temperature: float = 1.0,
     half: bool = False,
 ) -> None:
     """Put a learned prior into a checkpoint directory, in place of any earlier one; all or nothing.
@@ -193,14 +207,13 @@ def add_prior(
         prior: fitted to its model.
         config: of the prior.
         report: goes to `diagnostics.json` under `prior`.
-        latent_temperature: see `Checkpoint`.
         half: as in `save_checkpoint`.
     """
     path = Path(path)
     with _revised(path) as folder:
         (folder / "prior.safetensors").write_bytes(to_safetensors(_plain(prior, half=half), metadata={"format": "pt"}))
         description = json.loads((path / "config.json").read_text(encoding="utf-8"))
-        added = {"prior": config.model_dump(mode="json"), "latent_temperature": latent_temperature}
+        added = {"prior": config.model_dump(mode="json")}
         write_json(folder / "config.json", description | added)
         write_json(folder / "diagnostics.json", _read_diagnostics(path) | {"prior": report})
 

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from molvae.chem.inputs import as_molecule, as_molecules
+from molvae.chem.parse import canonical_smiles
 from molvae.chem.similarity import tanimoto
 from molvae.errors import ConfigError, InputError
 from molvae.inference import encoding, likelihood, paths, sampling
@@ -40,8 +41,8 @@ class MoleculeGenerator(LoadedModel):
         self,
         n: int,
         *,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
+        temperature: float | None = None,
+        top_p: float | None = None,
         greedy: bool = False,
         unique: bool = False,
         novel_against: frozenset[str] | set[str] = frozenset(),
@@ -57,8 +58,8 @@ class MoleculeGenerator(LoadedModel):
 
         Args:
             n: molecules to return.
-            temperature: of the tokens' draws.
-            top_p: nucleus of the tokens' draws.
+            temperature: of the tokens' draws; by default the checkpoint's own.
+            top_p: nucleus of the tokens' draws; by default the checkpoint's own.
             greedy: take the likeliest tokens; what varies is then z alone.
             unique: leave out molecules drawn before.
             novel_against: canonical SMILES to leave out.
@@ -114,8 +115,8 @@ class MoleculeGenerator(LoadedModel):
         z: np.ndarray,
         *,
         greedy: bool = True,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
+        temperature: float | None = None,
+        top_p: float | None = None,
         retries: int = 0,
         seed: int | None = None,
         batch_size: int = BATCH,
@@ -126,8 +127,8 @@ class MoleculeGenerator(LoadedModel):
         Args:
             z: `(n, Z)`.
             greedy: the likeliest tokens; otherwise draws, see `draw`.
-            temperature: of the draws.
-            top_p: nucleus of the draws.
+            temperature: of the draws; by default the checkpoint's own.
+            top_p: nucleus of the draws; by default the checkpoint's own.
             retries: draws for a latent that spelled no molecule, until one does.
             seed: of the draws.
             batch_size: rows decoded side by side.
@@ -239,7 +240,8 @@ class MoleculeGenerator(LoadedModel):
         else:
             path = paths.line(self, ends.z[0], ends.z[1], fractions, method=method)
             sources = ["decoded" if smiles else "none" for smiles in path]
-        frame = pd.DataFrame({"fraction": [0.0, *fractions, 1.0], "smiles": [given[0], *path, given[1]]})
+        first, last = (canonical_smiles(text) for text in given)
+        frame = pd.DataFrame({"fraction": [0.0, *fractions, 1.0], "smiles": [first, *path, last]})
         frame["source"] = ["given", *sources, "given"]
         compared = [start, *path, end]
         frame["tanimoto_to_start"] = [tanimoto(s, start) for s in compared]

@@ -26,6 +26,7 @@ def checkpoint_from_1(description: Mapping[str, Any]) -> dict[str, Any]:
         if section and section.get("properties"):
             section["properties"] = _properties(section["properties"])
     values["properties"] = _properties(values["properties"])
+    values["sampling"] = {"latent_temperature": values.pop("latent_temperature", 1.0)}
     values["standard_form"] = _renamed(values.pop("standardise"), {"neutralise": "neutralize"})
     return values
 

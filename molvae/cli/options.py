@@ -80,10 +80,10 @@ def decoding_options(function: F) -> F:
     """Temperature, top-p and greedy."""
     function = click.option("--greedy", is_flag=True, help="Always the likeliest token.")(function)
     function = click.option(
-        "--top-p", type=float, default=1.0, show_default=True, help="Draw tokens from this share of probability."
+        "--top-p", type=float, help="Draw tokens from this share of probability.  [default: the model's own]"
     )(function)
     return click.option(
-        "--temperature", type=float, default=1.0, show_default=True, help="Below 1: likelier tokens, less variety."
+        "--temperature", type=float, help="Below 1: likelier tokens, less variety.  [default: the model's own]"
     )(function)
 
 

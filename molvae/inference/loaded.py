@@ -40,7 +40,7 @@ class LoadedModel:
         standardizer: brings molecules into the form of the training data.
         tokenizer: writes them in the vocabulary.
         max_length: most tokens a generated molecule may have, eos counted.
-        latent_temperature: of draws from the learned prior, unless another is asked for.
+        sampling: how molecules are drawn, unless asked otherwise.
         diagnostics: what was measured after training.
 
     Raises:
@@ -53,7 +53,7 @@ class LoadedModel:
         self.vocabulary = checkpoint.vocabulary
         self.max_length = checkpoint.max_length
         self.diagnostics = checkpoint.diagnostics
-        self.latent_temperature = checkpoint.latent_temperature
+        self.sampling = checkpoint.sampling
         self.notation = notation(checkpoint.vocabulary.notation)
         self.standardizer = Standardizer(**checkpoint.standard_form.arguments())
         self.tokenizer = MoleculeTokenizer(

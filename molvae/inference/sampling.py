@@ -39,8 +39,8 @@ def draw(
     vae: LoadedModel,
     n: int,
     *,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
+    temperature: float | None = None,
+    top_p: float | None = None,
     greedy: bool = False,
     unique: bool = False,
     novel_against: frozenset[str] | set[str] = frozenset(),
@@ -53,12 +53,14 @@ def draw(
     progress: Progress = SILENT,
 ) -> Sampled:
     """Draw from the prior until there are `n` molecules; arguments as in `MoleculeGenerator.draw`."""
+    temperature = vae.sampling.temperature if temperature is None else temperature
+    top_p = vae.sampling.top_p if top_p is None else top_p
     check_decoding(temperature, top_p)
     if n < 1:
         raise ConfigError(f"got n = {n}; expected at least 1 molecule")
     source = vae.prior(prior)
     if latent_temperature is None:
-        latent_temperature = vae.latent_temperature if source is vae.priors.get("learned") else 1.0
+        latent_temperature = vae.sampling.latent_temperature if source is vae.priors.get("learned") else 1.0
     if not latent_temperature > 0:
         raise ConfigError(f"got latent_temperature {latent_temperature}; expected a number above 0")
     asked, generator = vae.condition(condition or {}, guidance=guidance), vae.generator(seed)
@@ -100,8 +102,8 @@ def decode(
     z: np.ndarray,
     *,
     greedy: bool = True,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
+    temperature: float | None = None,
+    top_p: float | None = None,
     retries: int = 0,
     condition: Tensor | None = None,
     seed: int | None = None,
@@ -109,6 +111,8 @@ def decode(
     progress: Progress = SILENT,
 ) -> list[str]:
     """Canonical SMILES of latents `(n, Z)`; `condition` is `(1, C)`, the others as in `MoleculeGenerator.decode`."""
+    temperature = vae.sampling.temperature if temperature is None else temperature
+    top_p = vae.sampling.top_p if top_p is None else top_p
     check_decoding(temperature, top_p)
     z = np.asarray(z, dtype=np.float32)
     if z.ndim != 2 or z.shape[1] != vae.latent_dim:

@@ -230,6 +230,8 @@ class Moves:
                 max_length=self.vae.max_length,
                 condition=self.condition(len(rows)),
                 greedy=torch.from_numpy(~free[rows]).to(self.vae.device),
+                temperature=self.vae.sampling.temperature,
+                top_p=self.vae.sampling.top_p,
                 prefix=prefix.to(self.vae.device) if width else None,
                 generator=self._generator(rng),
             )

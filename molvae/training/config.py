@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from molvae.checkpoint import SamplingConfig
 from molvae.config import Duration, Fraction, Positive, Section, override, parse_config, read_yaml
 from molvae.data.prepare.config import PrepareConfig
 from molvae.nn.build import ModelConfig
@@ -115,6 +116,8 @@ class ExperimentConfig(Section):
     training: TrainingConfig
     prior: PriorTrainingConfig | None = None
     """Learned, if asked for: after training or with the model."""
+    sampling: SamplingConfig = SamplingConfig()
+    """How the model draws unless asked otherwise; part of its checkpoint."""
 
     @field_validator("prior", mode="before")
     @classmethod
@@ -128,7 +131,7 @@ class ExperimentConfig(Section):
                 raise ValueError(
                     "training.randomized_smiles changes how a molecule is written; the encoder reads no tokens"
                 )
-            if self.data.prepared is None and not self.data.prepare.randomized_smiles:
+            if self.data.inputs and not self.data.prepare.randomized_smiles:
                 raise ValueError(
                     "training.randomized_smiles needs some to read; set data.prepare.randomized_smiles, e.g. to 4"
                 )
@@ -148,7 +151,7 @@ class ExperimentConfig(Section):
 
     @model_validator(mode="after")
     def _compared_molecules_have_fingerprints(self) -> "ExperimentConfig":
-        if self.training.compares_fingerprints and self.data.prepared is None and not self.data.prepare.fingerprints:
+        if self.training.compares_fingerprints and self.data.inputs and not self.data.prepare.fingerprints:
             raise ValueError("tanimoto_weight and fingerprint_weight need data.prepare.fingerprints: true")
         return self
 

@@ -79,6 +79,7 @@ def finetuning_experiment(
             seed=seed,
         ),
         prior=prior,
+        sampling=checkpoint.sampling,
     )
 
 

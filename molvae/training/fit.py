@@ -216,6 +216,7 @@ def save_run(
         standard_form=StandardForm.model_validate(
             {k: v for k, v in data.meta["options"].items() if k in StandardForm.model_fields}
         ),
+        sampling=config.sampling,
         diagnostics=diagnostics,
     )
 

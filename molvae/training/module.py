@@ -75,7 +75,7 @@ class VAEModule(pl.LightningModule):
 
     def training_step(self, batch: MolBatch, batch_idx: int) -> Tensor:
         """One batch's loss."""
-        beta = self.beta = self._next_beta()
+        beta = self.beta
         condition = self.model.embed_condition(len(batch), batch.properties)
         log_prior = None if self.prior is None else partial(self.prior.log_prob, condition=condition)
         latent = self.model.encode(batch, log_prior=log_prior)
@@ -105,14 +105,11 @@ class VAEModule(pl.LightningModule):
         self.log("train/molecules", float(self.molecules_seen), batch_size=len(batch))
         return loss
 
-    def _next_beta(self) -> float:
-        """The KL weight of this step; a constraint reacts to the running mean of the reconstruction."""
-        schedule, mean = self.config.beta, self._mean_reconstruction
-        return self.beta if mean is None else schedule.next(self.beta, self.progress, reconstruction=mean)
-
     def _follow(self, reconstruction: float) -> None:
+        """Set the KL weight of the next step; a constraint reacts to the running mean of the reconstruction."""
         before = reconstruction if self._mean_reconstruction is None else self._mean_reconstruction
-        self._mean_reconstruction = 0.98 * before + 0.02 * reconstruction
+        mean = self._mean_reconstruction = 0.98 * before + 0.02 * reconstruction
+        self.beta = self.config.beta.next(self.beta, self.progress, reconstruction=mean)
 
     def validation_step(self, batch: MolBatch, batch_idx: int) -> None:
         """Validation is one measurement over all batches: see `molvae.training.callbacks.Validate`."""

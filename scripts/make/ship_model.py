@@ -13,7 +13,7 @@ from molvae.data.batches import ordered_batches
 from molvae.data.prepared import PreparedData
 from molvae.nn.likelihood import QUANTILES, per_symbol_quantiles
 from molvae.pretrained import CARD, FOLDER
-from molvae.training.fit import held_out_molecules
+from molvae.training.selection import held_out_molecules
 
 LIMIT_MB = 25
 
@@ -22,15 +22,20 @@ LIMIT_MB = 25
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("name")
 @click.option("--data", "prepared", type=click.Path(path_type=Path), required=True, help="What it was trained on.")
-@click.option("--latent-temperature", default=1.0, show_default=True, help="Of draws from its prior, by default.")
-def main(run: Path, name: str, prepared: Path, latent_temperature: float) -> None:
+@click.option("--latent-temperature", type=float, help="Of draws from its prior, in place of the run's own.")
+def main(run: Path, name: str, prepared: Path, latent_temperature: float | None) -> None:
     """Write molvae/pretrained/NAME."""
     checkpoint = load_checkpoint(run)
     data = PreparedData.open(prepared)
-    held_out = list(ordered_batches(data, held_out_molecules(data, 5000, 0), batch_size=500))
+    held_out = list(
+        ordered_batches(data, held_out_molecules(data, 5000, 0, checkpoint.model.encoder.max_tokens), batch_size=500)
+    )
     folder = FOLDER / name
     card = (folder / CARD).read_text(encoding="utf-8") if (folder / CARD).is_file() else None
     diagnostics = {k: v for k, v in checkpoint.diagnostics.items() if k != "prior"}
+    sampling = checkpoint.sampling
+    if latent_temperature is not None:
+        sampling = sampling.model_copy(update={"latent_temperature": latent_temperature})
     diagnostics["training"] = {k: v for k, v in diagnostics["training"].items() if k != "history"}
     save_checkpoint(
         folder,
@@ -38,7 +43,8 @@ def main(run: Path, name: str, prepared: Path, latent_temperature: float) -> Non
         config=checkpoint.config,
         vocabulary=checkpoint.vocabulary,
         max_length=checkpoint.max_length,
-        standardize=checkpoint.standardize,
+        standard_form=checkpoint.standard_form,
+        sampling=sampling,
         diagnostics=diagnostics,
         half=True,
     )
@@ -51,7 +57,6 @@ def main(run: Path, name: str, prepared: Path, latent_temperature: float) -> Non
             checkpoint.prior,
             config=prior_config(run),
             report=report,
-            latent_temperature=latent_temperature,
             half=True,
         )
     if card is not None:

@@ -83,12 +83,12 @@ def of_its_own(prepared: PreparedData, experiment: ExperimentConfig, tmp_path: P
     return folder, config
 
 
-def test_augment_adds_random_orders_in_place_and_training_reads_them(
+def test_randomized_smiles_are_added_in_place_and_training_reads_them(
     prepared: PreparedData, experiment: ExperimentConfig, tmp_path: Path
 ) -> None:
     folder, config = of_its_own(prepared, experiment, tmp_path)
     train = ("train", "-c", config, "--set", "training.randomized_smiles=true", "--set", "training.max_steps=1")
-    fails(call(*train, "-o", tmp_path / "none"), f"add them with `molvae data augment {folder}`")
+    fails(call(*train, "-o", tmp_path / "none"), f"add them with `molvae data randomize {folder}`")
     result = call("data", "randomize", folder, "-n", 2, "--jobs", 1)
     assert result.exit_code == 0, result.output
     assert "randomized SMILES per molecule" in result.stderr
@@ -127,7 +127,7 @@ def test_a_folder_prepared_before_an_option_existed_counts_as_prepared_with_its_
 ) -> None:
     folder = tmp_path / "p"
     shutil.copytree(prepared.path, folder)
-    options = {name: value for name, value in prepared.meta["options"].items() if name != "variants"}
+    options = {name: value for name, value in prepared.meta["options"].items() if name != "randomized_smiles"}
     write_json(folder / "meta.json", prepared.meta | {"options": options})
     values = {
         "data": {"prepared": str(folder), "inputs": [str(table)], "prepare": options},
@@ -138,8 +138,8 @@ def test_a_folder_prepared_before_an_option_existed_counts_as_prepared_with_its_
     config.write_text(yaml.safe_dump(values))
     result = call("train", "-c", config, "-o", tmp_path / "run")
     assert result.exit_code == 0, result.output
-    other = ("--set", "data.prepare.randomized=2", "-o", tmp_path / "other")
-    fails(call("train", "-c", config, *other), "was prepared with other settings")
+    other = ("--set", "data.prepare.randomized_smiles=2", "-o", tmp_path / "other")
+    fails(call("train", "-c", config, *other), "was prepared from other molecules or settings")
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "smi", "sdf", "parquet", "csv.gz"])
@@ -205,7 +205,7 @@ def test_encode_streams_chosen_features_in_the_order_of_the_rows(
     values = np.load(tmp_path / "f.npy")
     np.testing.assert_allclose(values, frame.iloc[:, 4:], atol=1e-4)
     assert np.isnan(values[-1]).all()
-    fails(call("encode", source, "-m", run, "--features", "codes"), "codes need a VQ latent")
+    fails(call("encode", source, "-m", run, "--features", "codes"), "the model's latent has no features 'codes'")
 
 
 def test_reconstruct_works_on_files_and_prepared_folders(run: Path, prepared: PreparedData, table: Path) -> None:
@@ -254,7 +254,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(run: Path, checkpoint: Pat
     fails(call("data", "download", "chembl", "-o", out), "unknown data set 'chembl'")
     fails(call("train", "-c", work / "e.yaml", "-o", out), "unknown key 'training.batchsize'")
     fails(call("train", "-c", work / "none.yaml", "-o", out), "cannot read the configuration")
-    fails(call("train", "-o", out), "give --config FILE", code=2)
+    fails(call("train", "-o", out), "give INPUT, --data, --recipe or --config", code=2)
     fails(call("sample", "-m", run, "-o", work / "s.xyz"), "unknown ending")
     fails(call("sample", "-m", run, "--grid", work / "s.pdf"), ".svg or .png")
     fails(call("sample", "-m", run, "--temperature", -1), "temperature")

@@ -24,7 +24,8 @@ MIXTURE = {"kind": "autoregressive", "hidden_dim": 16, "n_layers": 1, "slot_dim"
 
 def with_slots(experiment: ExperimentConfig, **sections: object) -> ExperimentConfig:
     values = experiment.model_dump()
-    values["model"]["encoder"]["n_slots"] = values["model"]["decoder"]["n_slots"] = 4
+    for part in ("encoder", "decoder"):
+        values["model"][part] |= {"n_slots": 4, "tokens_per_slot": 6}
     for name, section in sections.items():
         part, _, key = name.partition("__")
         if key:
@@ -103,7 +104,7 @@ def test_a_model_without_conditions_says_so(vae: molvae.MoleculeGenerator) -> No
     ("section", "value", "message"),
     [
         ("model__latent", {"kind": "gaussian", "latent_dim": 10}, "4 slots do not divide the 10 latent dimensions"),
-        ("model__latent", {**CODES, "n_slots": 3}, "the encoder has 4 slots, the VQ latent 3"),
+        ("model__latent", {**CODES, "n_slots": 3}, "the encoder has 4 slots, the latent 3"),
         ("model__latent", {**GAUSSIAN, "free_bits": 0.1}, "with a joint prior use beta: {kind: geco}"),
         ("model__condition", {"properties": ["color"]}, "condition on color; the heads have: logp"),
         ("prior", {"fit": "joint", "model": {**MIXTURE, "slot_dim": 3}}, "slot_dim 3 does not divide"),

@@ -70,11 +70,11 @@ def test_graph_encoders_train_save_load_encode_and_sample(
     np.testing.assert_array_equal(molvae.load(str(tmp_path), device="cpu").encode(["OCC"])[0], vae.encode(["OCC"])[0])
 
 
-def test_a_model_trains_on_random_orders_and_validates_on_canonical_ones(
+def test_a_model_trains_on_randomized_smiles_and_validates_on_canonical_ones(
     experiment: ExperimentConfig, prepared_with_randomized: PreparedData, run: Path, tmp_path: Path
 ) -> None:
     values = experiment.model_dump()
-    values["training"]["augment"] = "randomized"
+    values["training"]["randomized_smiles"] = True
     augmented = ExperimentConfig.model_validate(values)
     result = train(augmented, prepared_with_randomized, tmp_path / "run", device="cpu")
     assert np.isfinite(result.reconstruction)
@@ -84,12 +84,12 @@ def test_a_model_trains_on_random_orders_and_validates_on_canonical_ones(
     assert (tmp_path / "again" / "model" / "model.safetensors").read_bytes() == first
 
 
-def test_random_orders_that_a_folder_lacks_are_refused_before_training(
+def test_randomized_smiles_that_a_folder_lacks_are_refused_before_training(
     experiment: ExperimentConfig, prepared: PreparedData, tmp_path: Path
 ) -> None:
     values = experiment.model_dump()
-    values["training"]["augment"] = "randomized"
-    with pytest.raises(PreparedDataError, match="has no variants; add them with `molvae data augment"):
+    values["training"]["randomized_smiles"] = True
+    with pytest.raises(PreparedDataError, match="has no randomized SMILES; add them with `molvae data randomize"):
         train(ExperimentConfig.model_validate(values), prepared, tmp_path / "run", device="cpu")
     assert not (tmp_path / "run").exists()
 
