@@ -1,6 +1,7 @@
 """Walks away from one molecule where the latent has no directions: latents of codes."""
 
 import numpy as np
+from rdkit import Chem
 from torch import Tensor
 
 from molvae.chem.similarity import ecfp4_bits, tanimoto_matrix
@@ -14,6 +15,7 @@ FALL = 0.75  # of the similarity to the start, over a walk of reach 1
 LOWEST = 0.1  # similarity that a walk aims at
 NEAR = 0.08  # of its aim: a step that comes so near is taken at once
 SMOOTH = 0.5  # weight of the distance from the step before, beside that from the aim
+SIZE = 0.3  # weight of the change in size, in natural logarithms of the number of heavy atoms
 
 
 def neighborhood(
@@ -32,8 +34,8 @@ def neighborhood(
 
     A step's aim is a Tanimoto similarity (ECFP4) to the start that falls evenly along the walk. Children are made of
     where the walks stand (`Moves`: edits, swaps, crossings, noise). Of all children made so far that no walk has
-    taken and that are less similar to the start than the walk is, the one is taken that is nearest to the aim and to
-    the step before.
+    taken and that are less similar to the start than the walk is, the one is taken that is nearest to the aim, to the
+    step before, and to the start in size.
 
     Args:
         vae: a model.
@@ -50,7 +52,7 @@ def neighborhood(
         Walk by walk; a step that nothing was found for has the status "none", and the walk goes on from the one before.
     """
     moves, rng = Moves(vae, weights=WEIGHTS, condition=condition), np.random.default_rng(seed)
-    pool, bits = [start], ecfp4_bits([start])
+    pool, bits, sizes = [start], ecfp4_bits([start]), _sizes([start])
     at, taken, distances = np.zeros(walks, dtype=int), [0], np.linspace(0.0, reach, steps)
     rows = [[Step(walk + 1, 0.0, start, "start")] for walk in range(walks)]
     for distance in distances[1:]:
@@ -59,7 +61,8 @@ def neighborhood(
             made = moves.children([pool[i] for i in at for _ in range(children)], rng)
             new = new_sound([c.smiles for c in made], pool)
             pool, bits = pool + new, np.concatenate([bits, ecfp4_bits(new)])
-            chosen = _choose(bits, at, taken, aim, rng)
+            sizes = np.concatenate([sizes, _sizes(new)])
+            chosen = _choose(bits, sizes, at, taken, aim, rng)
             similarity = tanimoto_matrix(bits, bits[:1])[:, 0]
             if all(i is not None and abs(similarity[i] - aim) < NEAR for i in chosen):
                 break
@@ -74,17 +77,23 @@ def neighborhood(
 
 
 def _choose(
-    bits: np.ndarray, at: np.ndarray, taken: list[int], aim: float, rng: np.random.Generator
+    bits: np.ndarray, sizes: np.ndarray, at: np.ndarray, taken: list[int], aim: float, rng: np.random.Generator
 ) -> list[int | None]:
     """The next molecule of each walk, each another, `None` where there is none; walks choose in random order."""
     to_start, to_last = tanimoto_matrix(bits, bits[:1])[:, 0], tanimoto_matrix(bits, bits[at])
+    grown = np.abs(np.log(sizes / sizes[0]))
     free = np.ones(len(bits), dtype=bool)
     free[taken] = False
     chosen: list[int | None] = [None] * len(at)
     for walk in rng.permutation(len(at)):
         may = free & (to_start < to_start[at[walk]])
         if may.any():
-            cost = np.abs(to_start - aim) + SMOOTH * (1.0 - to_last[:, walk])
+            cost = np.abs(to_start - aim) + SMOOTH * (1.0 - to_last[:, walk]) + SIZE * grown
             best = int(np.where(may, cost, np.inf).argmin())
             chosen[walk], free[best] = best, False
     return chosen
+
+
+def _sizes(smiles: list[str]) -> np.ndarray:
+    """Heavy atoms of each molecule, `(n,)`."""
+    return np.array([Chem.MolFromSmiles(text).GetNumHeavyAtoms() for text in smiles], dtype=np.float64)
