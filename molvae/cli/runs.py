@@ -33,13 +33,23 @@ def prepare_data(
     from molvae.data.prepared import PreparedData
 
     if not folder.exists():
-        return prepare(inputs, folder, config=config, vocabulary=vocabulary, progress=progress_for(quiet))
+        prepared = prepare(inputs, folder, config=config, vocabulary=vocabulary, progress=progress_for(quiet))
+        _account(prepared, quiet=quiet)
+        return prepared
     prepared = PreparedData.open(folder)
     had = PrepareConfig().model_dump(mode="json") | prepared.meta["options"]  # older folders lack newer options
     same = [source["path"] for source in prepared.meta["sources"]] == [str(path) for path in inputs]
     if had != config.model_dump(mode="json") or not same:
         raise InputFileError(f"{folder} was prepared from other molecules or settings; remove it or choose another -o")
     return prepared
+
+
+def _account(prepared: "PreparedData", *, quiet: bool) -> None:
+    """Say how many rows were kept, and why the others were not."""
+    rows = prepared.meta["rows"]
+    rejected = ", ".join(f"{reason} {n:,}" for reason, n in rows["rejected"].items())
+    listed = f"; left out: {rejected} (see {prepared.path / 'rejected.csv'})" if rejected else ""
+    console(quiet).print(f"{rows['kept']:,} of {rows['read']:,} rows kept{listed}", soft_wrap=True)
 
 
 def run_experiment(

@@ -16,6 +16,8 @@ from molvae.progress import SILENT, Progress
 CHUNK = 8192  # molecules that are held as tokens at a time
 NOT_DECODED = "not_decoded"
 """The reason of a row that was encoded and decodes to no molecule."""
+TOO_LONG = "too_long"
+"""The reason of a row that was encoded and has more tokens than the decoder ever writes."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class EncodedMolecules:
         smiles: the standardized canonical SMILES that was encoded, `None` where there is none.
         reasons: why a row cannot be used, `None` where it can.
         lost: what the standard form does not keep of each molecule: "stereo", "isotopes".
+        n_tokens: of each molecule in the model's vocabulary, 0 where there is a reason.
     """
 
     z: np.ndarray
@@ -35,6 +38,7 @@ class EncodedMolecules:
     smiles: list[str | None]
     reasons: list[str | None]
     lost: list[tuple[str, ...]]
+    n_tokens: list[int]
 
 
 def encode_rows(
@@ -43,12 +47,14 @@ def encode_rows(
     """Encode, and say of every row what became of it; arguments as in `MoleculeGenerator.encode_rows`."""
     smiles = as_molecules(molecules)
     latents, standard, reasons, lost = [np.empty((0, vae.latent_dim), np.float32)], [], [], []
+    n_tokens: list[int] = []
     with progress.stage("Encoding", total=len(smiles)) as stage:
         for chunk in batched(smiles, CHUNK):
             tokenized = vae.tokenize(chunk)
             standard += [m.smiles for m in tokenized]
             reasons += [m.reason for m in tokenized]
             lost += [m.lost for m in tokenized]
+            n_tokens += [len(m.canonical_ids) for m in tokenized]
             latents.append(
                 vae.per_molecule(
                     tokenized,
@@ -59,7 +65,7 @@ def encode_rows(
                 )
             )
     z = np.concatenate(latents)
-    return EncodedMolecules(z, np.array([r is None for r in reasons], dtype=bool), standard, reasons, lost)
+    return EncodedMolecules(z, np.array([r is None for r in reasons], dtype=bool), standard, reasons, lost, n_tokens)
 
 
 def reconstruct(
@@ -78,6 +84,9 @@ def reconstruct(
             "exact": [bool(a) and a == b and not lost for a, b, _, lost in rows],
             "tanimoto": [tanimoto(a, b) if a and b else np.nan for a, b, _, _ in rows],
             "lost": [" ".join(lost) for *_, lost in rows],
-            "reason": [why or ("" if b else NOT_DECODED) for _, b, why, _ in rows],
+            "reason": [
+                why or (TOO_LONG if n >= vae.max_length else "" if b else NOT_DECODED)
+                for (_, b, why, _), n in zip(rows, encoded.n_tokens, strict=True)
+            ],
         }
     )

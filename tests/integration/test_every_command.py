@@ -183,7 +183,7 @@ def test_a_run_can_start_from_a_model_that_ships(name: str, by: str, library: Pa
     shipped = PRETRAINED / name
     stored = json.loads((shipped / "config.json").read_text())
     prepare = ("data", "prepare", library, "-o", tmp_path / "p", "--notation", "smiles", "--strip-stereo", "--jobs", 1)
-    works(*prepare, "--neutralise", "--vocabulary", shipped / "vocabulary.json", "--unknown", "skip", "-q")
+    works(*prepare, "--neutralize", "--vocabulary", shipped / "vocabulary.json", "--unknown", "skip", "-q")
     values = {
         "data": {"prepared": str(tmp_path / "p")},
         "model": stored["model"] | {"heads": stored["model"]["heads"] | {"properties": []}},
@@ -461,7 +461,7 @@ def test_the_summary_of_reconstruction_says_of_how_many_molecules_its_means_are(
     result = works("reconstruct", held_out, "-m", kind.where, "-o", out)
     frame = pd.read_csv(out, keep_default_na=False)
     compared = int((frame["tanimoto"] != "").sum())
-    assert re.search(rf"\b{compared} of (the )?\d+", result.stderr), result.stderr
+    assert f"(of the {compared} decoded to a molecule)" in result.stderr
     assert len(frame) == len(molecules)
     assert not ((frame["reconstruction"] == "") & (frame["reason"] == "")).any()
 
@@ -486,7 +486,7 @@ def test_a_path_leads_from_a_chiral_drug_to_a_salt(kind: Any, method: str | None
     ends = (PARACETAMOL, CAFFEINE) if kind.name == "moses" else (IBUPROFEN, ASPIRIN_SODIUM)
     how = () if method is None else ("--method", method)
     works("interpolate", *ends, "-m", kind.where, "--steps", 5, *how, "-o", out, "--grid", tmp_path / "path.svg")
-    is_a_path(table(out), ends, kept=kind.name in SMALL, blanks=method is not None)
+    is_a_path(table(out), ends, blanks=method is not None or kind.name in SMALL)
     assert "<svg" in (tmp_path / "path.svg").read_text()
 
 
@@ -496,25 +496,21 @@ def test_a_bridge_leads_from_a_chiral_drug_to_a_salt(kind: Any, tmp_path: Path) 
     works("interpolate", *ends, "-m", kind.where, "--steps", 5, "--method", "bridge", "-o", out)
     frame = table(out)
     assert len(frame) == 5
-    is_a_path(frame, ends, kept=True, blanks=False)
+    is_a_path(frame, ends, blanks=False)
 
 
-def is_a_path(frame: pd.DataFrame, ends: tuple[str, str], *, kept: bool, blanks: bool) -> None:
-    """From one end to the other; `kept` says that the model keeps stereo and charges."""
+def is_a_path(frame: pd.DataFrame, ends: tuple[str, str], *, blanks: bool) -> None:
+    """From one end to the other, as they were given."""
     assert len(frame) in (5, 7)  # a bridge begins and ends with the molecules, a line with what is made of them
     assert frame["source"].iloc[[0, -1]].tolist() == ["given", "given"]
     assert frame["fraction"].astype(float).is_monotonic_increasing
     for row, end in ((0, ends[0]), (-1, ends[1])):
-        given, wanted = parsed(frame["smiles"].iloc[row]), parsed(end.removesuffix(".[Na+]"))
-        if not kept:
-            wanted = rdMolStandardize.Uncharger().uncharge(wanted)
-        assert Chem.MolToSmiles(given, isomericSmiles=kept) == Chem.MolToSmiles(wanted, isomericSmiles=kept)
+        assert frame["smiles"].iloc[row] == Chem.CanonSmiles(end)
     assert all_parse(s for s in frame["smiles"] if s)
     blank = frame["smiles"] == ""
     if blank.any():
         assert blanks
-        assert "reason" in frame.columns, f"{blank.sum()} of {len(frame)} rows are blank, without a reason"
-        assert (frame.loc[blank, "reason"] != "").all()
+        assert (frame.loc[blank, "source"] == "none").all()
 
 
 @kinds_of("gaussian", "codes", *CONDITIONAL, "graph")
