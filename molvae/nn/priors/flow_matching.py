@@ -40,7 +40,7 @@ class FlowMatchingPrior(ContinuousPrior):
         *,
         hidden_dim: int = 512,
         n_layers: int = 3,
-        n_steps: int = 20,
+        n_steps: int = 10,
         condition_dim: int = 0,
     ) -> None:
         super().__init__(latent_dim)
@@ -167,7 +167,7 @@ class FlowMatchingPriorConfig(PriorSettings):
     kind: Literal["flow_matching"] = "flow_matching"
     hidden_dim: Positive = 512
     n_layers: Positive = 3
-    n_steps: Positive = 20
+    n_steps: Positive = 10
     """Of the path from noise to z; each evaluates the network twice."""
 
     def check(self, latent: LatentSettings) -> None:
