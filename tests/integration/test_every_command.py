@@ -635,8 +635,9 @@ def test_every_method_makes_the_calls_it_is_allowed(kind: Any, method: str, obje
         assert not out.exists()
         return
     assert result.exit_code == 0, f"{result.exception!r}\n{result.stderr[-1500:]}"
-    assert len(scored(out)) == 20
-    assert "20 of 20" in result.stderr
+    n = len(scored(out))
+    assert n == 20 or (method in ("screen", "random") and kind.name in SMALL and n > 15)  # a small prior runs dry
+    assert f"{n} of 20" in result.stderr
 
 
 @kinds_of(*SMALL, "zinc", "moses")
@@ -670,11 +671,12 @@ def searches_around(kind: Any, start: str, how: str, out: Path) -> None:
 def test_what_the_constraints_refused_is_counted(kind: Any, tmp_path: Path) -> None:
     out = tmp_path / "o.csv"
     how = ("--similar-to", "CC(=O)Oc1ccccc1C(=O)O", "--min-similarity", 0.95, "--method", "evolution")
-    result = works("optimize", "-m", kind.where, "--task", "qed", "--calls", 12, "--batch", 6, *how, "-o", out)
+    result = call("optimize", "-m", kind.where, "--task", "qed", "--calls", 12, "--batch", 6, *how, "-o", out)
     frame = scored(out)
+    assert result.exit_code == (1 if len(frame) == 1 else 0)  # nothing but the start is no success
     assert len(frame) < 12  # hardly any molecule is so similar
     assert f"{len(frame)} of 12" in result.stderr
-    assert re.search(r"refused by the constraints\D*[1-9]", result.stderr), result.stderr
+    assert re.search(r"not scored, similarity below 0.95\D*[1-9]", result.stderr), result.stderr
 
 
 @kinds_of("gaussian", "codes", *CONDITIONAL, "graph")
@@ -862,8 +864,8 @@ COLUMN: dict[str, Callable[[], Any]] = {
 
 def finite_rows(values: Any) -> list[bool]:
     if isinstance(values, pd.DataFrame):
-        if "standardised" in values.columns:  # a reconstruction
-            return (values["standardised"] != "").tolist()
+        if "standardized" in values.columns:  # a reconstruction
+            return (values["standardized"] != "").tolist()
         values = values.to_numpy(dtype=float)
     elif hasattr(values, "reasons"):
         return [reason is None for reason in values.reasons]
