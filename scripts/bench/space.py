@@ -131,8 +131,9 @@ def surroundings(vae: MoleculeGenerator, known: Sequence[str]) -> None:
 
 def above_8(smiles: Sequence[str]) -> float:
     """Share of molecules with a ring of more than 8 atoms."""
-    rings = (Chem.MolFromSmiles(s).GetRingInfo().AtomRings() for s in smiles)
-    return float(np.mean([max(map(len, each), default=0) > 8 for each in rings]))
+    mols = [Chem.MolFromSmiles(s) for s in smiles]  # kept: a ring info does not outlive its molecule
+    largest = [max(map(len, mol.GetRingInfo().AtomRings()), default=0) for mol in mols]
+    return float(np.mean(np.array(largest) > 8))
 
 
 def sound(smiles: Sequence[str]) -> float:

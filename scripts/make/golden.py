@@ -74,7 +74,7 @@ def main(out: Path) -> None:
             config=checkpoint.config,
             vocabulary=checkpoint.vocabulary,
             max_length=checkpoint.max_length,
-            standardize=checkpoint.standardize,
+            standard_form=checkpoint.standard_form,
             half=True,
         )
     vae = MoleculeGenerator.load(out, device="cpu")
