@@ -47,24 +47,26 @@ def download(name: str, output: str | None, source: str | None, quiet: bool) -> 
 @click.option("--property", "property_columns", multiple=True, help="Numeric input column to keep (repeatable).")
 @click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")
 @click.option("--name-column", help="Column with the molecules' names.")
-@_setting("--split", type=click.Choice(["hash", "scaffold", "column", "files"]))
-@_setting("--split-column")
-@_setting("--valid-fraction", type=float)
-@_setting("--test-fraction", type=float)
+@_setting("--split", type=click.Choice(["hash", "scaffold", "column", "files"]), help="What decides the split.")
+@_setting("--split-column", help="Column for --split column.")
+@_setting("--valid-fraction", type=float, help="Share of the molecules for validation.")
+@_setting("--test-fraction", type=float, help="Share of the molecules for test.")
 @click.option("--neutralize", is_flag=True, help="Remove charges that protons or double bonds can balance.")
 @click.option("--keep-fragments", is_flag=True, help="Reject salts and mixtures; by default the largest part is kept.")
 @click.option("--strip-isotopes", is_flag=True, help="Drop isotope labels.")
 @click.option("--strip-stereo", is_flag=True, help="Drop stereocenters and double-bond geometry.")
 @click.option("--elements", help="The only elements allowed, comma-separated; '' allows all.")
-@click.option("--exclude", multiple=True, metavar="FILE", help="Leave out the molecules of a test set (repeatable).")
+@click.option(
+    "--exclude", multiple=True, metavar="FILE", help="Leave out the molecules of FILE, e.g. a test set (repeatable)."
+)
 @_setting("--min-atoms", type=int, help="Fewest heavy atoms allowed.")
 @_setting("--max-atoms", type=int, help="Most heavy atoms allowed.")
 @_setting("--max-symbols", type=int, help="Most symbols of the notation allowed.")
 @click.option("--graphs", is_flag=True, help="Write molecular graphs too, for gnn and fused encoders.")
 @click.option("--fingerprints", is_flag=True, help="Write ECFP4 bits too, for tanimoto_weight and fingerprint_weight.")
-@_setting("--randomized-smiles", type=int, help="Per molecule; see `molvae data randomize`.")
+@_setting("--randomized-smiles", type=int, help="Randomized SMILES per molecule; see `molvae data randomize`.")
 @click.option("--vocabulary", metavar="FILE", help="Use this vocabulary.json of an existing model.")
-@_setting("--unknown", type=click.Choice(["error", "skip", "extend"]))
+@_setting("--unknown", type=click.Choice(["error", "skip", "extend"]), help="If --vocabulary lacks a symbol.")
 @jobs_option
 @quiet_option
 def prepare(

@@ -30,7 +30,9 @@ ON_PAGE = 1000  # structures on a page; a browser shows this many without delay
 @click.option("-o", "--output", metavar="FILE", help=".json; - is standard output.  [default: a table]")
 @click.option("--map", "map_path", metavar="FILE", help="Draw a map of the latents, as .png, .svg or .pdf.")
 @click.option("--page", metavar="FILE", help="Draw it as .html, with structures under the pointer.")
-@click.option("--method", type=click.Choice(["pca", "umap"]), default="pca", show_default=True, help="Of the map.")
+@click.option(
+    "--method", type=click.Choice(["pca", "umap"]), default="pca", show_default=True, help="Projection of the map."
+)
 @click.option("--color", default="logp", show_default=True, help="Descriptor that colors the map.")
 @jobs_option
 @device_option

@@ -22,9 +22,9 @@ ENDINGS = (".json", ".csv")
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option(
-    "-n", "n", type=click.IntRange(1), default=30_000, show_default=True, help="Molecules that a model draws."
+    "-n", "n", type=click.IntRange(1), default=30_000, show_default=True, help="Molecules that a model draws per seed."
 )
-@click.option("--seeds", default="0,1,2", show_default=True, help="A model draws one list of molecules per seed.")
+@click.option("--seeds", default="0,1,2", show_default=True, help="Seeds of a model's draws; each gives one list.")
 @click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")
 @click.option(
     "--references",
@@ -40,7 +40,7 @@ ENDINGS = (".json", ".csv")
 @click.option("--cache", metavar="DIR", help="Folder for statistics of references.  [default: the user's cache]")
 @click.option("--no-cache", is_flag=True, help="Neither read nor write that cache.")
 @jobs_option
-@click.option("--device", default="auto", show_default=True, help="For ChemNet: auto, cpu, cuda or cuda:N.")
+@click.option("--device", default="auto", show_default=True, help="For models and ChemNet: auto, cpu, cuda or cuda:N.")
 @quiet_option
 def evaluate(
     inputs: tuple[str, ...],

@@ -19,7 +19,7 @@ from molvae.cli.options import device_option, quiet_option
     type=click.Choice(["extend", "skip", "error"]),
     default="extend",
     show_default=True,
-    help="If the model lacks a symbol: learn it, leave the molecule out, or stop.",
+    help="Symbols that the model lacks: learn them, leave their molecules out, or stop.",
 )
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="E.g. training.learning_rate=0.0005.")
 @click.option("--seed", type=int, default=0, show_default=True)

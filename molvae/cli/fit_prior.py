@@ -11,7 +11,9 @@ from molvae.cli.options import console, device_option, progress_for, quiet_optio
 @click.option(
     "-m", "--model", "model_path", metavar="DIR", required=True, help="A checkpoint or a training run's directory."
 )
-@click.option("--data", "data_path", required=True, metavar="PREPARED", help="The folder the model was trained on.")
+@click.option(
+    "--data", "data_path", required=True, metavar="PREPARED", help="The prepared folder the model was trained on."
+)
 @click.option(
     "--config", "config_path", metavar="YAML", help="An experiment whose `prior` is fitted, in place of --kind."
 )
@@ -22,7 +24,9 @@ from molvae.cli.options import console, device_option, progress_for, quiet_optio
     show_default=True,
 )
 @click.option("--max-time", metavar="HH:MM:SS", help="By default 5 minutes, or the experiment's.")
-@click.option("--molecules", type=click.IntRange(1), help="Encoded at most; by default 200,000, or the experiment's.")
+@click.option(
+    "--molecules", type=click.IntRange(1), help="Molecules to encode, at most; by default 200,000, or the experiment's."
+)
 @click.option("--seed", type=int, help="By default 0, or the experiment's.")
 @device_option
 @quiet_option

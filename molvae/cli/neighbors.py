@@ -23,7 +23,11 @@ from molvae.cli.options import (
     "--steps", type=click.IntRange(2), default=7, show_default=True, help="Molecules per walk, the start counted."
 )
 @click.option(
-    "--reach", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="Length of a walk."
+    "--reach",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Length of a walk; 1 is about the spread of the prior, or with codes a fall in similarity by 0.75.",
 )
 @click.option("--grid", metavar="FILE", help="Draw the walks, one per row, as .svg or .png.")
 @condition_options

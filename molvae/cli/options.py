@@ -46,7 +46,11 @@ batch_size_option: Callable[[F], F] = click.option(
 def condition_options(function: F) -> F:
     """`--condition` and `--guidance`: values of properties to ask the model for, and how strongly."""
     function = click.option(
-        "--guidance", type=float, default=1.5, show_default=True, help="Of conditions: 1 as trained, above 1 stronger."
+        "--guidance",
+        type=float,
+        default=1.5,
+        show_default=True,
+        help="Strength of conditions: 1 as in training, above 1 stronger.",
     )(function)
     return click.option(
         "--condition",
@@ -80,7 +84,9 @@ def decoding_options(function: F) -> F:
     """Temperature, top-p and greedy."""
     function = click.option("--greedy", is_flag=True, help="Always take the likeliest token.")(function)
     function = click.option(
-        "--top-p", type=float, help="Draw tokens from the top of this probability.  [default: the model's own]"
+        "--top-p",
+        type=float,
+        help="Draw from the likeliest tokens that together have this probability.  [default: the model's own]",
     )(function)
     return click.option(
         "--temperature", type=float, help="Below 1: likelier tokens, less variety.  [default: the model's own]"

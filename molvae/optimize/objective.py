@@ -1,4 +1,4 @@
-"""What is wanted: scores, each brought to [0, 1] and weighted, joined by a mean."""
+"""Objectives: scores, each transformed to [0, 1] and weighted, joined by a mean."""
 
 import difflib
 import logging

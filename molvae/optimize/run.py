@@ -1,4 +1,4 @@
-"""A whole optimization: objective, search and budget in, every call out."""
+"""A whole optimization: from an objective, a method and a budget to the scored molecules."""
 
 import logging
 import time
