@@ -21,7 +21,7 @@ def load(path: str | Path | None = None, *, device: str = "auto") -> "MoleculeGe
     Args:
         path: a checkpoint directory, the directory of a training run, or the name of a shipped model (`molvae models`);
             `None` is the default one.
-        device: "auto" (a GPU when there is one), "cpu", "cuda", …
+        device: "auto" (a GPU if there is one), "cpu", "cuda", …
 
     Raises:
         CheckpointError: when there is no complete checkpoint.

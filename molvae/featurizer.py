@@ -26,7 +26,7 @@ class InvalidMoleculeWarning(UserWarning):
 
 
 class LatentFeaturizer(TransformerMixin, BaseEstimator):
-    """Molecules → what a trained encoder knows of them, `(n_samples, F)` float32.
+    """Features of molecules from a trained encoder, `(n_samples, F)` float32.
 
     Nothing is fitted, so `transform` needs no `fit`. Input is a list, an array, a pandas Series or a table's only
     column; SMILES and RDKit molecules may be mixed. Each molecule is standardized as the training data were (salts,
@@ -34,19 +34,19 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
     the model once.
 
     Args:
-        model: a checkpoint's or a training run's directory; the name of a shipped one; `None` is "qsar".
+        model: the directory of a checkpoint or a training run, or the name of a shipped model; `None` is "qsar".
         features: kinds joined by a plus sign: "mean" (the latent z), "logvar" (of a Gaussian posterior), "hidden" (the
             encoder's output before the latent), "heads" (predicted properties), "codes" (indices of a VQ latent). The
             default is what did best on four data sets (README); a model without heads has no "heads".
-        randomized_smiles: average over so many random SMILES of each molecule (Bjerrum 2017), which makes the features
-            those of the molecule and not of its SMILES; 0 encodes the canonical one. The shipped "qsar" reads graphs:
-            there it changes nothing.
-        seed: of the randomization. A molecule's features do not depend on what stands beside it.
-        invalid: molecules that do not parse, or are outside the vocabulary or the size limits: "error" raises, "nan"
-            gives a row of nan, "drop" leaves the row out (of pandas input comes a table with the kept rows' index).
-            The last two warn with counts by reason; `report` lists the rows. Rows that are dropped have to be dropped
-            from `y` too, so in a pipeline with one "nan" and an imputer go together.
-        batch_size: molecules encoded side by side.
+        randomized_smiles: average over this many randomized SMILES of each molecule (Bjerrum 2017), so that the
+            features depend less on how it is written; 0 encodes the canonical one. It changes nothing for a model that
+            reads only graphs, such as "qsar".
+        seed: of the randomized SMILES. A molecule's features do not depend on the other molecules.
+        invalid: what to do with molecules that do not parse, or are outside the vocabulary or the size limits: "error"
+            raises, "nan" gives a row of nan, "drop" leaves the row out (pandas input then gives a table with the index
+            of the kept rows). The last two warn with counts by reason; `report` lists the rows. Dropped rows have to be
+            dropped from `y` too, so use "nan" and an imputer in a pipeline that is fitted to a `y`.
+        batch_size: molecules per batch.
         device: "cpu", "cuda", "auto" …
         n_jobs: processes that parse; -1 is one per core.
 
@@ -80,7 +80,7 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
         """Check the parameters and that the model is there; nothing is learned from `X`.
 
         Raises:
-            ConfigError: for parameters that the model cannot serve.
+            ConfigError: for an unknown parameter value, or features that the model does not have.
             CheckpointError: when there is no such model.
         """
         self._encoder()
@@ -90,7 +90,7 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
         """Features of molecules, `(n_samples, F)`, in their order.
 
         Raises:
-            InputError: for molecules that cannot be used, if `invalid="error"`, and for what is no list of molecules.
+            InputError: for molecules that cannot be used, if `invalid="error"`, and when `X` is no list of molecules.
         """
         encoder = self._encoder()
         smiles = _molecules(X)
@@ -111,10 +111,10 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
         return values[kept]
 
     def report(self, X: Any) -> pd.DataFrame:  # noqa: N803
-        """What becomes of every row, without encoding it.
+        """Which rows can be used, and why the others cannot, without encoding them.
 
         Returns:
-            `smiles` as given, `standardized` (what is encoded), `reason` why a row cannot be used; "" for none.
+            `smiles` as given, `standardized` (what is encoded), `reason` why a row cannot be used, "" where it can.
         """
         smiles = _molecules(X)
         tokenized = self._encoder().tokenizer.tokenize_many(smiles)

@@ -1,4 +1,4 @@
-"""Text in, text out: a trained model as chemists use it. A thin door; the work is done in the folders below it."""
+"""A trained model as chemists use it: SMILES in, SMILES out. The work is done in `inference` and `optimize`."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -27,7 +27,7 @@ class MoleculeGenerator(LoadedModel):
     """A trained model: sample, encode, decode, reconstruct, interpolate, predict, optimize.
 
     Wherever molecules are taken, they may be SMILES or RDKit molecules in a list, tuple, generator, numpy array, pandas
-    Series or pyarrow column; missing ones are `None`, nan or `pd.NA`. One string is refused.
+    Series or pyarrow column; missing ones are `None`, nan or `pd.NA`. A single string is refused.
 
     >>> vae = MoleculeGenerator.load("moses", device="cpu")  # doctest: +SKIP
     >>> vae.sample(2, seed=0)  # doctest: +SKIP
@@ -58,19 +58,20 @@ class MoleculeGenerator(LoadedModel):
 
         Args:
             n: molecules to return.
-            temperature: of the tokens' draws; by default the checkpoint's own.
-            top_p: nucleus of the tokens' draws; by default the checkpoint's own.
-            greedy: take the likeliest tokens; what varies is then z alone.
+            temperature: of the draws of tokens; by default the checkpoint's own.
+            top_p: nucleus of the draws of tokens (Holtzman et al. 2020); by default the checkpoint's own.
+            greedy: take the likeliest tokens, so that only z varies.
             unique: leave out molecules drawn before.
             novel_against: canonical SMILES to leave out.
-            condition: values of properties to ask for, in their own units; of those the model was trained to be asked.
-            guidance: how far the condition goes on from asking for nothing: 1 asks as in training; above 1 makes up for
-                the pull toward the average (after Ho and Salimans 2022, who do it with predictions).
-            latent_temperature: of the latents' draws: below 1 they are likelier and vary less; by default the
+            condition: values of properties to ask for, in their own units; the model must be conditioned on them.
+            guidance: how far to go from the condition that asks for nothing toward the one wanted: 1 reaches it, as in
+                training; above 1 goes beyond it and makes up for the pull toward the average (as the classifier-free
+                guidance of Ho and Salimans 2022, but applied to the condition and not to the predictions).
+            latent_temperature: of the draws of latents: below 1 they are likelier and vary less; by default the
                 checkpoint's own with a learned prior, and 1 with the standard one.
             prior: "learned" or "standard"; by default the learned one if the checkpoint has it.
             seed: the same seed gives the same molecules; `None` differs every time.
-            batch_size: latents decoded side by side; does not change the result's size.
+            batch_size: latents decoded in one batch; changes which molecules are drawn, not how many.
             progress: reports molecules found.
 
         Raises:
@@ -98,15 +99,15 @@ class MoleculeGenerator(LoadedModel):
         return self.encode_rows(molecules, batch_size=batch_size).z
 
     def encode_rows(self, molecules: Any, *, batch_size: int = BATCH, progress: Progress = SILENT) -> EncodedMolecules:
-        """Encode, and say of every row what became of it.
+        """Encode molecules, with a reason for each that cannot be used.
 
         Args:
             molecules: each is standardized as the training data were.
-            batch_size: molecules encoded side by side; does not change the numbers beyond rounding.
+            batch_size: molecules per batch; changes the numbers only by rounding.
             progress: reports molecules encoded.
 
         Raises:
-            InputError: for what is no list of molecules, such as one string.
+            InputError: when `molecules` is no list of molecules, such as a single string.
         """
         return encoding.encode_rows(self, molecules, batch_size=batch_size, progress=progress)
 
@@ -126,12 +127,12 @@ class MoleculeGenerator(LoadedModel):
 
         Args:
             z: `(n, Z)`.
-            greedy: the likeliest tokens; otherwise draws, see `draw`.
+            greedy: take the likeliest tokens; otherwise they are drawn, see `draw`.
             temperature: of the draws; by default the checkpoint's own.
             top_p: nucleus of the draws; by default the checkpoint's own.
-            retries: draws for a latent that spelled no molecule, until one does.
+            retries: further draws for a latent that decoded to no molecule, at most.
             seed: of the draws.
-            batch_size: rows decoded side by side.
+            batch_size: rows per batch.
             progress: reports rows decoded.
 
         Raises:
@@ -150,7 +151,7 @@ class MoleculeGenerator(LoadedModel):
         )
 
     def reconstruct(self, molecules: Any, *, batch_size: int = BATCH, progress: Progress = SILENT) -> pd.DataFrame:
-        """There and back, greedily from the posterior mean.
+        """Encode molecules and decode their posterior means greedily.
 
         Returns:
             One row per molecule: `smiles` as given; `standardized`, the model's standard form; `reconstruction`;
@@ -172,9 +173,9 @@ class MoleculeGenerator(LoadedModel):
         """How unlikely the model finds each molecule, nats `(n,)`; nan for molecules that cannot be used.
 
         Args:
-            molecules: in any form.
+            molecules: in any form that `encode` takes.
             prior: "learned" or "standard"; by default as in `sample`.
-            batch_size: molecules handled side by side.
+            batch_size: molecules per batch.
         """
         return likelihood.negative_elbo(self, molecules, prior=prior, batch_size=batch_size)
 
@@ -188,11 +189,11 @@ class MoleculeGenerator(LoadedModel):
         tells molecules apart.
 
         Args:
-            molecules: in any form.
-            reference: the known molecules; by default the held-out ones that the model was judged on after training,
-                whose quantiles are in the checkpoint.
+            molecules: in any form that `encode` takes.
+            reference: the known molecules; by default the held-out ones on which the model was evaluated after
+                training, whose quantiles are in the checkpoint.
             prior: as in `negative_elbo`.
-            batch_size: molecules handled side by side.
+            batch_size: molecules per batch.
 
         Returns:
             `(n,)` in [0, 100]; nan for molecules that cannot be used.
@@ -211,8 +212,8 @@ class MoleculeGenerator(LoadedModel):
             steps: molecules on the path, both ends counted.
             method: "linear", a straight line; "spherical", a great circle with linearly changing length (Shoemake
                 1985; White 2016); "bridge", the smoothest path among molecules that the model makes between the two,
-                see `molvae.optimize.bridge`. `None` is "bridge" with codes, where a straight line leads from one
-                code to another at once, and otherwise "linear".
+                see `molvae.optimize.bridge`. `None` is "bridge" for a latent of codes, where a
+                straight line jumps from one code to another, and otherwise "linear".
 
         Returns:
             Rows from start to end: `fraction`; `smiles`; `source`: "given" for the two molecules as they were given,
@@ -259,30 +260,31 @@ class MoleculeGenerator(LoadedModel):
         guidance: float = GUIDANCE,
         seed: int | None = None,
     ) -> pd.DataFrame:
-        """Walks from one molecule to ever less similar ones, all of them sound and each another.
+        """Walks from one molecule to less and less similar ones, all of them sound and, where possible, different.
 
-        Through a continuous latent they are straight walks in random directions. Through codes they are made of the
-        model's own edits and crossings, and the similarity to the start falls along each; see
+        With a continuous latent the walks are straight, in random directions. With a latent of codes they are made of
+        the model's own edits and crossings, and the similarity to the start falls along each; see
         `molvae.optimize.neighborhood`.
 
         Args:
             molecule: where the walks start.
-            walks: how many.
-            steps: of a walk, the molecule itself counted.
-            reach: length of a walk; 1 is as far as a draw of the prior from another, or a fall of 0.75 in similarity.
+            walks: how many walks.
+            steps: molecules per walk, the start counted.
+            reach: length of a walk: with a continuous latent in units of the prior's spread; with codes 1 is a fall of
+                the similarity to the start by 0.75.
             condition: values of properties to ask for, as in `draw`.
             guidance: of the condition.
             seed: of the walks.
 
         Returns:
             Walk by walk: `walk`, `distance`, `smiles`, `status`, `tanimoto_to_start`. The status is "start", "new",
-            "copy" (of the start or of a step before) or "none", where no sound molecule was found.
+            "copy" (the start or an earlier step again) or "none", where no sound molecule was found.
 
         Raises:
             InputError: when the molecule cannot be encoded.
         """
         if steps < 2 or walks < 1:
-            raise ConfigError(f"got {walks} walks of {steps} steps; expected at least 1 of at least 2")
+            raise ConfigError(f"got {walks} walks of {steps} steps; expected at least 1 walk of at least 2 steps")
         start = self._encoded([as_molecule(molecule)])
         smiles = str(start.smiles[0])
         how: dict[str, Any] = {"walks": walks, "steps": steps, "reach": reach, "seed": seed}
@@ -296,7 +298,7 @@ class MoleculeGenerator(LoadedModel):
         return frame
 
     def optimize(self, objective: Any, **how: Any) -> pd.DataFrame:
-        """Find molecules that score high; every molecule that was scored, best first.
+        """Find molecules that score high; returns every molecule that was scored, best first.
 
         Args:
             objective: a task's name, the path of an objective's YAML, a function from SMILES to numbers, or a

@@ -31,19 +31,19 @@ SUMMARIES = {
     "data": "Download, prepare and look at molecules.",
     "train": "Train a model on molecules.",
     "finetune": "Go on training a model on other molecules.",
-    "recipes": "The experiments that ship with molvae.",
+    "recipes": "List the experiments that ship with molvae.",
     "fit-prior": "Fit a prior to a trained model's latents.",
     "fit-heads": "Fit property heads to a trained model's latents.",
     "sample": "Draw new molecules.",
-    "encode": "Molecules to latents and other features.",
-    "decode": "Latents to molecules.",
-    "reconstruct": "Molecules to latents and back, and how well that went.",
-    "interpolate": "The path between two molecules.",
-    "neighbors": "Walks through the latent around one molecule.",
-    "optimize": "Molecules that score high, for few scored molecules.",
-    "evaluate": "Published metrics of generated molecules.",
-    "diagnose": "Geometry of a model's latent space.",
-    "models": "The models that ship with molvae.",
+    "encode": "Encode molecules as latents or other features.",
+    "decode": "Decode latents to molecules.",
+    "reconstruct": "Encode molecules, decode them again, and compare.",
+    "interpolate": "Find a path between two molecules.",
+    "neighbors": "Walk away from one molecule through the latent.",
+    "optimize": "Find molecules that score high.",
+    "evaluate": "Compute published metrics of generated molecules.",
+    "diagnose": "Measure the geometry of a model's latent space.",
+    "models": "List the models that ship with molvae.",
 }
 
 
@@ -67,7 +67,7 @@ class _LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except (MolvaeError, OSError) as error:
-            if isinstance(error, BrokenPipeError):  # the reader of our output has left
+            if isinstance(error, BrokenPipeError):  # the process that reads our output has ended
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 ctx.exit(1)
             if ctx.params.get("debug"):

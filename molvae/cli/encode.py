@@ -31,9 +31,9 @@ from molvae.cli.options import (
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Average over so many randomized SMILES of each molecule; 0: the canonical one.",
+    help="Average over this many randomized SMILES of each molecule; 0: the canonical one.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the randomized SMILES.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the randomized SMILES.")
 @click.option(
     "--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes that parse; -1: one per core."
 )
@@ -54,10 +54,10 @@ def encode(
     device: str,
     quiet: bool,
 ) -> None:
-    """Features of molecules (- reads standard input), in the order of the rows; the posterior means by default.
+    """Encode molecules (- reads standard input) as features, by default the posterior means.
 
-    A row that cannot be used keeps its place: its features are empty and the column reason says why. An output
-    ending in .npy holds the numbers alone. Rows stream: memory does not grow with the file.
+    The rows keep their order; one that cannot be used has empty features, and the column reason says why. An output
+    ending in .npy holds the numbers alone. Memory does not grow with the size of the file.
     """
     from collections import Counter, deque
     from collections.abc import Iterator

@@ -21,24 +21,26 @@ ENDINGS = (".json", ".csv")
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option("-n", "n", type=click.IntRange(1), default=30_000, show_default=True, help="Molecules drawn of a model.")
-@click.option("--seeds", default="0,1,2", show_default=True, help="One list of a model's molecules per seed.")
+@click.option(
+    "-n", "n", type=click.IntRange(1), default=30_000, show_default=True, help="Molecules that a model draws per seed."
+)
+@click.option("--seeds", default="0,1,2", show_default=True, help="Seeds of a model's draws; each gives one list.")
 @click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")
 @click.option(
     "--references",
     metavar="DIR",
-    help=f"Folder of test, test_scaffolds and train.  [default: {REFERENCE_FOLDER}, unless a file is given]",
+    help=f"Folder of test, test_scaffolds and train files.  [default: {REFERENCE_FOLDER}, unless a file is given]",
 )
 @click.option("--test", metavar="FILE", help="Reference molecules.")
-@click.option("--test-scaffolds", metavar="FILE", help="Reference molecules of scaffolds not trained on.")
+@click.option("--test-scaffolds", metavar="FILE", help="Reference molecules whose scaffolds were not trained on.")
 @click.option("--train", metavar="FILE", help="Training molecules, for Novelty.")
 @click.option("-o", "--output", metavar="FILE", help=".json or .csv; - is JSON on stdout.  [default: a table]")
 @click.option("--plot", metavar="FILE", help="Draw the properties beside the reference, as .png, .svg or .pdf.")
 @click.option("--fcd/--no-fcd", default=None, help="Fréchet ChemNet distance.  [default: if it is installed]")
-@click.option("--cache", metavar="DIR", help="Where statistics of references are kept.  [default: the user's cache]")
+@click.option("--cache", metavar="DIR", help="Folder for statistics of references.  [default: the user's cache]")
 @click.option("--no-cache", is_flag=True, help="Neither read nor write that cache.")
 @jobs_option
-@click.option("--device", default="auto", show_default=True, help="For ChemNet: auto, cpu, cuda or cuda:N.")
+@click.option("--device", default="auto", show_default=True, help="For models and ChemNet: auto, cpu, cuda or cuda:N.")
 @quiet_option
 def evaluate(
     inputs: tuple[str, ...],
@@ -58,12 +60,13 @@ def evaluate(
     device: str,
     quiet: bool,
 ) -> None:
-    """Published metrics (MOSES, GuacaMol) of generated molecules, from any generator.
+    """Compute published metrics of generated molecules, from any generator.
 
-    INPUT is a trained model's directory or the name of a shipped one, which draws its molecules itself and is also
-    judged by its reconstruction, bounds on the likelihood, active units and heads on the reference; or a file of SMILES
-    as they were generated, invalid ones and duplicates included. Several lists, for example one per seed, stand side by
-    side with their mean. Statistics of the references are computed once and cached.
+    The metrics are those of MOSES (Polykovskiy et al. 2020) and GuacaMol (Brown et al. 2019). INPUT is a file of SMILES
+    as they were generated, invalid ones and duplicates included; or a trained model's directory or a shipped model's
+    name, which draws its molecules itself and is also evaluated on the reference: reconstruction, bounds on the
+    likelihood, active units and heads. Several lists, for example one per seed, get one column each, and their mean.
+    Statistics of the references are computed once and cached.
     """
     from dataclasses import replace
 

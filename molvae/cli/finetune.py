@@ -11,7 +11,7 @@ from molvae.cli.options import device_option, quiet_option
 @click.argument("model_path", metavar="MODEL")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("-o", "--output", required=True, metavar="DIR", help="The run's directory.")
-@click.option("--max-time", default="00:10:00", show_default=True, metavar="HH:MM:SS", help="For model and prior.")
+@click.option("--max-time", default="00:10:00", show_default=True, metavar="HH:MM:SS", help="Time for model and prior.")
 @click.option("--property", "property_columns", multiple=True, help="Numeric input column to keep (repeatable).")
 @click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")
 @click.option(
@@ -19,11 +19,11 @@ from molvae.cli.options import device_option, quiet_option
     type=click.Choice(["extend", "skip", "error"]),
     default="extend",
     show_default=True,
-    help="Symbols that the model has never seen: learn them, leave the molecules out, or stop.",
+    help="Symbols that the model lacks: learn them, leave their molecules out, or stop.",
 )
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="E.g. training.learning_rate=0.0005.")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--overwrite", is_flag=True, help="Start again although DIR holds a run.")
+@click.option("--overwrite", is_flag=True, help="Start again even if DIR holds a run.")
 @device_option
 @quiet_option
 def finetune(
@@ -40,7 +40,7 @@ def finetune(
     device: str,
     quiet: bool,
 ) -> None:
-    """Go on training MODEL (a shipped one, or a run) on the molecules of INPUT; the result is a run of its own.
+    """Go on training MODEL (a shipped model or a run) on the molecules of INPUT; the result is a new run.
 
     The molecules are brought into the model's own standard form. The vocabulary is the model's, with the symbols added
     that it lacks. A fitted prior is fitted again in the last third of the time.

@@ -7,10 +7,20 @@ from molvae.cli.options import console, device_option, progress_for, quiet_optio
 
 @click.command("fit-heads")
 @click.option("-m", "--model", "model_path", required=True, metavar="PATH", help="A checkpoint or a run's directory.")
-@click.option("--data", "data_path", required=True, metavar="PREPARED", help="A folder in the model's vocabulary.")
-@click.option("--property", "properties", multiple=True, metavar="NAME", help="Of the folder; all by default.")
+@click.option(
+    "--data", "data_path", required=True, metavar="PREPARED", help="A prepared folder in the model's vocabulary."
+)
+@click.option(
+    "--property",
+    "properties",
+    multiple=True,
+    metavar="NAME",
+    help="Property of the folder (repeatable); all by default.",
+)
 @click.option("--max-time", default="00:05:00", show_default=True, metavar="HH:MM:SS")
-@click.option("--molecules", type=click.IntRange(1), default=200_000, show_default=True, help="Encoded at most.")
+@click.option(
+    "--molecules", type=click.IntRange(1), default=200_000, show_default=True, help="Molecules to encode, at most."
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @device_option
 @quiet_option
@@ -24,7 +34,7 @@ def fit_heads(
     device: str,
     quiet: bool,
 ) -> None:
-    """Fit property heads to a trained latent: those it had to its last state, or heads for other properties."""
+    """Fit property heads to a trained model's latents: its own heads again, or heads for other properties."""
     from rich.table import Table
 
     from molvae.checkpoint import checkpoint_path

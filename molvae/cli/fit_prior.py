@@ -11,9 +11,11 @@ from molvae.cli.options import console, device_option, progress_for, quiet_optio
 @click.option(
     "-m", "--model", "model_path", metavar="DIR", required=True, help="A checkpoint or a training run's directory."
 )
-@click.option("--data", "data_path", required=True, metavar="PREPARED", help="The folder the model was trained on.")
 @click.option(
-    "--config", "config_path", metavar="YAML", help="An experiment: its `prior` says which, in place of --kind."
+    "--data", "data_path", required=True, metavar="PREPARED", help="The prepared folder the model was trained on."
+)
+@click.option(
+    "--config", "config_path", metavar="YAML", help="An experiment whose `prior` is fitted, in place of --kind."
 )
 @click.option(
     "--kind",
@@ -21,9 +23,11 @@ from molvae.cli.options import console, device_option, progress_for, quiet_optio
     default="autoregressive",
     show_default=True,
 )
-@click.option("--max-time", metavar="HH:MM:SS", help="By default 5 minutes, or what the experiment says.")
-@click.option("--molecules", type=click.IntRange(1), help="Encoded at most; by default 200,000, likewise.")
-@click.option("--seed", type=int, help="By default 0, likewise.")
+@click.option("--max-time", metavar="HH:MM:SS", help="By default 5 minutes, or the experiment's.")
+@click.option(
+    "--molecules", type=click.IntRange(1), help="Molecules to encode, at most; by default 200,000, or the experiment's."
+)
+@click.option("--seed", type=int, help="By default 0, or the experiment's.")
 @device_option
 @quiet_option
 def fit_prior(
@@ -50,7 +54,7 @@ def fit_prior(
         asked = load_experiment(config_path).prior
         if not isinstance(asked, PriorFitConfig):
             raise ConfigError(
-                f"{config_path} asks for no prior that is fitted afterwards; give it prior: {{fit: two-stage}}"
+                f"{config_path} asks for no prior that is fitted afterwards; add prior: {{fit: two-stage}}"
             )
         values = asked.model_dump(mode="json")
     given = {"max_time": max_time, "molecules": molecules, "seed": seed}

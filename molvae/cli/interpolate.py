@@ -12,11 +12,11 @@ from molvae.cli.options import console, device_option, quiet_option, reader_opti
 @click.argument("end", metavar="SMILES_B")
 @reader_option
 @table_option()
-@click.option("--steps", type=click.IntRange(2), default=9, show_default=True, help="Both ends counted.")
+@click.option("--steps", type=click.IntRange(2), default=9, show_default=True, help="Molecules, both ends counted.")
 @click.option(
     "--method",
     type=click.Choice(["linear", "spherical", "bridge"]),
-    help="A line, a great circle, or the smoothest path of molecules between.  [default: linear; bridge for codes]",
+    help="A line, a great circle, or the smoothest path through molecules.  [default: linear; bridge for codes]",
 )
 @click.option("--grid", metavar="FILE", help="Draw the path as .svg or .png.")
 @device_option
@@ -32,10 +32,9 @@ def interpolate(
     device: str,
     quiet: bool,
 ) -> None:
-    """The path between two molecules. The ends of a line are the model's own reconstructions of the two.
+    """Find a path between two molecules.
 
-    Only sound molecules are on it (no peroxides, no radicals and the like); a step that has none says so.
-
+    All molecules on the path are sound (no peroxides, no radicals and the like); a step where none was found says so.
     With - for SMILES_A or SMILES_B that molecule is read from the next line of standard input.
     """
     import molvae

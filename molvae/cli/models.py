@@ -6,7 +6,7 @@ import click
 @click.command()
 @click.argument("name", required=False)
 def models(name: str | None) -> None:
-    """The models that ship with molvae; with a NAME, its model card."""
+    """List the models that ship with molvae; with a NAME, print its model card."""
     import json
 
     from rich.console import Console

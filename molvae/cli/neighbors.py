@@ -18,12 +18,16 @@ from molvae.cli.options import (
 @click.argument("smiles", metavar="SMILES")
 @reader_option
 @table_option()
-@click.option("--walks", type=click.IntRange(1), default=5, show_default=True, help="Walks to take.")
+@click.option("--walks", type=click.IntRange(1), default=5, show_default=True, help="How many walks.")
 @click.option(
-    "--steps", type=click.IntRange(2), default=7, show_default=True, help="Of a walk, the molecule itself counted."
+    "--steps", type=click.IntRange(2), default=7, show_default=True, help="Molecules per walk, the start counted."
 )
 @click.option(
-    "--reach", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="Length of a walk."
+    "--reach",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Length of a walk; 1 is about the spread of the prior, or with codes a fall in similarity by 0.75.",
 )
 @click.option("--grid", metavar="FILE", help="Draw the walks, one per row, as .svg or .png.")
 @condition_options
@@ -44,7 +48,7 @@ def neighbors(
     device: str,
     quiet: bool,
 ) -> None:
-    """Walk away from one molecule, to ever less similar ones that are sound and each another.
+    """Walk away from one molecule to less and less similar ones, all sound and, where possible, different.
 
     The column status says what a step is: start, new, copy (seen before) or none (no sound molecule was found).
     """

@@ -48,7 +48,10 @@ GRID_MOLECULES = 25
 @click.option("--min-similarity", type=click.FloatRange(0, 1), default=0.4, show_default=True)
 @click.option("--keep", multiple=True, metavar="SMARTS", help="Only molecules with this substructure (repeatable).")
 @click.option(
-    "--window", multiple=True, metavar="NAME=LOW:HIGH", help="Only molecules within, such as logp=1:3 or mw=:500."
+    "--window",
+    multiple=True,
+    metavar="NAME=LOW:HIGH",
+    help="Only molecules with this descriptor in a window, e.g. logp=1:3 or mw=:500 (repeatable).",
 )
 @click.option(
     "--sound/--no-sound",
@@ -57,11 +60,17 @@ GRID_MOLECULES = 25
     "[default: yes; no for tasks, which have no constraints]",
 )
 @condition_options
-@click.option("--record", metavar="FILE", help="Every call, as it is made. [default: the output and .calls.jsonl]")
+@click.option(
+    "--record", metavar="FILE", help="File to which every call is written.  [default: the output + .calls.jsonl]"
+)
 @click.option("--resume", is_flag=True, help="Go on from the record.")
-@click.option("--plot", metavar="FILE", help="Best and top 10 against calls, .png, .svg or .pdf.")
+@click.option(
+    "--plot", metavar="FILE", help="Draw the best and mean top 10 scores against calls, as .png, .svg or .pdf."
+)
 @click.option("--grid", metavar="FILE", help=f"Draw the best {GRID_MOLECULES} as .svg or .png.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same result.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed gives the same result."
+)
 @device_option
 @quiet_option
 def optimize(
@@ -92,10 +101,10 @@ def optimize(
     device: str,
     quiet: bool,
 ) -> None:
-    """Find molecules that score high, paying for as few scored molecules as possible.
+    """Find molecules that score high, while scoring as few molecules as possible.
 
-    The table lists every molecule that was scored, best first. The search can be stopped at any time and gone on with
-    by the same command and --resume.
+    The table lists every molecule that was scored, best first. The search can be stopped at any time and resumed by the
+    same command with --resume.
     """
     if (task is None) == (objective_path is None):
         raise click.UsageError("give either --task or --objective")

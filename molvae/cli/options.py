@@ -29,7 +29,7 @@ def _model_option(default: str) -> Callable[[F], F]:
 
 model_option = _model_option(DEFAULT)
 reader_option = _model_option(READER)
-"""Of the commands that are given molecules, or latents of them."""
+"""The model option of the commands that are given molecules, or latents of them."""
 device_option: Callable[[F], F] = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."
 )
@@ -37,16 +37,20 @@ quiet_option: Callable[[F], F] = click.option("-q", "--quiet", is_flag=True, hel
 jobs_option: Callable[[F], F] = click.option(
     "--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes; -1: one per core."
 )
-seed_option: Callable[[F], F] = click.option("--seed", type=int, help="Same seed, same result.")
+seed_option: Callable[[F], F] = click.option("--seed", type=int, help="The same seed gives the same result.")
 batch_size_option: Callable[[F], F] = click.option(
-    "--batch-size", type=click.IntRange(1), default=512, show_default=True, help="Molecules handled side by side."
+    "--batch-size", type=click.IntRange(1), default=512, show_default=True, help="Molecules per batch."
 )
 
 
 def condition_options(function: F) -> F:
-    """Values of properties that the model is asked for, and how much it insists on them."""
+    """`--condition` and `--guidance`: values of properties to ask the model for, and how strongly."""
     function = click.option(
-        "--guidance", type=float, default=1.5, show_default=True, help="Of conditions: 1 asks, above 1 insists."
+        "--guidance",
+        type=float,
+        default=1.5,
+        show_default=True,
+        help="Strength of conditions: 1 as in training, above 1 stronger.",
     )(function)
     return click.option(
         "--condition",
@@ -78,9 +82,11 @@ def input_options(function: F) -> F:
 
 def decoding_options(function: F) -> F:
     """Temperature, top-p and greedy."""
-    function = click.option("--greedy", is_flag=True, help="Always the likeliest token.")(function)
+    function = click.option("--greedy", is_flag=True, help="Always take the likeliest token.")(function)
     function = click.option(
-        "--top-p", type=float, help="Draw tokens from this share of probability.  [default: the model's own]"
+        "--top-p",
+        type=float,
+        help="Draw from the likeliest tokens that together have this probability.  [default: the model's own]",
     )(function)
     return click.option(
         "--temperature", type=float, help="Below 1: likelier tokens, less variety.  [default: the model's own]"
@@ -113,7 +119,7 @@ class _RateColumn(TextColumn):
 
 
 class BarProgress(Progress):
-    """Draws every stage as a bar with a rate and an end, on standard error."""
+    """Draws every stage as a bar with a rate and the time left, on standard error."""
 
     def __init__(self, screen: Console) -> None:
         self.screen = screen

@@ -6,7 +6,7 @@ import click
 @click.command()
 @click.argument("name", required=False)
 def recipes(name: str | None) -> None:
-    """The experiments that ship with molvae; with a NAME, its YAML. Train one with `molvae train --recipe NAME`."""
+    """List the experiments that ship with molvae (`molvae train --recipe NAME`); with a NAME, print its YAML."""
     from rich.console import Console
     from rich.table import Table
 

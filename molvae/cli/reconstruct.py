@@ -18,10 +18,8 @@ from molvae.cli.options import (
 @input_options
 @reader_option
 @table_option()
-@click.option(
-    "--split", help="Of a prepared folder given as INPUT: which molecules.", default="test", show_default=True
-)
-@click.option("-n", "limit", type=click.IntRange(1), help="The first N rows only.")
+@click.option("--split", help="Split to read of a prepared folder given as INPUT.", default="test", show_default=True)
+@click.option("-n", "limit", type=click.IntRange(1), help="Only the first N rows.")
 @batch_size_option
 @device_option
 @quiet_option
@@ -37,7 +35,7 @@ def reconstruct(
     device: str,
     quiet: bool,
 ) -> None:
-    """Molecules to latents and back, greedily from the posterior mean; INPUT is a file, - or a prepared folder."""
+    """Encode molecules and decode their posterior means greedily; INPUT is a file, - or a prepared folder."""
     import molvae
     from molvae.cli.tables import read_input, reconstruction_summary
     from molvae.formats.writers import check_output, write_table

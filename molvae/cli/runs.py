@@ -1,4 +1,4 @@
-"""What commands that train share: preparing the data, fitting, and saying how it went."""
+"""What the commands that train share: preparing the data, training, and printing the results."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ EXPERIMENT = "experiment.yaml"
 
 
 def check_new(out: Path, *, overwrite: bool) -> None:
-    """Raise `InputFileError` when a folder holds a run already."""
+    """Raise `InputFileError` when the folder holds a run already."""
     if (out / EXPERIMENT).exists() and not overwrite:
         raise InputFileError(f"{out} holds a run already; choose another -o, or --resume, or --overwrite")
 
@@ -45,7 +45,7 @@ def prepare_data(
 
 
 def _account(prepared: "PreparedData", *, quiet: bool) -> None:
-    """Say how many rows were kept, and why the others were not."""
+    """Print how many rows were kept, and why the others were not."""
     rows = prepared.meta["rows"]
     rejected = ", ".join(f"{reason} {n:,}" for reason, n in rows["rejected"].items())
     listed = f"; left out: {rejected} (see {prepared.path / 'rejected.csv'})" if rejected else ""
@@ -55,7 +55,7 @@ def _account(prepared: "PreparedData", *, quiet: bool) -> None:
 def run_experiment(
     config: "ExperimentConfig", prepared: "PreparedData", out: Path, *, device: str, resume: bool, quiet: bool
 ) -> None:
-    """Train, fit the prior if one is asked for, and print how it went."""
+    """Train, fit the prior if one is asked for, and print the results."""
     from molvae.training.fit import train
 
     screen = console(quiet)

@@ -21,7 +21,7 @@ GRID_MOLECULES = 25
 
 @click.command()
 @model_option
-@click.option("-n", "n", type=click.IntRange(1), default=1000, show_default=True, help="Molecules wanted, exactly.")
+@click.option("-n", "n", type=click.IntRange(1), default=1000, show_default=True, help="Exactly this many molecules.")
 @table_option()
 @decoding_options
 @click.option("--unique", is_flag=True, help="No molecule twice.")
@@ -30,7 +30,7 @@ GRID_MOLECULES = 25
 @click.option(
     "--latent-temperature", type=float, help="Below 1: likelier latents, less variety.  [default: the model's own]"
 )
-@click.option("--prior", type=click.Choice(["learned", "standard"]), help="Default: learned, if the model has one.")
+@click.option("--prior", type=click.Choice(["learned", "standard"]), help="By default learned, if there is one.")
 @click.option("--grid", metavar="FILE", help=f"Draw the first {GRID_MOLECULES} as .svg or .png.")
 @seed_option
 @batch_size_option

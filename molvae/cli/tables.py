@@ -53,14 +53,14 @@ def known_molecules(paths: Sequence[str], standardizer: Standardizer) -> frozens
                 standard = standardizer.apply(row.smiles).smiles
                 known.update(s for s in (standard, canonical_smiles(row.smiles)) if s is not None)
         if len(known) == before:
-            raise InputError(f"{path} holds no molecule that parses, nothing to be novel against")
+            raise InputError(f"{path} holds no molecule that parses, so nothing to be novel against")
     return frozenset(known)
 
 
 def sampling_summary(
     frame: pd.DataFrame, drawn: Sampled, known: frozenset[str], diagnostics: Mapping[str, Any]
 ) -> Table:
-    """What was drawn, what it is like on average, and whether the model behind it uses its latent.
+    """What was drawn, its average properties, and whether the model uses its latent.
 
     Validity and novelty alone say nothing: a collapsed model has both.
     """
@@ -85,7 +85,7 @@ def sampling_summary(
 
 
 def reconstruction_summary(frame: pd.DataFrame) -> str:
-    """Of how many molecules what was measured, why the others were not, and what the standard form does not keep."""
+    """How many molecules were encoded and rebuilt, why others were not, and what the standard form does not keep."""
     read = frame["reason"].isin(("", NOT_DECODED))
     decoded = frame["tanimoto"].notna()
     lines = [f"{int(read.sum()):,} of {len(frame):,} molecules encoded"]
@@ -103,7 +103,7 @@ def reconstruction_summary(frame: pd.DataFrame) -> str:
 
 
 def neighbors_summary(frame: pd.DataFrame) -> str:
-    """How many of the steps are what."""
+    """How many steps have each status."""
     counts = frame["status"].value_counts()
     n = len(frame) - int(counts.get("start", 0))
     listed = ", ".join(f"{int(counts.get(status, 0)):,} {status}" for status in ("new", "copy", "none"))

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 @click.argument("inputs", nargs=-1, metavar="[INPUT]...")
 @click.option("-o", "--output", required=True, metavar="DIR", help="The run's directory.")
 @click.option("-r", "--recipe", metavar="NAME", help="A recipe that ships with molvae, see `molvae recipes`.")
-@click.option("-c", "--config", "config_path", metavar="FILE", help="One YAML is one whole experiment.")
+@click.option("-c", "--config", "config_path", metavar="FILE", help="A YAML file with a whole experiment.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="E.g. model.latent.latent_dim=64.")
 @click.option("--data", "data_path", metavar="PREPARED", help="Train on this prepared folder.")
 @click.option("--max-time", metavar="HH:MM:SS", help="Time budget; learning rate and KL schedule follow it.")
-@click.option("--precision", type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]), help="Of the arithmetic.")
+@click.option("--precision", type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]), help="Numeric precision.")
 @click.option("--init-from", metavar="PATH", help="Start from this checkpoint; see also `molvae finetune`.")
-@click.option("--resume", is_flag=True, help="Go on with the interrupted run in DIR, with the settings it had.")
-@click.option("--overwrite", is_flag=True, help="Start again although DIR holds a run.")
+@click.option("--resume", is_flag=True, help="Go on with the interrupted run in DIR and its settings.")
+@click.option("--overwrite", is_flag=True, help="Start again even if DIR holds a run.")
 @device_option
 @quiet_option
 def train(
@@ -44,8 +44,8 @@ def train(
 ) -> None:
     """Train a model on molecules: files (SMI, CSV, SDF, …), a prepared folder, or what the experiment names.
 
-    Without --recipe or --config the default recipe is taken, its sizes fitted to the molecules. The data are prepared
-    if that is still to do. The use of the latent is shown while training, and DIR/model is the trained model.
+    Without --recipe or --config the default recipe is used, its sizes fitted to the molecules. Files are prepared
+    first. How much the latent is used is shown during training. The trained model is DIR/model.
     """
     from molvae.cli.runs import EXPERIMENT, check_new, run_experiment
     from molvae.device import resolve_device
@@ -82,7 +82,7 @@ def train(
 def _given(
     inputs: Sequence[str], data_path: str | None, max_time: str | None, precision: str | None, init_from: str | None
 ) -> list[str]:
-    """What the options ask for, as overrides; paths are taken from where the shell stands."""
+    """What the options ask for, as overrides; paths are relative to the current directory."""
     given = []
     if inputs:
         files = ", ".join(f"'{path if path == '-' else Path(path).resolve()}'" for path in inputs)
@@ -102,7 +102,7 @@ def _given(
 def _default(
     inputs: Sequence[str], data_path: str | None, overrides: Sequence[str], out: Path, quiet: bool
 ) -> "tuple[ExperimentConfig, PreparedData]":
-    """The default recipe for the molecules given, and these prepared."""
+    """The default recipe for the given molecules, and the folder they are prepared in."""
     from molvae.cli.runs import prepare_data
     from molvae.config import override, parse_config
     from molvae.data.prepare.config import PrepareConfig

@@ -1,4 +1,4 @@
-"""Is the latent used? What a molecule's z says, measured on held-out molecules without any chemistry."""
+"""Whether the latent is used: what z carries, measured on held-out molecules without any chemistry."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -24,15 +24,16 @@ class LatentDiagnostics:
 
     Attributes:
         n_molecules: how many were looked at.
-        reconstruction: negative log-likelihood from a posterior sample, teacher-forced.
+        reconstruction: negative log-likelihood given a posterior sample, with teacher forcing.
         kl: what z carries: Σ KL(q(z|x) ‖ N(0, I)) over dimensions; of VQ codes, Σ over slots of their entropy.
         kl_per_dimension: its terms, largest first.
-        active_units: dimensions with KL > 0.01 and Var E[z|x] > 0.01; of VQ codes, slots with entropy > 0.01.
-        latent_dim: all dimensions, or slots.
+        active_units: dimensions with KL > 0.01 and Var E[z|x] > 0.01 (Burda et al. 2016); of VQ codes, slots with
+            entropy > 0.01.
+        latent_dim: number of all dimensions, or slots.
         mutual_information: estimate of I(x; z) (Hoffman and Johnson 2016), which cannot exceed `log n_molecules`.
         mutual_information_bound: log n_molecules.
-        exact: share decoded greedily from the posterior mean to the very token ids that went in.
-        property_r2: of each head, nan without labels.
+        exact: share whose posterior mean decodes greedily to exactly the token ids that were encoded.
+        property_r2: R² of each head, nan without labels.
         kl_learned: KL(q(z|x) ‖ learned prior), of VQ codes their negative log-likelihood; `None` without such a prior.
     """
 
@@ -60,7 +61,7 @@ class LatentDiagnostics:
 
     @property
     def warning(self) -> str | None:
-        """One sentence when more than a fifth of the dimensions say nothing."""
+        """A sentence when more than a fifth of the dimensions are below 0.1 nats, else `None`."""
         if self.quiet_dimensions <= COLLAPSED_SHARE * self.latent_dim:
             return None
         return (
@@ -87,9 +88,9 @@ def diagnose(
 
     Args:
         model: on any device.
-        batches: with properties, if the heads are to be judged.
-        max_length: cap of the greedy decoding.
-        prior: trained with the model.
+        batches: with properties, if the heads are to be evaluated.
+        max_length: most tokens that greedy decoding may write.
+        prior: a prior that was trained with the model.
         n_decoded: molecules decoded for `exact`, at most.
         generator: of the posterior samples, on the model's device.
     """
@@ -137,7 +138,7 @@ def diagnose(
 
 
 def exact_rows(model: MolVAE, z: Tensor, token_ids: Tensor, *, max_length: int) -> Tensor:
-    """Which rows decode greedily to the very token ids given, `(B,)` bool."""
+    """Which rows decode greedily to exactly the token ids given, `(B,)` bool."""
     decoded = model.decode(z, max_length=max_length)
     targets = token_ids[:, 1:]
     width = max(decoded.shape[1], targets.shape[1])

@@ -29,18 +29,18 @@ CHUNK = 250
 
 @dataclass(frozen=True)
 class LatentGeometry:
-    """What a latent space knows of chemistry.
+    """How a latent space relates to chemistry.
 
     Attributes:
-        n_molecules: measured on.
-        n_unusable: left out: they do not parse, or are outside the model's vocabulary or size limits.
-        active_units: dimensions, or VQ slots, that say something.
-        latent_units: all of them.
+        n_molecules: molecules measured on.
+        n_unusable: molecules left out: they do not parse, or are outside the model's vocabulary or size limits.
+        active_units: dimensions, or VQ slots, that carry information.
+        latent_units: number of all dimensions, or slots.
         mutual_information: estimate of I(x; z), nats; cannot exceed log n_molecules.
-        tanimoto_correlation: Spearman, of latent distance with Tanimoto distance.
-        probe_r2: of each descriptor: R² of a ridge regression on z, on a quarter of the molecules not fitted on.
-        mig: mean mutual information gap (Chen et al. 2018), and of each descriptor.
-        sap: mean separated attribute predictability (Kumar et al. 2018), and of each descriptor.
+        tanimoto_correlation: Spearman correlation of latent distance with Tanimoto distance.
+        probe_r2: of each descriptor: R² of a ridge regression on z, on the quarter of the molecules not fitted to.
+        mig: mutual information gap (Chen et al. 2018) of each descriptor.
+        sap: separated attribute predictability (Kumar et al. 2018) of each descriptor.
     """
 
     n_molecules: int
@@ -64,7 +64,7 @@ class LatentGeometry:
 
 @dataclass(frozen=True)
 class MeasuredMolecules:
-    """The usable ones of some molecules.
+    """The molecules that can be used, with their latents and descriptors.
 
     Attributes:
         smiles: standardized.
@@ -72,7 +72,7 @@ class MeasuredMolecules:
         h: `(n, H)` encoder outputs, all slots of each.
         names: of the descriptors.
         descriptors: `(n, P)`.
-        n_unusable: how many are left out.
+        n_unusable: how many molecules are left out.
     """
 
     smiles: list[str]

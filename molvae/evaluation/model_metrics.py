@@ -1,4 +1,4 @@
-"""What a trained model is worth beside its samples: reconstruction, bounds on the likelihood, latent use, heads."""
+"""Metrics of a trained model apart from its samples: reconstruction, likelihood bounds, use of the latent, heads."""
 
 from collections.abc import Sequence
 
@@ -27,21 +27,22 @@ def model_metrics(
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> dict[str, float]:
-    """Figures of a model on molecules it was not trained on, by name.
+    """Metrics of a model on molecules it was not trained on, by name.
 
     Args:
         vae: a trained model.
         smiles: held-out molecules, of which a random part is taken.
         n_reconstructed: molecules for reconstruction, latent use and heads, at most.
         n_bounded: molecules for the bounds, at most.
-        seed: of that part, and of the posterior samples.
+        seed: of the random part and the posterior samples.
         progress: reports molecules done.
 
     Returns:
         `encodable`: share that the model can read; `exact`, `Tanimoto`: greedy reconstruction of the standard form from
         the mean, of those (0 where it decodes to nothing); `active units`; `nelbo`, `IWAE 10` and `IWAE 100`: negative
-        bounds with the prior that `sample` uses, in nats per molecule (of VQ codes `nelbo` alone, exact for the one
-        code); `R² NAME` of every head whose property RDKit can compute.
+        bounds on the log-likelihood with the prior that `sample` uses, in nats per molecule (Burda et al. 2016; for VQ
+        codes only `nelbo`, the exact negative log-likelihood of molecule and codes); `R² NAME` of every head whose
+        property RDKit can compute.
     """
     chosen = np.sort(np.random.default_rng(seed).permutation(len(smiles))[:n_reconstructed])
     rebuilt = reconstruct(vae, [smiles[i] for i in chosen], progress=progress)

@@ -13,24 +13,24 @@ from molvae.inference.loaded import BATCH, LoadedModel
 from molvae.inference.sampling import decode
 from molvae.progress import SILENT, Progress
 
-CHUNK = 8192  # molecules that are held as tokens at a time
+CHUNK = 8192  # molecules held as tokens at a time, which bounds the memory
 NOT_DECODED = "not_decoded"
-"""The reason of a row that was encoded and decodes to no molecule."""
+"""The reason given for a molecule that was encoded, but whose latent decodes to no molecule."""
 TOO_LONG = "too_long"
-"""The reason of a row that was encoded and has more tokens than the decoder ever writes."""
+"""The reason given for a molecule that was encoded, but has more tokens than the decoder ever writes."""
 
 
 @dataclass(frozen=True)
 class EncodedMolecules:
-    """Latents of molecules, row by row as they came.
+    """Latents of molecules, in the order of the input.
 
     Attributes:
         z: `(n, Z)` float32 posterior means, nan rows where a molecule cannot be used.
         valid: `(n,)` bool.
         smiles: the standardized canonical SMILES that was encoded, `None` where there is none.
         reasons: why a row cannot be used, `None` where it can.
-        lost: what the standard form does not keep of each molecule: "stereo", "isotopes".
-        n_tokens: of each molecule in the model's vocabulary, 0 where there is a reason.
+        lost: what the standard form drops from each molecule: "stereo", "isotopes", both or neither.
+        n_tokens: tokens of each molecule in the model's vocabulary, 0 where it cannot be used.
     """
 
     z: np.ndarray
@@ -44,7 +44,7 @@ class EncodedMolecules:
 def encode_rows(
     vae: LoadedModel, molecules: Any, *, batch_size: int = BATCH, progress: Progress = SILENT
 ) -> EncodedMolecules:
-    """Encode, and say of every row what became of it; arguments as in `MoleculeGenerator.encode_rows`."""
+    """Encode molecules, with a reason for each that cannot be used; arguments as in `MoleculeGenerator.encode_rows`."""
     smiles = as_molecules(molecules)
     latents, standard, reasons, lost = [np.empty((0, vae.latent_dim), np.float32)], [], [], []
     n_tokens: list[int] = []
@@ -71,7 +71,7 @@ def encode_rows(
 def reconstruct(
     vae: LoadedModel, molecules: Any, *, batch_size: int = BATCH, progress: Progress = SILENT
 ) -> pd.DataFrame:
-    """There and back, greedily from the posterior mean; see `MoleculeGenerator.reconstruct`."""
+    """Encode molecules and decode their posterior means greedily; see `MoleculeGenerator.reconstruct`."""
     smiles = as_molecules(molecules)
     encoded = encode_rows(vae, smiles, batch_size=batch_size, progress=progress)
     decoded = decode(vae, encoded.z, batch_size=batch_size, progress=progress)

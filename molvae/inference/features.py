@@ -1,4 +1,4 @@
-"""Molecules → rows of features, from lists or streams of any length."""
+"""Molecules → one row of features each, from lists or streams of any length."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ FEATURES = ("mean", "logvar", "hidden", "heads", "codes")
 
 @dataclass(frozen=True)
 class EncodedFeatures:
-    """Features of molecules, row by row as they came.
+    """Features of molecules, in the order of the input.
 
     Attributes:
         values: `(n, F)` float32, nan rows where a molecule cannot be used.
@@ -33,12 +33,12 @@ class EncodedFeatures:
 
     @property
     def valid(self) -> np.ndarray:
-        """`(n,)` bool."""
+        """Which rows can be used, `(n,)` bool."""
         return np.array([reason is None for reason in self.reasons], dtype=bool)
 
 
 def check_features(features: str) -> tuple[str, ...]:
-    """Kinds of features joined by a plus sign, such as "mean+logvar".
+    """Split kinds of features joined by a plus sign, such as "mean+logvar", and check them.
 
     Raises:
         ConfigError: for an unknown or repeated kind.
@@ -58,15 +58,15 @@ def count_reasons(reasons: Iterable[str | None]) -> dict[str, int]:
 
 
 class FeatureEncoder:
-    """What a trained encoder knows of molecules, as a table.
+    """Turns molecules into rows of features with a trained encoder.
 
     Args:
         vae: a trained model.
-        features: kinds joined by a plus sign; the names of the columns are in `names`.
-        randomized_smiles: average over so many random SMILES of each molecule; 0 reads the canonical one. An encoder
-            that does not read tokens ignores it.
+        features: kinds of `FEATURES` joined by a plus sign; the names of the columns are in `names`.
+        randomized_smiles: average over this many randomized SMILES of each molecule (Bjerrum 2017); 0 reads the
+            canonical one. An encoder that does not read tokens ignores it.
         seed: of the randomized SMILES.
-        batch_size: SMILES encoded side by side; does not change the numbers beyond rounding.
+        batch_size: SMILES per batch; changes the numbers only by rounding.
 
     Raises:
         ConfigError: when the model does not have the features asked for.
@@ -96,11 +96,11 @@ class FeatureEncoder:
         self.names = [name for kind in self.kinds for name in self._names(kind)]
 
     def encode(self, smiles: Sequence[str | None]) -> EncodedFeatures:
-        """Features of a list of any SMILES, in this process."""
+        """Features of a list of SMILES, computed in this process."""
         return self.encode_tokenized(self.tokenizer.tokenize_many(smiles))
 
     def stream(self, smiles: Iterable[str | None], *, n_jobs: int = 1) -> Iterator[EncodedFeatures]:
-        """Features chunk by chunk, in order; memory does not grow with the length.
+        """Features chunk by chunk, in order; memory does not grow with the number of molecules.
 
         Args:
             smiles: any SMILES.
@@ -109,7 +109,7 @@ class FeatureEncoder:
         yield from map(self.encode_tokenized, tokenized_chunks(self.tokenizer, smiles, n_jobs=n_jobs))
 
     def encode_tokenized(self, molecules: Sequence[TokenizedMolecule]) -> EncodedFeatures:
-        """Features of molecules that this encoder's `tokenizer` has written."""
+        """Features of molecules that were tokenized by this encoder's `tokenizer`."""
         values = self.vae.per_molecule(molecules, self._of_batch, len(self.names), batch_size=self.batch_size)
         return EncodedFeatures(values, [m.smiles for m in molecules], [m.reason for m in molecules])
 

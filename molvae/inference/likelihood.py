@@ -1,4 +1,4 @@
-"""How unlikely a model finds molecules, and how unlike its training set that makes them."""
+"""How unlikely a model finds molecules, and from that, how unlike its training set they are."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +26,7 @@ def novelty_score(
     prior: str | None = None,
     batch_size: int = BATCH,
 ) -> np.ndarray:
-    """Percentile of each molecule's surprise among known ones, `(n,)`; see `MoleculeGenerator.novelty_score`."""
+    """How novel each molecule is, as a percentile among known ones, `(n,)`; see `MoleculeGenerator.novelty_score`."""
     if reference is None:
         known: Sequence[float] = _known_surprise(vae, prior)
     else:
@@ -59,11 +59,11 @@ def _surprise(vae: LoadedModel, molecules: Any, prior: str | None, batch_size: i
 
 
 def _known_surprise(vae: LoadedModel, prior: str | None) -> list[float]:
-    """Quantiles of held-out molecules' negative ELBO per symbol, against a prior, from the checkpoint."""
+    """Quantiles of the held-out molecules' negative ELBO per symbol under a prior, read from the checkpoint."""
     learned = vae.prior(prior) is vae.priors.get("learned")
     written = vae.diagnostics.get("prior", {}) if learned else vae.diagnostics
     if QUANTILES not in written:
         raise InputError(
-            "the checkpoint has no quantiles of known molecules; give some of the training set's as reference"
+            "the checkpoint has no quantiles of known molecules; give molecules of the training set as reference"
         )
     return written[QUANTILES]

@@ -1,4 +1,4 @@
-"""An opened model on a device: everything that turns molecules into tensors and back, with the one encode loop."""
+"""A loaded model on a device: it turns molecules into tensors and back, and has the one loop that encodes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -22,7 +22,7 @@ from molvae.errors import CheckpointError, ConfigError, InputError, VocabularyEr
 from molvae.nn.priors.base import Prior
 from molvae.pretrained import model_names
 
-BATCH = 512  # molecules encoded or decoded side by side
+BATCH = 512  # molecules encoded or decoded in one batch
 
 
 class LoadedModel:
@@ -34,13 +34,13 @@ class LoadedModel:
 
     Attributes:
         model: the network, in eval mode.
-        priors: "standard", and "learned" where one was fitted.
-        vocabulary: its token ids.
-        notation: of the vocabulary.
-        standardizer: brings molecules into the form of the training data.
-        tokenizer: writes them in the vocabulary.
+        priors: by name: "standard", and "learned" if the checkpoint has one.
+        vocabulary: the tokens and their ids.
+        notation: SELFIES or SMILES, whichever the vocabulary is made of.
+        standardizer: brings molecules into the standard form of the training data.
+        tokenizer: standardizes molecules and turns them into tokens.
         max_length: most tokens a generated molecule may have, eos counted.
-        sampling: how molecules are drawn, unless asked otherwise.
+        sampling: the default temperatures and top-p of draws.
         diagnostics: what was measured after training.
 
     Raises:
@@ -68,7 +68,7 @@ class LoadedModel:
 
     @classmethod
     def load(cls, path: str | Path | None = None, *, device: str = "auto") -> Self:
-        """Open a checkpoint directory, a run's directory, or a shipped model by its name; `None` is the default one.
+        """Open a checkpoint directory, a run's directory, or a shipped model by its name; `None` opens the default one.
 
         Raises:
             CheckpointError: when there is no complete checkpoint.
@@ -81,7 +81,7 @@ class LoadedModel:
 
     @property
     def latent_dim(self) -> int:
-        """Z."""
+        """Number of latent dimensions, Z."""
         return self.model.latent.latent_dim
 
     @property
@@ -96,7 +96,7 @@ class LoadedModel:
 
     @cached_property
     def atom_tokens(self) -> AtomTokenMap:
-        """Which token each atom was written by."""
+        """Which token wrote each atom."""
         return AtomTokenMap(self.vocabulary)
 
     def prior(self, name: str | None = None) -> Prior:
@@ -116,14 +116,14 @@ class LoadedModel:
         self, n: int, *, prior: str | None = None, condition: Tensor | None = None, temperature: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:  # fmt: skip
-        """Latents `(n, Z)` of a prior.
+        """Latents `(n, Z)` drawn from a prior.
 
         Args:
             n: how many.
             prior: its name; see `prior`.
-            condition: `(n, C)` or `(1, C)`; by default nothing is asked for.
-            temperature: below 1 favors the likely ones.
-            generator: of the draws, on the model's device.
+            condition: `(n, C)` or `(1, C)`; by default no property is asked for.
+            temperature: below 1 favors likely latents.
+            generator: random numbers for the draws, on the model's device.
         """
         given = self.model.embed_condition(n) if condition is None else condition.expand(n, -1)
         source = self.prior(prior)
@@ -132,27 +132,28 @@ class LoadedModel:
 
     @torch.no_grad()
     def condition(self, asked: Mapping[str, float], *, guidance: float = 1.0) -> Tensor | None:
-        """The condition c `(1, C)` that asks for values of properties; `None` for a model that takes none.
+        """The condition c `(1, C)` that asks for values of properties; `None` for a model without a condition.
 
         Args:
             asked: values by name, in the properties' own units.
-            guidance: how far to go on from asking for nothing: 1 asks as in training, above 1 insists.
+            guidance: how far to go from the condition that asks for nothing toward the one wanted: 1 reaches it, as in
+                training; above 1 goes beyond it.
 
         Raises:
-            ConfigError: for a property that the model was not trained to be asked for.
+            ConfigError: for a property that the model is not conditioned on.
         """
         known = () if self.model.condition is None else self.model.condition.names
         for name in asked:
             if name not in known:
                 raise ConfigError(
-                    f"the model cannot be asked for {name!r}; it can for: {', '.join(known) or 'nothing'}"
+                    f"the model cannot be asked for {name!r}; it can be asked for: {', '.join(known) or 'nothing'}"
                 )
         values = torch.tensor([[asked.get(name, torch.nan) for name in self.model.heads.names]], device=self.device)
         nothing, wanted = self.model.embed_condition(1), self.model.embed_condition(1, values)
         return None if nothing is None or wanted is None else nothing + guidance * (wanted - nothing)
 
     def generator(self, seed: int | None) -> torch.Generator:
-        """Random numbers on the model's device; `None` differs every time."""
+        """A random number generator on the model's device; without a seed it differs every time."""
         generator = torch.Generator(device=self.device)
         if seed is None:
             generator.seed()
@@ -161,23 +162,23 @@ class LoadedModel:
         return generator
 
     def token_ids(self, smiles: str) -> list[int] | None:
-        """Tokens of a SMILES as it is written; `None` when the vocabulary cannot write it."""
+        """Token ids of a SMILES, in the order in which it is written; `None` when the vocabulary cannot write it."""
         try:
             return self.vocabulary.encode(self.notation.to_symbols(smiles))
         except (InputError, VocabularyError):
             return None
 
     def to_smiles(self, token_ids: Tensor | Sequence[Sequence[int]]) -> list[str]:
-        """Canonical SMILES of rows of token ids, "" where they spell no molecule."""
+        """Canonical SMILES of rows of token ids, "" where they are no molecule."""
         rows = token_ids.tolist() if isinstance(token_ids, Tensor) else token_ids
         return [self.notation.to_smiles(self.vocabulary.decode(row)) for row in rows]
 
     def tokenize(self, molecules: Any) -> list[TokenizedMolecule]:
-        """Molecules in any form that `as_molecules` takes, in the standard form and the model's vocabulary."""
+        """Standardize molecules, given in any form that `as_molecules` takes, and turn them into tokens."""
         return self.tokenizer.tokenize_many(as_molecules(molecules))
 
     def batch(self, molecules: Sequence[TokenizedMolecule]) -> MolBatch:
-        """Molecules side by side on the model's device, in every SMILES each has (all of them usable)."""
+        """A batch on the model's device, with one row per SMILES of each molecule; all molecules must be usable."""
         graphs = [m.graph for m in molecules for _ in m.token_ids if m.graph is not None]
         graph = None
         if graphs:
@@ -197,21 +198,21 @@ class LoadedModel:
         batch_size: int = BATCH,
         advance: Callable[[int], None] | None = None,
     ) -> np.ndarray:
-        """The one encode loop: numbers of molecules, row by row as they came.
+        """Compute numbers for each molecule, in the order of the input; all encoding goes through this loop.
 
         Args:
             molecules: tokenized.
-            function: of a batch `(B, width)`; a molecule of several randomized SMILES is averaged over them.
+            function: gives `(B, width)` for a batch; the rows of a molecule's several SMILES are averaged.
             width: numbers per molecule.
-            batch_size: SMILES side by side; does not change the numbers beyond rounding.
-            advance: told of the rows that are done.
+            batch_size: SMILES per batch; changes the numbers only by rounding.
+            advance: called with the number of rows that are done.
 
         Returns:
             `(n, width)` float32, nan rows where a molecule cannot be used.
         """
         values = np.full((len(molecules), width), np.nan, dtype=np.float32)
         usable = [row for row, molecule in enumerate(molecules) if molecule.reason is None]
-        usable.sort(key=lambda row: len(molecules[row].token_ids[0]))  # rows of a batch with like lengths
+        usable.sort(key=lambda row: len(molecules[row].token_ids[0]))  # rows of a batch have similar lengths
         if advance is not None:
             advance(len(molecules) - len(usable))
         for rows in _batches(molecules, usable, batch_size):

@@ -12,9 +12,9 @@ from molvae.chem.soundness import is_sound
 from molvae.inference.loaded import LoadedModel
 from molvae.inference.sampling import decode
 
-RETRIES = 20  # draws for a latent on a path that spells no sound molecule
-SPREAD_DRAWS = 256  # of the prior, to see how wide it is
-JITTER = 0.3  # of a step: how far from its place a latent is looked for at last
+RETRIES = 20  # draws for a latent whose greedy decoding is no sound molecule
+SPREAD_DRAWS = 256  # draws of the prior from which its spread is estimated
+JITTER = 0.3  # noise on a latent in the last retry, in units of a step
 
 Status = Literal["start", "new", "copy", "none"]
 
@@ -25,9 +25,9 @@ class Step:
 
     Attributes:
         walk: number of the walk, from 1.
-        distance: from the start, in prior draws.
+        distance: from the start along the walk, up to its `reach`.
         smiles: canonical; "" where there is none.
-        status: "start"; "new", a sound molecule that no step before has; "copy" of the start or of a step before;
+        status: "start"; "new", a sound molecule that no step before has; "copy", the start or an earlier step again;
             "none", where no sound molecule was found.
     """
 
@@ -42,6 +42,7 @@ def interpolate_latents(
 ) -> np.ndarray:
     """Latents between `a` and `b`, both `(Z,)`, at each fraction; `(len(fractions), Z)` float32.
 
+    "spherical" follows the great circle, with linearly changing length (Shoemake 1985; White 2016).
     Where the great circle is not defined (one of them is 0, or they are parallel or opposite) the line is straight.
     """
     t = fractions[:, None]
@@ -78,14 +79,14 @@ def straight_walks(
     """Straight walks from a molecule's latent in random directions, walk by walk.
 
     Args:
-        vae: a model of a continuous latent.
+        vae: a model with a continuous latent.
         start: the molecule, canonical.
         z: its latent `(Z,)`.
-        walks: directions.
-        steps: of a walk, the start counted.
-        reach: length of a walk, in prior draws.
+        walks: how many, each in its own direction.
+        steps: molecules per walk, the start counted.
+        reach: length of a walk, in units of the prior's spread.
         condition: `(1, C)`; by default nothing is asked for.
-        seed: of the directions and of draws.
+        seed: of the directions and the draws.
     """
     rng = np.random.default_rng(seed)
     generator = vae.generator(int(rng.integers(2**62)))
@@ -118,19 +119,20 @@ def decode_sound(
     retries: int = RETRIES,
     seed: int | None = None,
 ) -> tuple[list[str], list[str]]:
-    """Sound molecules of latents `(n, Z)`: the likeliest of each or, where that will not do, draws until one will.
+    """Decode latents to sound molecules: greedily and, where that gives none, by draws until one is found.
 
     Args:
         vae: the model.
         z: `(n, Z)`.
-        known: molecules that will not do; those found are added, so that each is another. `None` allows any.
-        jitter: `(Z,)`, how far from its place a latent is looked for in the last try; nearer before.
+        known: molecules not to return; nor is any molecule returned twice. `None` allows any.
+        jitter: `(Z,)`, standard deviation of the noise on a latent in the last retry; it grows up to there.
         condition: `(1, C)`; by default nothing is asked for.
-        retries: draws.
+        retries: draws per latent, at most.
         seed: of the draws.
 
     Returns:
-        The molecules, "" where none was found; and the likeliest of each latent if it is sound, known or not, else "".
+        The molecules, "" where none was found; and the greedily decoded ones where they are sound, known or not,
+        else "".
     """
     rng = np.random.default_rng(seed)
     seen = set(known or ())

@@ -12,20 +12,20 @@ from molvae.errors import ConfigError, InputError, MolvaeError
 from molvae.inference.loaded import BATCH, LoadedModel
 from molvae.progress import SILENT, Progress
 
-GUIDANCE = 1.5  # of conditions, by default; chosen by measurement
-MIN_YIELD = 0.002  # sampling gives up when fewer draws than this are wanted, after many draws
+GUIDANCE = 1.5  # default for conditions, chosen by measurement
+MIN_YIELD = 0.002  # sampling gives up when, after many draws, a smaller share of them was kept
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """Molecules drawn from the prior, and what was drawn beside them.
+    """Molecules drawn from the prior, and how many draws were left out.
 
     Attributes:
         smiles: canonical, exactly as many as were asked for.
         n_drawn: latents decoded in all.
-        n_invalid: decoded to no molecule.
-        n_repeated: left out because drawn before (only when unique ones were asked for).
-        n_known: left out because they are in the set to be novel against.
+        n_invalid: draws that decoded to no molecule.
+        n_repeated: draws left out because they were drawn before (only when unique ones were asked for).
+        n_known: draws left out because they are in `novel_against`.
     """
 
     smiles: list[str]
@@ -163,7 +163,7 @@ def decode_batch(
 
 
 def check_decoding(temperature: float, top_p: float) -> None:
-    """Raise `ConfigError` for a temperature or a nucleus that nothing can be drawn with."""
+    """Raise `ConfigError` for a temperature or top-p that is out of range."""
     if not 0 < temperature < float("inf"):
         raise ConfigError(f"got temperature {temperature}; expected a number above 0 (or greedy decoding)")
     if not 0 < top_p <= 1:

@@ -1,4 +1,4 @@
-"""Molecules of any number → tokens, chunk by chunk, in as many processes as are wanted."""
+"""Any number of molecules → tokens, chunk by chunk, in one or several processes."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,13 +8,13 @@ from molvae.data.chunks import batched
 from molvae.data.tokenizer import MoleculeTokenizer, TokenizedMolecule
 
 CHUNK = 500  # molecules that a worker gets at a time
-CHUNKS_AHEAD = 8  # handed to each worker before what they give back is used up: bounds the memory
+CHUNKS_AHEAD = 8  # given to each worker before its results are used, which bounds the memory
 
 
 def tokenized_chunks(
     tokenizer: MoleculeTokenizer, smiles: Iterable[str | None], *, n_jobs: int = 1
 ) -> Iterator[list[TokenizedMolecule]]:
-    """Tokenized molecules chunk by chunk, in order; memory does not grow with the length.
+    """Tokenized molecules chunk by chunk, in order; memory does not grow with the number of molecules.
 
     Args:
         tokenizer: of the model.

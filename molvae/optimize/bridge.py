@@ -1,4 +1,4 @@
-"""Paths between two molecules where no straight line through the latent has molecules on it: latents of codes."""
+"""Paths between two molecules through a latent of codes, where a straight line has no molecules on it."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from molvae.inference.loaded import LoadedModel
 from molvae.optimize.moves import Moves
 
 WEIGHTS = {"cross": 0.5, "edit": 0.3, "swap": 0.2}
-TOWARD = 0.15  # Gumbel noise on the choice of parents, in log similarity
+TOWARD = 0.15  # scale of the Gumbel noise on the choice of parents, in log similarity
 TINY = 1e-3  # similarity of molecules that share nothing
 STAYING = 0.15  # cost of showing a molecule twice: as much as a step of similarity 0.47
 
@@ -19,9 +19,10 @@ def bridge(
 ) -> list[str]:
     """The smoothest path of sound molecules that the model makes between two.
 
-    Children are made of the two, and of their children (`Moves`: crossings above all), of those the more that are near
-    the way from one to the other. Through all of them the path is taken whose steps are the smallest and of which each
-    is nearer to the end: the least sum of cubed Tanimoto distances (ECFP4), by dynamic programming.
+    `Moves` makes children of the two ends and of their children, by crossings above all; molecules near the way between
+    the ends are chosen as parents more often. Among the paths through all these molecules on which every step is nearer
+    to the end, the one with the smallest steps is taken: the least sum of cubed Tanimoto distances (ECFP4), by dynamic
+    programming.
 
     Args:
         vae: the model.
@@ -29,8 +30,8 @@ def bridge(
         end: another.
         steps: molecules on the path, both ends counted; where fewer were found, some are repeated.
         seed: of the children.
-        rounds: of making children.
-        children: a round.
+        rounds: how often children are made.
+        children: how many per round.
 
     Returns:
         `steps` canonical SMILES, from `start` to `end`.
@@ -50,13 +51,13 @@ def bridge(
 
 
 def new_sound(smiles: list[str], known: list[str]) -> list[str]:
-    """Those that are sound molecules and not among the known, each once."""
+    """The sound molecules that are not known yet, each once."""
     old = set(known)
     return [s for s in dict.fromkeys(smiles) if s not in old and (m := parse_smiles(s)) is not None and is_sound(m)]
 
 
 def _smoothest(similarity: np.ndarray, steps: int) -> list[int]:
-    """Indices of the path of `steps` from 0 to 1 that always comes nearer to the end, with the smallest steps."""
+    """Indices of the path of `steps` molecules from 0 to 1 that comes ever nearer to the end, in small steps."""
     progress = similarity[:, 1] - similarity[:, 0]
     cost = np.where(progress[None, :] > progress[:, None], (1 - similarity) ** 3, np.inf)
     np.fill_diagonal(cost, STAYING)

@@ -1,4 +1,4 @@
-"""`cmaes`: a Gaussian in the latent moves to what scores high (Hansen and Ostermeier 2001), with the package cma."""
+"""`cmaes`: a Gaussian in the latent moves to high scores (Hansen and Ostermeier 2001), with the package cma."""
 
 from typing import Any
 
@@ -9,13 +9,15 @@ from molvae.optimize.moves import Moves
 from molvae.optimize.oracle import Candidate, Oracle
 from molvae.optimize.search import best_first, fitness
 
-STEP = 1.0  # first step size, of the latents' spread
+STEP = 1.0  # first step size, in units of the latents' spread
 ELITE = 50  # molecules whose spread scales the latent
-WORST = 1e3  # cost of a latent that decodes to nothing that may be scored
+WORST = 1e3  # cost of a latent that decodes to no molecule that may be scored
 
 
 class CMAES:
-    """The distribution starts at the best molecule of the history; a resumed run starts it anew there.
+    """CMA-ES in the latent (Hansen and Ostermeier 2001).
+
+    The distribution starts at the best molecule of the history; a resumed run starts it anew there.
 
     Args:
         moves: the model behind it.

@@ -1,4 +1,4 @@
-"""What a molecule must be to be worth an oracle call: sound, similar to a start, within windows, a part kept."""
+"""What must hold before a molecule is scored: soundness, similarity to a molecule, windows, substructures."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -32,7 +32,7 @@ class SimilarityConstraint(Section):
 
 
 class Constraints(Section):
-    """All must hold.
+    """Constraints on molecules; all must hold.
 
     >>> Constraints(windows={"logp": (1, 3)}).hold(Chem.MolFromSmiles("CCCCCC"))
     True

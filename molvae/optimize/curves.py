@@ -22,7 +22,7 @@ def top_auc(scores: Sequence[float] | np.ndarray, k: int = 10, *, budget: int = 
     """Area under the curve of the top-k mean against calls, divided by the budget (Gao et al. 2022).
 
     As PMO computes it, for scores in [0, 1]: trapezoids between points `every` calls apart, the first from 0; a search
-    that ended before its budget keeps its last value to the end; nan counts as 0. Of other scores it says nothing.
+    that ended before its budget keeps its last value to the end; nan counts as 0. It is not defined for other scores.
 
     Args:
         scores: of unique molecules in the order they were scored.

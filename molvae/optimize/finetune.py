@@ -1,4 +1,4 @@
-"""Weighted retraining: the model learns the best molecules while the search goes on (Tripp et al. 2020)."""
+"""Weighted retraining: the model is trained on the best molecules while the search goes on (Tripp et al. 2020)."""
 
 import copy
 from functools import partial
@@ -15,14 +15,14 @@ from molvae.optimize.search import best_first, fitness
 
 
 class Finetuning:
-    """Tunes encoder and decoder on the best molecules found; the calls it learns from are those of the search.
+    """Tunes a copy of the model on the best molecules found: weighted retraining (Tripp et al. 2020).
 
-    The generator's model is a copy, so that the one it was loaded from stays as it was.
+    It learns only from molecules that the search has scored.
 
     Args:
         vae: its `model` is replaced by the copy that is tuned.
         every: calls between two tunings.
-        molecules: the best so many are learned from.
+        molecules: how many of the best molecules it learns from.
         steps: batches per tuning.
         batch_size: molecules per batch.
         learning_rate: of AdamW.
@@ -53,7 +53,7 @@ class Finetuning:
         self._tuned_at = 0
 
     def tune(self, oracle: Oracle, rng: np.random.Generator) -> bool:
-        """Learn, if enough calls have been made since the last time; whether the model has changed."""
+        """Tune, if enough calls have been made since the last time; returns whether the model has changed."""
         if len(oracle.history) - self._tuned_at < self.every:
             return False
         self._tuned_at = len(oracle.history)

@@ -11,13 +11,13 @@ from molvae.chem.similarity import tanimoto_matrix
 
 BITS = 2048
 MAX_COUNT = 16
-JITTER = 1e-3  # of the kernel's amplitude
-NOISES = (1e-4, 1e-3, 1e-2, 1e-1)  # of the kernel's amplitude
+JITTER = 1e-3  # relative to the kernel's amplitude
+NOISES = (1e-4, 1e-3, 1e-2, 1e-1)  # relative to the kernel's amplitude
 _ECFP4 = rdFingerprintGenerator.GetMorganGenerator(radius=2)
 
 
 def count_bits(mols: Iterable[Chem.Mol]) -> np.ndarray:
-    """ECFP4 counts `(n, BITS)` float32 as ones and zeros: a bit a fragment and occurrence, folded.
+    """ECFP4 counts `(n, BITS)` float32 as ones and zeros: one bit per fragment and occurrence, folded.
 
     The Tanimoto similarity of such bits is the min-max similarity of the counts, up to collisions of the folding.
     """
@@ -35,7 +35,7 @@ def count_bits(mols: Iterable[Chem.Mol]) -> np.ndarray:
 
 
 class KernelCache:
-    """Fingerprints and mutual similarities of a set of molecules that changes little from one time to the next."""
+    """Fingerprints and pairwise similarities of a set of molecules, reused for the next set, which differs little."""
 
     def __init__(self) -> None:
         self._rows: dict[str, int] = {}
@@ -58,7 +58,9 @@ class KernelCache:
 
 
 class TanimotoGP:
-    """Constant mean, Tanimoto kernel, noise; amplitude and mean in closed form, the noise by likelihood on a grid.
+    """A Gaussian process with a Tanimoto kernel (Ralaivola et al. 2005).
+
+    The constant mean and the amplitude are the likeliest ones, in closed form; the noise is the likeliest on a grid.
 
     Args:
         bits: `(n, BITS)` of the molecules scored.
@@ -82,19 +84,19 @@ class TanimotoGP:
         return means, np.sqrt(self.amplitude * variance)
 
     def batch(self, bits: np.ndarray, beta: np.ndarray) -> list[int]:
-        """Indices of distinct molecules, one an entry of `beta`, each with the highest upper confidence bound then.
+        """Indices of distinct molecules, one per entry of `beta`, each with the highest upper confidence bound then.
 
-        Each choice lowers the standard deviation of those like it as if it had been scored, so that a batch does not
-        consist of near duplicates (GP-BUCB, Desautels et al. 2014).
+        Each choice lowers the standard deviation of similar molecules as if it had been scored, so that a batch does
+        not consist of near duplicates (GP-BUCB, Desautels et al. 2014).
 
         Args:
             bits: `(m, BITS)`.
-            beta: standard deviations added to the mean, `(n,)`, n at most m.
+            beta: weights of the standard deviation in the upper confidence bound, `(n,)`, n at most m.
         """
         means, explained = self._condition(bits)
         covariance = self.amplitude * (tanimoto_matrix(bits, bits) - explained.T @ explained)
         variances = np.diag(covariance).copy()
-        told = np.zeros((len(beta), len(bits)))  # the factor of what is told of the molecules by those chosen
+        told = np.zeros((len(beta), len(bits)))  # factor of what the chosen molecules explain of the covariance
         chosen: list[int] = []
         for k, weight in enumerate(beta):
             best = int(np.argmax(means + weight * np.sqrt(np.maximum(variances, 0.0))))

@@ -1,4 +1,4 @@
-"""`gradient`: z climbs what the property heads predict, held by the prior's density where the decoder is reliable."""
+"""`gradient`: gradient ascent on what the heads predict from z, with the prior's density to keep z decodable."""
 
 import numpy as np
 import torch
@@ -10,23 +10,25 @@ from molvae.optimize.oracle import Candidate, Oracle
 from molvae.optimize.search import best_first, draw_by_rank, fitness
 
 POPULATION = 1000
-FROM_PRIOR = 0.1  # of the paths
-JITTER = 0.3  # of the starts, so that no path is taken twice
+FROM_PRIOR = 0.1  # share of the paths that start at a draw from the prior
+JITTER = 0.3  # noise on the starts, so that no path is taken twice
 
 
 class GradientAscent:
-    """Gradient steps from the best molecules and from the prior; every few steps a latent is decoded.
+    """Gradient ascent in the latent (after Gómez-Bombarelli et al. 2018).
+
+    Paths start at the best molecules and at draws from the prior; every few steps the latent is decoded.
 
     Args:
         moves: the model behind it.
-        objective: of scores that the model's heads predict.
-        steps: of Adam, from one start.
-        rate: of Adam, in units of z.
-        density: weight of the prior's log-density a dimension.
-        snapshots: latents decoded on one path.
+        objective: its scores must be properties that the model's heads predict.
+        steps: steps of Adam per path.
+        rate: learning rate of Adam, in units of z.
+        density: weight of the prior's log-density per dimension.
+        snapshots: latents decoded per path.
 
     Raises:
-        ConfigError: when a score is none of the heads' properties, or the latent is one of codes.
+        ConfigError: when the heads do not predict a score, or the latent has VQ codes.
     """
 
     def __init__(
@@ -65,14 +67,14 @@ class GradientAscent:
         return list(fresh.values())[:n]
 
     def climb(self, starts: np.ndarray) -> np.ndarray:
-        """Latents on the way from `(paths, Z)`, `(paths · snapshots, Z)`, the last ones first."""
+        """Latents on the paths from starts `(paths, Z)`: `(paths · snapshots, Z)`, the ends of the paths first."""
         with torch.backends.cudnn.flags(enabled=False):  # cuDNN has no backward pass of a GRU in eval mode
             return self._climb(starts)
 
     def _climb(self, starts: np.ndarray) -> np.ndarray:
         vae = self.moves.vae
         prior, condition = vae.default_prior, self.moves.condition(len(starts))
-        if prior.affordable is not None:  # its density is too dear to be asked for at every step
+        if prior.affordable is not None:  # its density is too expensive to compute at every step
             prior = vae.prior("standard")
         condition = None if condition is None else condition.detach()
         z = torch.from_numpy(starts.astype(np.float32)).to(vae.device).requires_grad_(True)
@@ -90,7 +92,7 @@ class GradientAscent:
         return np.concatenate(kept[::-1])
 
     def _slopes(self, raw: np.ndarray) -> np.ndarray:
-        """How the score grows with every raw value, `(n, C)`, by central differences: transforms know no gradients."""
+        """Slope of the score in every raw value, `(n, C)`, by central differences, as transforms have no gradients."""
         step = 1e-3 * self.moves.vae.model.heads.std[self.columns].cpu().double().numpy()
         columns = []
         for i, width in enumerate(step):
@@ -101,7 +103,7 @@ class GradientAscent:
 
 
 def head_columns(objective: Objective, moves: Moves) -> list[int]:
-    """Which of the heads' properties each score of the objective is; raises `ConfigError` when one is none of them."""
+    """Index of each score among the heads' properties; raises `ConfigError` when one is not among them."""
     heads = moves.vae.model.heads
     if moves.vae.model.latent.discrete:
         raise ConfigError("the method gradient needs a continuous latent; this model has VQ codes")

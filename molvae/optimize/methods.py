@@ -1,7 +1,7 @@
 """The searches by name.
 
-`screen` and `random` are there to be beaten: a Gaussian process on fingerprints that chooses among draws of the prior,
-and those draws as they come.
+`screen` and `random` are baselines: a Gaussian process on fingerprints that chooses among draws from the prior, and all
+such draws.
 """
 
 import copy
@@ -36,7 +36,7 @@ METHODS: dict[str, Builder] = {
 DEFAULT = "tanimoto-bo"
 WITH_FINETUNING = ("tanimoto-bo", "evolution")
 FINETUNED = ("evolution",)
-"""Those that it helped when it was measured; the others are tuned when they are asked to."""
+"""Methods that fine-tune by default: those that it helped when it was measured."""
 
 
 def build_search(
@@ -54,7 +54,7 @@ def build_search(
         vae: the model; it is never changed.
         objective: what is wanted; only `gradient` looks into it.
         finetune: tune a copy of the model on the best molecules as the run goes on.
-        condition: `(1, C)` that the model is asked for; by default nothing.
+        condition: `(1, C)`, given to the prior and the decoder; by default no property is asked for.
 
     Raises:
         ConfigError: for an unknown method, and for one that cannot be fine-tuned.

@@ -1,4 +1,4 @@
-"""New molecules from old ones by way of the latent: what every search makes its proposals with."""
+"""New molecules from known ones by way of the latent; most searches make their proposals with these moves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ WEIGHTS: Mapping[str, float] = {
 }
 """How often each move is made; chosen by measurement."""
 
-NOISE = (0.3, 1.0)  # of the latents' spread
-MIN_FOR_SPREAD = 20
-REORDERED = 0.3  # of the edited parents are written from another atom first
-KEPT = 20_000  # latents remembered
+NOISE = (0.3, 1.0)  # range of the noise, in units of the latents' spread
+MIN_FOR_SPREAD = 20  # distinct parents needed to estimate that spread
+REORDERED = 0.3  # share of the edited parents that are first written from another atom
+KEPT = 20_000  # latents kept in memory
 
 
 @dataclass(frozen=True)
@@ -50,19 +50,22 @@ class _Plan:
 
 
 class Moves:
-    """Children of parents, decoded in one batch.
+    """Makes children of parent molecules, and decodes them in one batch.
 
-    - `edit`: the parent's tokens up to a random place, another token there, drawn as the decoder would, and the rest
-      as the decoder goes on given the parent's z. As z still describes the whole parent, the change stays local.
-    - `swap`: the parent's tokens, one of them replaced, added as the decoder would, or left out.
-    - `cross`: the tokens of one parent up to a random place, and the rest given a z between it and another parent.
-    - `noise`: the parent's z and Gaussian noise. `between`: a z between two parents. `redraw`: other draws of the
-      decoder at the parent's z. `prior`: a draw from the prior.
+    - `edit`: the parent's tokens up to a random place, then another token drawn from the decoder, then what the decoder
+      writes given the parent's z. As z still describes the whole parent, the change stays local.
+    - `swap`: the parent's tokens with one replaced, added or left out; a new token is drawn from the decoder.
+    - `cross`: the tokens of one parent up to a random place; the decoder writes the rest given a z between the parent's
+      and another parent's.
+    - `noise`: the parent's z plus Gaussian noise.
+    - `between`: a z between the latents of two parents.
+    - `redraw`: other tokens drawn from the decoder at the parent's z.
+    - `prior`: a draw from the prior.
 
     Args:
         vae: the model.
         weights: how often each move is made.
-        condition: `(1, C)` that the prior and the decoder are given; by default nothing is asked for.
+        condition: `(1, C)` that the prior and the decoder are given; by default no property is asked for.
     """
 
     def __init__(
@@ -78,7 +81,7 @@ class Moves:
         return Moves(self.vae, weights=weights, condition=self._asked)
 
     def forget(self) -> None:
-        """Encode everything anew: the model has changed."""
+        """Forget all latents, because the model has changed."""
         self._encoded.clear()
 
     def encode(self, smiles: Sequence[str]) -> list[Encoded | None]:
@@ -96,7 +99,7 @@ class Moves:
         return [self._encoded[s] for s in smiles]
 
     def condition(self, n: int) -> Tensor | None:
-        """What the prior and the decoder are given, `(n, C)`; `None` for a model that takes none."""
+        """The condition that the prior and the decoder are given, `(n, C)`; `None` for a model without one."""
         return self.vae.model.embed_condition(n) if self._asked is None else self._asked.expand(n, -1)
 
     def _latents(self, molecules: Mapping[str, list[int]]) -> np.ndarray:
@@ -113,9 +116,9 @@ class Moves:
         """One child per parent; those that decode to nothing, or to their parent, are left out.
 
         Args:
-            parents: canonical SMILES, as often as children are wanted of them.
+            parents: canonical SMILES, each repeated as often as children of it are wanted.
             rng: draws moves, places, mates and noise.
-            labels: what the origin calls each parent; by default its SMILES.
+            labels: the name of each parent in its children's `origin`; by default its SMILES.
         """
         names = labels or {}
         usable = [(s, p) for s, p in zip(parents, self.encode(parents), strict=True) if p is not None]
@@ -156,14 +159,14 @@ class Moves:
         return [Candidate(smiles, plan.origin) for smiles, plan, text in children if smiles and smiles != text]
 
     def from_prior(self, n: int, rng: np.random.Generator) -> list[np.ndarray]:
-        """Latents of the model's best prior."""
+        """Latents drawn from the model's default prior."""
         if not n:
             return []
         z = self.vae.sample_z(n, condition=self._asked, generator=self._generator(rng))
         return list(z.cpu().numpy())
 
     def random(self, n: int, rng: np.random.Generator) -> list[Candidate]:
-        """Molecules of the prior, fewer than `n` where a draw decodes to nothing."""
+        """Molecules drawn from the prior; fewer than `n` when a draw decodes to no molecule."""
         plans = [_Plan(z, [], "prior") for z in self.from_prior(n, rng)]
         return [Candidate(s, "prior") for s in self._decode(plans, np.ones(n, dtype=bool), rng) if s]
 
@@ -191,7 +194,7 @@ class Moves:
     def _edits(
         self, moves: np.ndarray, parents: Sequence[Encoded], texts: Sequence[str], rng: np.random.Generator
     ) -> dict[int, list[int]]:
-        """Tokens to start with, of the rows that are edited or swapped: another token than the parent's somewhere."""
+        """First tokens of the children by `edit` and `swap`, by row; one token differs from the parent's."""
         rows = np.flatnonzero((moves == "edit") | (moves == "swap")).tolist()
         if not rows:
             return {}

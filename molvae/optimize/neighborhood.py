@@ -1,4 +1,4 @@
-"""Walks away from one molecule where the latent has no directions: latents of codes."""
+"""Walks away from one molecule through a latent of codes, which has no directions."""
 
 import numpy as np
 from rdkit import Chem
@@ -12,9 +12,9 @@ from molvae.optimize.moves import Moves
 
 WEIGHTS = {"edit": 0.4, "swap": 0.35, "cross": 0.15, "noise": 0.1}
 FALL = 0.75  # of the similarity to the start, over a walk of reach 1
-LOWEST = 0.1  # similarity that a walk aims at
-NEAR = 0.08  # of its aim: a step that comes so near is taken at once
-SMOOTH = 0.5  # weight of the distance from the step before, beside that from the aim
+LOWEST = 0.1  # lowest similarity that a walk aims at
+NEAR = 0.08  # a step whose similarity comes this near to its aim is taken at once
+SMOOTH = 0.5  # weight of the distance from the step before, relative to that from the aim
 SIZE = 0.3  # weight of the change in size, in natural logarithms of the number of heavy atoms
 
 
@@ -32,21 +32,21 @@ def neighborhood(
 ) -> list[Step]:
     """Walks of sound molecules that the model makes one from another, each less similar to the start than the last.
 
-    A step's aim is a Tanimoto similarity (ECFP4) to the start that falls evenly along the walk. Children are made of
-    where the walks stand (`Moves`: edits, swaps, crossings, noise). Of all children made so far that no walk has
-    taken and that are less similar to the start than the walk is, the one is taken that is nearest to the aim, to the
-    step before, and to the start in size.
+    A step's aim is a Tanimoto similarity (ECFP4) to the start that falls evenly along the walk. `Moves` makes children
+    of the molecules that the walks have reached (edits, swaps, crossings, noise). The next step is one of all children
+    made so far that no walk has taken and that are less similar to the start than the step before: the one that is
+    nearest to the aim, to the step before, and to the start in size.
 
     Args:
-        vae: a model.
+        vae: the model.
         start: canonical SMILES that the model can encode.
-        walks: how many.
-        steps: of a walk, the start counted.
-        reach: how far the similarity falls: 1 is by 0.75.
-        condition: `(1, C)`; by default nothing is asked for.
+        walks: how many walks.
+        steps: molecules per walk, the start counted.
+        reach: how far the similarity falls: 1 is a fall by 0.75.
+        condition: `(1, C)`; by default no property is asked for.
         seed: of the children.
-        children: of each walk, a round.
-        rounds: of making children for a step, at most.
+        children: how many per walk and round.
+        rounds: how often children are made for a step, at most.
 
     Returns:
         Walk by walk; a step that nothing was found for has the status "none", and the walk goes on from the one before.
@@ -79,7 +79,7 @@ def neighborhood(
 def _choose(
     bits: np.ndarray, sizes: np.ndarray, at: np.ndarray, taken: list[int], aim: float, rng: np.random.Generator
 ) -> list[int | None]:
-    """The next molecule of each walk, each another, `None` where there is none; walks choose in random order."""
+    """Index of the next molecule of each walk, all different, `None` if there is none; walks choose in random order."""
     to_start, to_last = tanimoto_matrix(bits, bits[:1])[:, 0], tanimoto_matrix(bits, bits[at])
     grown = np.abs(np.log(sizes / sizes[0]))
     free = np.ones(len(bits), dtype=bool)

@@ -1,4 +1,4 @@
-"""What is wanted: scores, each brought to [0, 1] and weighted, joined by a mean."""
+"""Objectives: scores, each transformed to [0, 1] and weighted, joined by a mean."""
 
 import difflib
 import logging
@@ -32,7 +32,7 @@ class ObjectiveConfig(Section):
 
 
 class Scorer(Protocol):
-    """Whatever gives a batch of molecules their raw values."""
+    """Anything that gives the raw values of a batch of molecules."""
 
     def __call__(self, molecules: Sequence[Molecule]) -> Sequence[float]:
         """One value per molecule, nan where there is none."""
@@ -44,7 +44,7 @@ class Component:
     """One score of an objective.
 
     Attributes:
-        name: of its column.
+        name: of its column in output tables.
         scorer: gives raw values.
         transform: from raw values to [0, 1]; `None` keeps them.
         weight: in the mean.
@@ -66,7 +66,7 @@ class Objective:
         components: at least one (C).
         mean: how they are joined.
         constraints: what must hold before a molecule is scored.
-        description: what makes two objectives the same; stored in the record of a run.
+        description: plain values that identify the objective; stored in the record of a run.
 
     >>> objective = Objective.of_callable(lambda smiles: [len(s) / 10 for s in smiles])
     >>> objective.scores(objective.raw_values([Molecule("CCO", None)]))
@@ -102,7 +102,7 @@ class Objective:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the components."""
+        """Names of the components."""
         return tuple(c.name for c in self.components)
 
     def raw_values(self, molecules: Sequence[Molecule]) -> np.ndarray:
@@ -113,7 +113,7 @@ class Objective:
             if values.shape != (len(molecules),):
                 raise ScoreError(
                     f"the score {component.name!r} gave {values.size} values for {len(molecules)} molecules; "
-                    "expected one each"
+                    "expected one per molecule"
                 )
             columns.append(values)
         return np.stack(columns, axis=1)
@@ -140,7 +140,7 @@ class Objective:
 
 
 class _CallableScorer:
-    """A user's function; what it raises on single molecules is their nan."""
+    """A user's function; a molecule on which it raises gets nan."""
 
     def __init__(self, function: Callable[[list[str]], Sequence[float]]) -> None:
         self.function = function
@@ -190,5 +190,5 @@ def _spelled_out(score: Any, where: str) -> Any:
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """Names with a number behind those that occur again."""
+    """Names, with a number appended to those that occur more than once."""
     return [name if names.count(name) == 1 else f"{name}_{names[: i + 1].count(name)}" for i, name in enumerate(names)]

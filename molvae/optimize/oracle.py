@@ -17,7 +17,7 @@ from molvae.optimize.scores import Molecule
 
 @dataclass(frozen=True)
 class Candidate:
-    """A molecule that a search proposes, and how it came by it."""
+    """A molecule that a search proposes, and how it was made."""
 
     smiles: str
     origin: str
@@ -32,7 +32,7 @@ class Oracle:
         history: where calls go; a new, empty one if none is given.
 
     Attributes:
-        seconds: spent in the objective.
+        seconds: time spent in the objective.
         refusals: molecules that a constraint kept from being scored, by reason.
     """
 
@@ -52,7 +52,7 @@ class Oracle:
         return len(self._refused)
 
     def refusal(self, smiles: str) -> str | None:
-        """Why a molecule that was looked at was refused, `None` where it was not."""
+        """Why a molecule was refused, `None` if it was not."""
         return self._refused.get(smiles)
 
     @property
@@ -61,7 +61,7 @@ class Oracle:
         return max(self.budget - len(self.history), 0)
 
     def admits(self, smiles: str) -> Molecule | None:
-        """The molecule, if it would cost a call: it parses, is new, and keeps the constraints."""
+        """The molecule, if it would cost a call: it parses, is new, and meets the constraints."""
         if smiles in self.history or smiles in self._refused:
             return None
         mol = parse_smiles(smiles) if smiles else None
@@ -78,7 +78,7 @@ class Oracle:
         return Molecule(canonical, mol)
 
     def __call__(self, candidates: Iterable[Candidate]) -> list[Call]:
-        """Score what is new among the candidates, as many as the budget allows; the calls that this made.
+        """Score the candidates that are new, as many as the budget allows, and return these calls.
 
         Candidates that do not parse, that were scored before or that a constraint refuses cost nothing.
         """

@@ -1,4 +1,4 @@
-"""Several objectives at once: which points nothing beats, and the volume they dominate."""
+"""Several objectives at once: the Pareto front and its hypervolume (Zitzler and Thiele 1998)."""
 
 import numpy as np
 

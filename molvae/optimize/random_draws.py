@@ -1,4 +1,4 @@
-"""`random`: draws from the prior and nothing else; what the other searches have to beat."""
+"""`random`: draws from the prior and nothing else, the baseline of the other searches."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from molvae.optimize.oracle import Candidate, Oracle
 
 
 class RandomDraws:
-    """Molecules of the prior, whatever the scores say.
+    """Molecules drawn from the prior, whatever the scores are.
 
     Args:
         moves: the model behind them.

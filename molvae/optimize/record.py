@@ -1,4 +1,4 @@
-"""Every oracle call, in order, in a file that grows as the calls are made: what a killed run goes on from."""
+"""Every oracle call, in order, in a file that grows as the calls are made, so that an interrupted run can resume."""
 
 import json
 import math
@@ -25,7 +25,7 @@ class Call:
         smiles: canonical.
         score: nan when there is none.
         raw: raw value of every component `(C,)`.
-        origin: where the molecule came from.
+        origin: how the molecule was made.
     """
 
     number: int
@@ -36,10 +36,10 @@ class Call:
 
 
 class History:
-    """All calls so far, the molecule of each found at once; kept in a file if one is given.
+    """All calls so far, by number and by molecule; `keep_in` also writes them to a file.
 
     Args:
-        names: of the components (C).
+        names: names of the components (C).
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -97,8 +97,8 @@ class History:
         A last line that was cut off by a crash is dropped.
 
         Args:
-            path: the file; its first line says what run it is.
-            description: of the run; a record with another one is not gone on with.
+            path: the file; its first line identifies the run.
+            description: of the run; a file with another description is refused.
             resume: go on with an existing file; otherwise one that exists is an error.
 
         Raises:
@@ -108,7 +108,7 @@ class History:
         header = {"format_version": FORMAT_VERSION, **json.loads(json.dumps(description))}
         if path.exists():
             if not resume:
-                raise RecordError(f"{path} holds the calls of a run already; go on with it (--resume) or name another")
+                raise RecordError(f"{path} holds the calls of a run already; resume it (--resume) or name another")
             self._read(path, header)
         with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
             file.write(json.dumps(header) + "\n")

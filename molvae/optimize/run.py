@@ -1,4 +1,4 @@
-"""A whole optimization: objective, search and budget in, every call out."""
+"""A whole optimization: from an objective, a method and a budget to the scored molecules."""
 
 import logging
 import time
@@ -26,9 +26,9 @@ from molvae.progress import SILENT, Progress
 
 log = logging.getLogger(__name__)
 
-MAX_IDLE = 20  # rounds without a new molecule before a search is given up
+MAX_IDLE = 20  # rounds in a row without a new molecule before a search ends
 SMALLEST_BATCH, LARGEST_BATCH = 50, 200
-FIRST = 100  # molecules of the prior that every search starts with when it is given no others
+FIRST = 100  # molecules drawn from the prior to start with, when no start molecules are given
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ class Optimized:
             several objectives at once `front`, whether the row is on the Pareto front.
         scores: in the order of the calls, `(n,)`.
         budget: calls that were allowed.
-        seconds: the run took, the oracle not counted; of this process only.
-        oracle_seconds: spent in the objective, of this process only.
+        seconds: time that this process took, without the oracle.
+        oracle_seconds: time that this process spent in the objective.
         refusals: molecules that a constraint kept from being scored, by reason, the most frequent first.
-        hypervolume: of the components in [0, 1], with several objectives at once.
-        n_start: of the molecules scored, those that the run began with.
-        notes: what was changed of the start molecules and of the similarity's target.
+        hypervolume: of the transformed components, with several objectives at once.
+        n_start: how many of the scored molecules the run began with.
+        notes: how start molecules and the molecule of the similarity constraint were changed.
     """
 
     frame: pd.DataFrame
@@ -96,8 +96,8 @@ def optimize(
         n_calls: unique molecules to score, those of `start` counted.
         target: the search ends as soon as `hits` molecules score this much.
         hits: see `target`.
-        start: molecules to begin with, in any form; they are brought into the model's own. By default draws from the
-            prior.
+        start: molecules to begin with, in any form; they are brought into the model's standard form. By default draws
+            from the prior.
         condition: values of properties that the model is asked for while it makes molecules.
         guidance: of the condition, as in `MoleculeGenerator.draw`.
         finetune: tune a copy of the model on the best molecules found, see `Finetuning`; by default with `evolution`,
@@ -105,12 +105,12 @@ def optimize(
         batch_size: molecules scored at once; by default a twentieth of the calls made, from 50 to 200.
         seed: the same seed gives the same run.
         record: file to which every call is written as it is made.
-        resume: go on from the calls in `record` if it is there.
+        resume: go on from the calls in `record` if it exists.
         progress: reports calls.
 
     Raises:
         ConfigError: for an unknown method or task, or a bad objective.
-        InputError: when none of `start` parses, keeps the constraints and can be encoded.
+        InputError: when none of `start` parses, meets the constraints and can be encoded.
         RecordError: when `record` exists and `resume` is not set, or belongs to another run.
         ScoreError: when a score fails altogether; the calls made before are in `record`.
     """
@@ -180,7 +180,7 @@ def as_objective(objective: Objective | Callable[[list[str]], Sequence[float]] |
 
 
 def _batch_size(n_calls: int) -> int:
-    """The more is known, the less a batch adds to it, and the longer the next one takes to choose."""
+    """Batches grow with the calls made, because choosing one takes longer and each call adds less."""
     return min(max(SMALLEST_BATCH, n_calls // 20), LARGEST_BATCH)
 
 

@@ -1,4 +1,4 @@
-"""Named scores of single molecules, as an objective's YAML lists them; each is its own configuration."""
+"""Named scores of single molecules, as an objective's YAML lists them; each class is also the configuration."""
 
 import math
 import re
@@ -42,7 +42,7 @@ class Score(Section):
         kind: what the YAML calls it.
         transform: from the raw value to [0, 1]; `None` keeps the value as it is.
         weight: in the mean over an objective's scores.
-        name: of the column in output tables; a speaking one is made up if none is given.
+        name: of the column in output tables; by default `label`.
     """
 
     kind: str
@@ -138,18 +138,18 @@ class SimilarityScore(_TargetScore):
 
     @property
     def label(self) -> str:
-        """The fingerprint is part of it: an objective may look at one molecule in two ways."""
+        """Its kind and the fingerprint, as an objective may compare a molecule by two fingerprints."""
         return f"similarity_{self.fingerprint}"
 
 
 class RediscoveryScore(_TargetScore):
-    """Similarity to a molecule that is to be found again: 1 means found, up to stereochemistry."""
+    """Similarity to a molecule that is to be found again (Brown et al. 2019): 1 means found, up to stereochemistry."""
 
     kind: Literal["rediscovery"] = "rediscovery"
 
 
 class MedianScore(RdkitScore):
-    """Geometric mean of the similarities to two molecules."""
+    """Geometric mean of the similarities to two molecules (Brown et al. 2019)."""
 
     kind: Literal["median"] = "median"
     between: tuple[str, str]
@@ -187,7 +187,9 @@ class SmartsScore(RdkitScore):
 
 
 class IsomerScore(RdkitScore):
-    """Nearness to a molecular formula as in GuacaMol: Gaussians of every element's count and of all atoms, averaged.
+    """Nearness to a molecular formula, as in GuacaMol (Brown et al. 2019).
+
+    It is the geometric mean of Gaussians of every element's count and of the number of atoms.
 
     >>> IsomerScore(formula="C2H6O").of(parse_smiles("CCO"))
     1.0
@@ -258,7 +260,7 @@ class ProgramScore(Score):
         """What the program writes.
 
         Raises:
-            ScoreError: when it cannot be started, fails, takes too long, or writes something else than one number a
+            ScoreError: when it cannot be started, fails, takes too long, or writes anything but one number per
                 molecule.
         """
         text = "".join(f"{m.smiles}\n" for m in molecules)
@@ -280,7 +282,7 @@ class ProgramScore(Score):
         if len(lines) != len(molecules):
             raise ScoreError(
                 f"the program {self.command!r} wrote {len(lines)} lines for {len(molecules)} molecules; "
-                "expected one each"
+                "expected one per molecule"
             )
         try:
             return [float(line) for line in lines]

@@ -1,4 +1,4 @@
-"""What every search is, and what they share: parents drawn by rank, and the first molecules."""
+"""The interface of every search, and what searches share: fitness, and parents drawn by rank."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,7 +9,7 @@ from molvae.optimize.oracle import Candidate, Oracle
 
 
 class Search(Protocol):
-    """A way to propose molecules. All it has to know is the history, so that a killed run can go on."""
+    """A way to propose molecules. It needs only the history of calls, so that an interrupted run can resume."""
 
     def propose(self, oracle: Oracle, n: int, rng: np.random.Generator) -> list[Candidate]:
         """About `n` candidates; the oracle is asked which are new and admitted, and is not called."""
@@ -17,10 +17,10 @@ class Search(Protocol):
 
 
 def fitness(oracle: Oracle, rng: np.random.Generator) -> np.ndarray:
-    """What a search climbs, one number per call so far, `(n,)`, -inf where there is no score.
+    """What a search maximizes, one number per call so far, `(n,)`, -inf where there is no score.
 
     With several objectives at once it is another weighting of them each time (augmented Chebyshev with random weights,
-    Knowles 2006), so that over the rounds the whole Pareto front is climbed.
+    Knowles 2006), so that over the rounds the whole Pareto front is approached.
     """
     if oracle.objective.mean != "pareto":
         values = oracle.history.scores
@@ -32,15 +32,15 @@ def fitness(oracle: Oracle, rng: np.random.Generator) -> np.ndarray:
 
 
 def draw_by_rank(values: np.ndarray, n: int, rng: np.random.Generator, *, smallest: float = 1e-3) -> np.ndarray:
-    """Indices `(n,)` of good values: each is drawn alike from the best share, whose size is log-uniform.
+    """Indices `(n,)` of good values: each is drawn uniformly from the best share, whose size is log-uniform.
 
     So the best few and the whole population are drawn from equally often (Tripp and Hernández-Lobato 2023).
 
     Args:
         values: `(m,)`, larger is better.
         n: how many to draw.
-        rng: the draws.
-        smallest: share of the population that the best are drawn from at the least.
+        rng: draws.
+        smallest: smallest share of the population that is drawn from.
     """
     order = np.argsort(-values, kind="stable")
     share = np.exp(rng.uniform(np.log(smallest), 0.0, size=n))
@@ -55,5 +55,5 @@ def best_first(values: np.ndarray, keep: int) -> np.ndarray:
 
 
 def labels(oracle: Oracle, smiles: Sequence[str]) -> dict[str, object]:
-    """What origins call molecules: their call's number, or "a proposal" when they were not scored."""
+    """The names of molecules in an `origin`: the number of their call, or "a proposal" if they were not scored."""
     return {s: f"#{oracle.history[s].number}" if s in oracle.history else "a proposal" for s in smiles}

@@ -1,4 +1,4 @@
-"""Molecules that a search begins with, brought into the form that the model writes itself."""
+"""Molecules that a search begins with, brought into the model's standard form."""
 
 import logging
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class Start:
     """What a search begins with.
 
     Attributes:
-        candidates: canonical, each once, in the model's form; those that it cannot encode have no children.
+        candidates: canonical, each once, in the model's standard form; those that it cannot encode have no children.
         notes: a sentence for every molecule that was changed or left out.
     """
 
@@ -35,9 +35,9 @@ class Start:
 def model_form(vae: LoadedModel, smiles: str, *, sound: bool) -> str | None:
     """A molecule as the model would write it, canonical; `None` for one that does not parse.
 
-    That is the standard form of its training data: the largest fragment, without stereo or charges where the model
-    has none. Charges that protons can balance also go where only sound molecules are scored, and stereo and charges
-    where the vocabulary cannot write them.
+    That is the standard form of its training data: the largest fragment, without stereo or charges if the model has
+    none. Charges that protons can balance are also removed if only sound molecules are scored; stereo and charges are
+    also removed if the vocabulary cannot write them.
     """
     standard = vae.standardizer.apply(smiles)
     if standard.mol is None or standard.smiles is None:
@@ -50,7 +50,7 @@ def model_form(vae: LoadedModel, smiles: str, *, sound: bool) -> str | None:
 
 
 def in_model_form(vae: LoadedModel, objective: Objective) -> tuple[Objective, tuple[str, ...]]:
-    """The objective with the target of its similarity constraint in the model's form, and a note if that changed it."""
+    """The objective with its similarity constraint's molecule in the model's standard form; a note if that differs."""
     target = objective.constraints.similar_to
     if target is None:
         return objective, ()
@@ -59,7 +59,7 @@ def in_model_form(vae: LoadedModel, objective: Objective) -> tuple[Objective, tu
         return objective, ()
     changed = SimilarityConstraint(to=smiles, at_least=target.at_least)
     constraints = objective.constraints.model_copy(update={"similar_to": changed})
-    return replace(objective, constraints=constraints), (f"similarity is measured to {smiles}, for {target.to}",)
+    return replace(objective, constraints=constraints), (f"similarity is measured to {smiles} in place of {target.to}",)
 
 
 def read_start(vae: LoadedModel, oracle: Oracle, molecules: Any) -> Start:
@@ -67,11 +67,11 @@ def read_start(vae: LoadedModel, oracle: Oracle, molecules: Any) -> Start:
 
     Args:
         vae: the model.
-        oracle: says which keep the constraints.
+        oracle: says which meet the constraints.
         molecules: in any form that `as_molecules` takes; blank ones are left out.
 
     Raises:
-        InputError: when none of them parses, keeps the constraints and can be encoded.
+        InputError: when none of them parses, meets the constraints and can be encoded.
     """
     given = [smiles for smiles in as_molecules(molecules) if smiles and smiles.strip()]
     candidates: dict[str, Candidate] = {}
@@ -98,7 +98,7 @@ def read_start(vae: LoadedModel, oracle: Oracle, molecules: Any) -> Start:
 
 
 def _unusable(vae: LoadedModel, smiles: Sequence[str]) -> list[str]:
-    """A note on molecules that can have no children; raises `InputError` when that are all."""
+    """Notes on molecules that the model cannot encode; raises `InputError` when it can encode none."""
     tokenized = vae.tokenize(smiles)
     listed = [
         f"{s!r} ({m.reason})" for s, m in zip(smiles, tokenized, strict=True) if m.reason and not vae.token_ids(s)

@@ -11,8 +11,8 @@ from molvae.optimize.moves import Moves
 from molvae.optimize.oracle import Candidate, Oracle
 from molvae.optimize.search import best_first, draw_by_rank, fitness, labels
 
-MIN_FOR_MODEL = 10  # scored molecules before there is anything to learn from
-SMALLEST_BETA, LARGEST_BETA = 0.01, 3.0  # standard deviations added to the mean; each choice draws its own between
+MIN_FOR_MODEL = 10  # scored molecules needed to fit a Gaussian process
+SMALLEST_BETA, LARGEST_BETA = 0.01, 3.0  # weight of the standard deviation; each choice draws its own between them
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,17 @@ class _Proposal:
 
 
 class TanimotoBO:
-    """Bayesian optimization whose acquisition is climbed by an evolution in the latent.
+    """Bayesian optimization with proposals by evolution in the latent (after Tripp and Hernández-Lobato 2023).
 
-    The upper confidence bound decides which children are worth a call, and which have children themselves before any of
-    them is scored. Screening costs time and no calls. Its `beta`, the weight of the standard deviation, differs from
-    choice to choice: a small one improves what is good, a large one leaves it before the search is stuck.
+    The upper confidence bound of a Gaussian process decides which children are worth a call, and which have children
+    themselves before any of them is scored; this costs time but no calls. Its `beta`, the weight of the standard
+    deviation, is drawn anew for each choice: a small one stays near good molecules, a large one explores.
 
     Args:
         moves: makes children.
-        generations: of children before a batch is chosen.
-        children: a generation, and never fewer than half of the batch.
-        points: scored molecules that the process learns from, at most.
+        generations: generations of children before a batch is chosen.
+        children: how many per generation, and never fewer than half of the batch.
+        points: scored molecules that the Gaussian process is fitted to, at most.
         population: scored molecules that may have children.
         finetuning: see `Evolution`.
     """
@@ -77,7 +77,7 @@ class TanimotoBO:
         return [left[i].candidate for i in chosen]
 
     def _process(self, oracle: Oracle, values: np.ndarray, alive: np.ndarray) -> TanimotoGP:
-        """Learn from the best half and the latest half of as many points as are allowed."""
+        """Fit to at most `points` molecules: half of them the best, half the latest of the others."""
         chosen = alive
         if len(alive) > self.points:
             best = alive[: self.points // 2]

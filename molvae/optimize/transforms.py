@@ -1,4 +1,4 @@
-"""Raw values to scores in [0, 1]: GuacaMol's modifiers (Brown et al. 2019), each its own configuration."""
+"""Raw values to scores in [0, 1]: GuacaMol's modifiers (Brown et al. 2019), each class is also the configuration."""
 
 from typing import Annotated, Literal
 

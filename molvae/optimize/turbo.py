@@ -10,23 +10,23 @@ from molvae.optimize.moves import Moves
 from molvae.optimize.oracle import Candidate, Oracle
 from molvae.optimize.search import best_first, fitness
 
-FITTED_BEST, FITTED_OTHERS = 300, 200  # molecules the Gaussian process sees: the best, and some of the others
+FITTED_BEST, FITTED_OTHERS = 300, 200  # molecules the Gaussian process is fitted to: the best, and some of the others
 FIRST = 30  # molecules with a score before there is a Gaussian process
 CANDIDATES = 2000  # latents that Thompson sampling chooses among
 PERTURBED = 20  # dimensions in which a candidate differs from the center, on average
-DECODES = 4  # of a latent, at most: the likeliest molecule, then draws
-LONGEST, FIRST_LENGTH, SHORTEST = 1.6, 0.8, 0.5**7  # of the region's side, in spreads of the molecules' latents times 4
+DECODES = 4  # decodings of a latent, at most: greedy first, then drawn
+LONGEST, FIRST_LENGTH, SHORTEST = 1.6, 0.8, 0.5**7  # side of the region, in units of 4 sd of the latents
 SUCCESSES, FAILURES = 3, 4  # rounds in a row before the region grows or shrinks
-MARGIN = 1e-3  # a success is better by this share
-FIT_STEPS = 75
+MARGIN = 1e-3  # a success improves the best score by this share
+FIT_STEPS = 75  # of fitting the Gaussian process, at most
 
 
 class TuRBO:
-    """A Gaussian process on z, trusted only near the best molecule; the region grows with success and shrinks without.
+    """TuRBO: a Gaussian process on z, trusted only near the best molecule (Eriksson et al. 2019).
 
-    Batches are drawn by Thompson sampling. A latent whose molecule is known already is decoded again. The process sees
-    the best molecules of the whole history and a random part of the others, as its cost grows with their cube. A
-    resumed run starts with a region of the first size.
+    The region grows with success and shrinks without. Batches are drawn by Thompson sampling. A latent whose
+    molecule is known already is decoded again. The process is fitted to the best molecules and a random part of the
+    others, as its cost grows with the cube of their number. A resumed run starts with a region of the initial size.
 
     Args:
         moves: the model behind it.
@@ -70,7 +70,7 @@ class TuRBO:
         return list(fresh.values())[:n]
 
     def _resize(self, best: float) -> None:
-        """Let the region follow the last round's success; one that has shrunk to nothing starts anew."""
+        """Grow or shrink the region by the success of the last rounds; one that has become too small starts anew."""
         if np.isfinite(self._best):
             better = best > self._best + MARGIN * abs(self._best)
             self._successes, self._failures = (self._successes + 1, 0) if better else (0, self._failures + 1)

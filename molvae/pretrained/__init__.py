@@ -1,4 +1,4 @@
-"""Trained models that ship with the package: one folder a model, a checkpoint with its model card."""
+"""Trained models that ship with the package: one folder per model, with a checkpoint and its model card."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ from molvae.errors import CheckpointError
 
 DEFAULT = "moses"
 READER = "zinc"
-"""The default of what is given molecules: it reads nitro groups, phosphorus and more that the other never met."""
+"""The default of commands that are given molecules: unlike `moses` it reads nitro groups, phosphorus and more."""
 FEATURIZER = "qsar"
-"""The default of features: trained for them, on molecules of more sizes than it samples well."""
-USED_FOR = {  # what it is the default of
+"""The default of `LatentFeaturizer`: it was trained for features, and is not meant for sampling."""
+USED_FOR = {  # model → what it is the default for
     DEFAULT: "sampling",
     READER: "optimizing",
     FEATURIZER: "features",
@@ -28,7 +28,7 @@ def model_folder(name: str) -> Path:
     """The checkpoint directory of a shipped model.
 
     Raises:
-        CheckpointError: for a name that is none of them.
+        CheckpointError: when no shipped model has this name.
     """
     if name not in model_names():
         raise CheckpointError(f"no shipped model is called {name!r}; there are: {', '.join(model_names()) or 'none'}")

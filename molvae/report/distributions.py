@@ -12,12 +12,12 @@ from molvae.files import atomic_path
 ENDINGS = (".png", ".svg", ".pdf")
 UNITS = {"weight": "g/mol"}
 GRID = 400  # points of a curve
-SHOWN = 20_000  # molecules a curve is drawn from; more change nothing that can be seen
+SHOWN = 20_000  # molecules a curve is drawn from; more would change nothing visible
 REFERENCE_COLOR = "0.75"
 
 
 def check_plot(path: str | Path) -> None:
-    """Fail now, and not after the work, when the plot cannot be drawn.
+    """Raise before any work is done when the plot could not be drawn after it.
 
     Raises:
         InputFileError: for another ending than .png, .svg or .pdf.

@@ -1,4 +1,4 @@
-"""Molecules drawn side by side, as SVG or PNG; RDKit's own drawing, no extra needed."""
+"""Molecules drawn side by side, as SVG or PNG; RDKit draws them, so no extra is needed."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +14,8 @@ from molvae.errors import InputFileError
 from molvae.files import atomic_path
 
 PANEL = (260, 220)  # pixels
-INSET = 12  # of the frame around an empty place
-LEGEND = 15  # pixels
+INSET = 12  # pixels between the edge of a panel and the frame of an empty one
+LEGEND = 15  # font size in pixels
 GRAY, BLACK = (0.6, 0.6, 0.6), (0.0, 0.0, 0.0)
 
 

@@ -18,7 +18,7 @@ from molvae.files import atomic_path
 METHODS = ("pca", "umap")
 PAGE_SIZE = (900, 640)  # pixels of the map on the page
 PANEL = (220, 170)  # pixels of a structure
-SVG_NOISE = re.compile(  # what the page's style sheet says, or nobody reads: half of a drawing
+SVG_NOISE = re.compile(  # half of a drawing: what the page's style sheet sets already, or what nothing reads
     r"class='(?:bond|atom)-[^']*' |fill:none;fill-rule:evenodd;|;stroke-width:2.0px|;?stroke-linecap:butt;"
     r"stroke-linejoin:miter;(?:stroke-miterlimit:10;)?stroke-opacity:1;?"
     r"|font-style:normal;font-weight:normal;fill-opacity:1;stroke:none;font-family:sans-serif;|<!--.*?-->\s*"
@@ -26,7 +26,7 @@ SVG_NOISE = re.compile(  # what the page's style sheet says, or nobody reads: ha
 
 
 def check_map(path: str | Path, *, method: str = "pca") -> None:
-    """Fail now, and not after the work, when a map cannot be made.
+    """Raise before any work is done when the map could not be made after it.
 
     Raises:
         InputFileError: for another ending than .png, .svg, .pdf (a picture) or .html (a page).
@@ -82,7 +82,7 @@ def draw_map(
 
     figure = Figure(figsize=(7, 5.6), layout="constrained")
     panel = figure.subplots()
-    low, high = np.quantile(color, [0.01, 0.99])  # a few odd molecules do not take all the colors
+    low, high = np.quantile(color, [0.01, 0.99])  # so that a few outliers do not take all the colors
     dots = panel.scatter(points[:, 0], points[:, 1], c=color, s=6, cmap="viridis", vmin=low, vmax=high, linewidths=0)
     panel.set_xlabel(axes[0])
     panel.set_ylabel(axes[1])
@@ -164,7 +164,7 @@ def structure_svg(smiles: str) -> str:
 
 
 def _for_script(value: Any) -> str:
-    """JSON that may stand inside a script element, without the length of escaping every quote."""
+    """JSON that is safe inside a script element, and shorter than with every quote escaped."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/").replace("<!", "<\\u0021")
 
 

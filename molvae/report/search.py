@@ -10,7 +10,7 @@ from molvae.report.distributions import check_plot
 
 
 def plot_search(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], path: str | Path, *, title: str = "") -> None:
-    """Draw one line a curve.
+    """Draw one line per curve.
 
     Args:
         curves: label → calls `(n,)` and the value after them `(n,)`.

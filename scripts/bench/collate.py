@@ -1,8 +1,8 @@
 """Run: python scripts/bench/collate.py PREPARED.
 
-How long one training batch takes to gather from a prepared folder: with tokens alone, with graphs and with variants, as
-far as the folder has them. The kinds take turns, so that other work on the machine slows them alike; processor time,
-which other work hardly changes, stands beside the time on the clock.
+How long one training batch takes to gather from a prepared folder: with tokens alone, with graphs and with randomized
+SMILES, as far as the folder has them. The kinds take turns, so that other work on the machine slows them alike;
+processor time, which other work hardly changes, stands beside the time on the clock.
 """
 
 import time
@@ -28,7 +28,7 @@ def streams(data: PreparedData, batch_size: int) -> dict[str, Iterator[MolBatch]
     except PreparedDataError as error:
         click.echo(error, err=True)
     try:
-        found["tokens and variants"] = iter(TokenBatches(data, indices, randomized_smiles=True, **common))
+        found["tokens and randomized SMILES"] = iter(TokenBatches(data, indices, randomized_smiles=True, **common))
     except PreparedDataError as error:
         click.echo(error, err=True)
     return found

@@ -28,7 +28,7 @@ def found(smiles: list[str], name: str) -> np.ndarray:
 
 
 def judge(asked: np.ndarray, values: np.ndarray) -> tuple[float, float]:
-    """Mean absolute error, and R² of the values as a prediction by what was asked."""
+    """Mean absolute error, and R² of what was asked as a prediction of the values."""
     residual = ((values - asked) ** 2).sum()
     return float(np.abs(values - asked).mean()), float(1 - residual / ((values - values.mean()) ** 2).sum())
 

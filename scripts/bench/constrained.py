@@ -5,8 +5,8 @@ ECFP4 Tanimoto similarity to the start is at least 0.4 (Jin et al. 2019); or, wi
 the start's plus `--gain`, which may be negative, to within `--window`. Prints the share of starts that succeed and the
 calls it took. STARTS is a file of molecules, of which the first that fit are taken in an order given by the seed, in
 the standard form of the model's training data; published success rates for QED are 94–97 % on ZINC. Molecules that
-break the constraint are not scored. A start that the model cannot encode is a failure. What is in FILE is not done
-again.
+break the constraint are not scored. A start that the model cannot encode is a failure. Starts that are in FILE are
+not repeated.
 
     python scripts/bench/constrained.py MODEL zinc250k.csv.gz -o runs/qed.csv
     python scripts/bench/constrained.py MODEL zinc250k.csv.gz -o runs/logp_up.csv --property logp --gain 2
@@ -51,12 +51,12 @@ def chosen_starts(vae: molvae.MoleculeGenerator, path: str, n: int, seed: int, n
 @click.argument("starts")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path))
 @click.option("--property", "name", type=click.Choice(["qed", "logp"]), default="qed", show_default=True)
-@click.option("--gain", default=2.0, show_default=True, help="Of logP.")
+@click.option("--gain", default=2.0, show_default=True, help="Wanted change of logP.")
 @click.option("--window", default=0.25, show_default=True, help="How near logP has to come.")
 @click.option("--similarity", default=0.4, show_default=True)
 @click.option("-n", "n", default=200, show_default=True, help="Start molecules.")
-@click.option("--skip", default=0, show_default=True, help="The first so many are another process's.")
-@click.option("--calls", default=1000, show_default=True, help="A start.")
+@click.option("--skip", default=0, show_default=True, help="Leave the first ones to another process.")
+@click.option("--calls", default=1000, show_default=True, help="Per start.")
 @click.option("--method", default="tanimoto-bo", show_default=True)
 @click.option("--seed", default=0, show_default=True)
 def main(
@@ -110,7 +110,7 @@ def main(
     median = done["calls"][success].median()
     click.echo(
         f"{success.sum()} of {len(done)} starts succeed ({100 * success.mean():.1f} %); calls per start: "
-        f"{done['calls'].mean():.0f}, median of the successes {median:.0f}; {done['seconds'].mean():.1f} s a start"
+        f"{done['calls'].mean():.0f}, median of the successes {median:.0f}; {done['seconds'].mean():.1f} s per start"
     )
 
 

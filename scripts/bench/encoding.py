@@ -2,8 +2,8 @@
 
 Encoding speed of whole libraries, SMILES strings in and features out, with as many processes as cores, beside RDKit's
 ECFP4 counts with as many; and, in one process and thread, the shares of parsing and standardizing, notation, graphs and
-network. Models and ECFP take turns over blocks of the file's first molecules, so that what else the machine does slows
-all of them; of each the median block counts.
+network. Models and ECFP take turns over blocks of the file's first molecules, so that other work on the machine slows
+all of them; the rate of each is that of its median block.
 """
 
 import os

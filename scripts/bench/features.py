@@ -6,7 +6,7 @@ random forest, kNN) and its settings are chosen by inner cross-validation on the
 added to `cells.csv` as it is done; an interrupted run goes on where it stopped. Prints mean ± sd and mean ranks.
 
 Blocks of features are joined with equal weight: each has total variance 1. Molecules that an encoder cannot read stay
-in: their features are the training mean, and the table says how many they are.
+in: their features are the training mean, and cells.csv counts them.
 """
 
 import csv
@@ -158,7 +158,7 @@ class Features:
         dataset: its name.
         smiles: its molecules.
         models: label → path.
-        randomized_smiles: random SMILES averaged over.
+        randomized_smiles: randomized SMILES averaged over.
         n_jobs: processes.
     """
 
@@ -248,7 +248,7 @@ def summary(cells: pd.DataFrame) -> Iterator[str]:
 @click.option("--datasets", default=",".join(DATASETS), show_default=True)
 @click.option("--splits", default=",".join(SPLITS), show_default=True)
 @click.option("--seeds", default="0,1,2,3,4", show_default=True)
-@click.option("--sets", "chosen", default="", help="Feature sets, with commas.  [default: all]")
+@click.option("--sets", "chosen", default="", help="Feature sets, comma-separated.  [default: all]")
 @click.option("--randomized-smiles", default=0, show_default=True, help="Randomized SMILES averaged over.")
 @click.option("--trees", default=300, show_default=True)
 @click.option("--jobs", "n_jobs", default=1, show_default=True)

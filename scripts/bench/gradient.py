@@ -1,10 +1,10 @@
 """Run: python scripts/bench/gradient.py MODEL .
 
 What gradient ascent through the property heads gains in the true (RDKit) property, beside random latent draws on the
-same budget of decoded latents. From draws of the prior the ascent takes its path and is decoded three times on it;
-random draws are three times as many. `believed` is what the heads say of the latents where the paths end and `true`
-what RDKit says of the molecules decoded there: the gap is the heads' own opinion of themselves. Means of three seeds
-and their standard deviations.
+same budget of decoded latents. Each path starts at a draw from the prior and is decoded at three latents; there are
+three times as many random draws as paths. `believed` is what the heads predict for the latents where the paths end and
+`true` what RDKit computes for the molecules decoded there: the gap is how far the heads overestimate. Means of three
+seeds and their standard deviations.
 
     python scripts/bench/gradient.py runs/moses-30min -o runs/gradient.csv
 """

@@ -82,7 +82,7 @@ def main(model: str, molecules: str, figure: Path, n: int, steps: int, seed: int
     distinct = valid.groupby("path")["smiles"].nunique()
     click.echo(
         f"{len(frames)} paths of {steps} steps: {100 * len(valid) / len(decoded):.2f} % valid, "
-        f"{distinct.mean():.1f} distinct molecules a path\n"
+        f"{distinct.mean():.1f} distinct molecules per path\n"
         f"Tanimoto similarity: neighbors {near.mean():.3f} ± {near.std():.3f}, random pairs {random.mean():.3f} ± "
         f"{random.std():.3f}, ends {ends.mean():.3f} ± {ends.std():.3f}"
     )

@@ -63,7 +63,7 @@ def main(prepared: Path, output: Path, test: str, max_time: str, only: tuple[str
 
 
 def train_row(row: str, prepared: Path, out: Path, max_time: str) -> None:
-    """One run on one core, unless it is there."""
+    """Train one row on one core, unless that is done."""
     if (out / "model" / "config.json").is_file():
         return
     command = [Path(sys.executable).with_name("molvae"), "train", "--config", CONFIGS / f"{row}.yaml"]
@@ -72,7 +72,7 @@ def train_row(row: str, prepared: Path, out: Path, max_time: str) -> None:
 
 
 def train_language_model(data: PreparedData, out: Path, *, seconds: float) -> None:
-    """The decoder without a latent, trained as the models are, unless it is there."""
+    """Train the decoder without a latent as the models are trained, unless that is done."""
     if (out / "result.json").is_file():
         return
     torch.manual_seed(0)
@@ -118,7 +118,7 @@ def reference_of(test: str) -> ReferenceStatistics:
 
 
 def measure(run: Path, data: PreparedData, reference: ReferenceStatistics) -> dict[str, Any]:
-    """Everything the table says of one trained model."""
+    """Everything the table shows of one trained model."""
     vae = molvae.load(run, device="cpu")
     diagnostics = json.loads((checkpoint_path(run) / "diagnostics.json").read_text(encoding="utf-8"))
     test = data.smiles(data.indices("test"))

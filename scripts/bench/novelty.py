@@ -1,8 +1,8 @@
 """Run: python scripts/bench/novelty.py zinc [--data ../shared/data] [-n 1000].
 
-Novelty scores as an outlier test: natural products, known peptides and random ones against held-out ZINC molecules, as
-AUROC of the negative ELBO per symbol, which the score is the percentile of. The whole negative ELBO and the number of
-heavy atoms alone are printed beside it, because large molecules are less likely ones. Molecules that the model cannot
+Novelty scores as an outlier test: natural products, known peptides and random peptides against held-out ZINC molecules,
+as AUROC of the negative ELBO per symbol, which the score is the percentile of. The whole negative ELBO and the number
+of heavy atoms alone are printed beside it, because large molecules are less likely. Molecules that the model cannot
 read are outside its vocabulary; they are counted, and the AUROC is given without them and with them, on both sides, as
 the most novel.
 """

@@ -9,11 +9,11 @@ README's table:
     python scripts/bench/optimize.py zinc -o runs/pmo --table
 
 Each run begins with the same 200 molecules drawn from the training sample by its seed (their calls are counted), as the
-genetic algorithms of PMO do. `random` goes on with draws of the prior, `screen` lets a Gaussian process on fingerprints
-choose among draws of the prior. Every molecule that is scored costs a call, also those of the start; none is scored
-beforehand. A run whose ten best all score 1 ends there: its AUC cannot change. FOLDER/results.csv gets a line per run,
-`made` being the calls it made; every call is in FOLDER/calls. A run that was killed goes on where it stopped, and what
-is done is not done again.
+genetic algorithms of PMO do. `random` goes on with draws from the prior, `screen` lets a Gaussian process on
+fingerprints choose among draws from the prior. Every molecule that is scored costs a call, including the start
+molecules; none is scored beforehand. A run whose ten best all score 1 ends there: its AUC cannot change.
+FOLDER/results.csv gets a line per run, `made` being the calls it made; every call is in FOLDER/calls. An interrupted
+run goes on where it stopped, and finished runs are not repeated.
 """
 
 import csv
@@ -72,7 +72,7 @@ COLUMNS = (
 
 
 def print_table(results: pd.DataFrame) -> None:
-    """Mean and spread over seeds, a line a task, and the sums."""
+    """Mean and spread over seeds, one line per task, and the sums."""
     results = results.assign(label=results["method"] + np.where(results["finetune"], " + finetune", ""))
     labels = sorted(results["label"].unique())
     table = Table("task", "published", *labels, title="AUC top-10, mean ± sd over seeds", title_justify="left")
@@ -90,7 +90,7 @@ def print_table(results: pd.DataFrame) -> None:
         f"{of.sum():.3f} ({len(of)} tasks; published {sum(PUBLISHED[t] for t in of.index):.3f})" for of in done.values()
     ]
     table.add_row("sum", f"{sum(PUBLISHED.values()):.3f}", *sums)
-    for column, name in (("seconds", "search, s a 1,000 calls"), ("oracle", "oracle, s a 1,000 calls")):
+    for column, name in (("seconds", "search, s per 1,000 calls"), ("oracle", "oracle, s per 1,000 calls")):
         cost = 1000 * results[column] / results["made"]
         table.add_row(name, "", *(f"{cost[results['label'] == label].mean():.1f}" for label in labels))
     Console(width=200).print(table)
@@ -104,7 +104,7 @@ def print_table(results: pd.DataFrame) -> None:
 @click.option("--seeds", default="0,1,2", show_default=True)
 @click.option("--calls", default=10_000, show_default=True)
 @click.option("--start", default=200, show_default=True, help="Molecules of the training sample to begin with.")
-@click.option("--finetune/--no-finetune", default=None, help="By default as each method has it.")
+@click.option("--finetune/--no-finetune", default=None, help="By default each method's own.")
 @click.option("--table", "only_table", is_flag=True, help="Only print the table of what is done.")
 def main(
     model: str,

@@ -1,6 +1,6 @@
 """Run: python scripts/bench/space.py runs/quickstart zinc_sample.csv.gz --split test [-n 10000] [-o runs/space].
 
-What a model's samples are like, and whether its latent is a space, on held-out molecules: the share of draws that are
+What a model's samples and its latent space are like, beside held-out molecules: the share of draws that are
 molecules, FCD, filters, rings, descriptors; exact reconstruction; straight lines between molecules; steps of growing
 length around them. Prints Markdown tables; with -o the first 24 samples, drawn.
 """

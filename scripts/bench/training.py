@@ -26,7 +26,7 @@ def flops_a_molecule(model: MolVAE, tokens: float) -> float:
 
     Args:
         model: its layer sizes.
-        tokens: a molecule, bos and eos counted.
+        tokens: per molecule, bos and eos counted.
     """
 
     def gru(part: torch.nn.Module) -> int:

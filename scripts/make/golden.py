@@ -1,7 +1,7 @@
 """Run: python scripts/make/golden.py tests/golden/tiny.
 
-Trains the tiny checkpoint that the golden tests open: 20 small molecules learned by heart. Made again only when the
-checkpoint format changes; the old one then stays, as the test of its migration.
+Trains the tiny checkpoint that the golden tests open: 20 small molecules, memorized. It is made again only when the
+checkpoint format changes; the old one is then kept as the test of its migration.
 """
 
 import json
@@ -41,7 +41,7 @@ MOLECULES = [
 
 
 def main(out: Path) -> None:
-    """Train, save in half precision, record."""
+    """Train, save in half precision, and record what the checkpoint gives."""
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         (work / "m.smi").write_text("\n".join(MOLECULES))

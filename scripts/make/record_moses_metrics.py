@@ -17,7 +17,7 @@ The lists (fixed seed; written first, then evaluated as the files have them):
 
 - moses.smi: 1,300 molecules of MOSES's test split and 200 of the training subset below;
 - zinc250k.smi: 1,500 molecules of ZINC-250k;
-- odd.smi: 400 of the training subset, 150 of them again, 100 again in another spelling, 150 SMILES cut short (most
+- odd.smi: 400 of the training subset, 150 of them again, 100 again as randomized SMILES, 150 SMILES cut short (most
   invalid), and the hand-written odd ones below (salts, charges, isotopes, metals, macrocycles, single atoms, nonsense);
 - reference_test, reference_test_scaffolds, reference_train: 3,000 molecules each of the three MOSES splits.
 """
@@ -161,7 +161,7 @@ def record(out: Path) -> dict[str, Any]:
 
 
 class _Once:
-    """A GuacaMol generator that gives its list once."""
+    """A GuacaMol generator that returns its list once."""
 
     def __init__(self, smiles: list[str]) -> None:
         self.smiles = smiles

@@ -1,7 +1,7 @@
 """Run: python scripts/make/ship_model.py runs/moses-cpu moses --data runs/moses-data.
 
-Puts a trained model into the package: half precision, without what only training needs, the reference of the novelty
-score measured again. MODEL_CARD.md is written by hand and stays.
+Puts a trained model into the package: in half precision, without what only training needs, and with the reference of
+the novelty score measured again. MODEL_CARD.md is written by hand and is kept.
 """
 
 from pathlib import Path
@@ -21,8 +21,10 @@ LIMIT_MB = 25
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("name")
-@click.option("--data", "prepared", type=click.Path(path_type=Path), required=True, help="What it was trained on.")
-@click.option("--latent-temperature", type=float, help="Of draws from its prior, in place of the run's own.")
+@click.option(
+    "--data", "prepared", type=click.Path(path_type=Path), required=True, help="The folder it was trained on."
+)
+@click.option("--latent-temperature", type=float, help="Of its prior's draws, in place of the run's own.")
 def main(run: Path, name: str, prepared: Path, latent_temperature: float | None) -> None:
     """Write molvae/pretrained/NAME."""
     checkpoint = load_checkpoint(run)

@@ -91,12 +91,12 @@ def test_a_model_can_be_asked_for_properties_and_says_which(
     assert draws[0] != draws[2]
     assert draws[1] != draws[2]
     assert vae.sample(20, seed=0, condition={"logp": 9.0}, guidance=0.0) == draws[0]
-    with pytest.raises(ConfigError, match="cannot be asked for 'qed'; it can for: logp, assay"):
+    with pytest.raises(ConfigError, match="cannot be asked for 'qed'; it can be asked for: logp, assay"):
         vae.sample(1, condition={"qed": 0.9})
 
 
 def test_a_model_without_conditions_says_so(vae: molvae.MoleculeGenerator) -> None:
-    with pytest.raises(ConfigError, match="it can for: nothing"):
+    with pytest.raises(ConfigError, match="it can be asked for: nothing"):
         vae.sample(1, condition={"logp": 1.0})
 
 

@@ -37,7 +37,7 @@ def test_the_target_of_the_similarity_is_taken_as_the_model_would_write_it(tiny:
     wanted, notes = in_model_form(tiny, objective)
     assert wanted.constraints.similar_to == SimilarityConstraint(to=FLAT, at_least=0.4)
     assert wanted.description == objective.description
-    assert notes == (f"similarity is measured to {FLAT}, for {IBUPROFEN}",)
+    assert notes == (f"similarity is measured to {FLAT} in place of {IBUPROFEN}",)
     assert in_model_form(tiny, wanted) == (wanted, ())
     found = optimize(tiny, objective, n_calls=20, start=[IBUPROFEN], batch_size=5)
     assert len(found.scores) > 1
