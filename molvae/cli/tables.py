@@ -14,7 +14,7 @@ from molvae.chem.standardize import Standardizer
 from molvae.data.prepared import PreparedData
 from molvae.errors import InputError
 from molvae.formats.readers import read_molecules
-from molvae.inference.encoding import NOT_DECODED
+from molvae.inference.encoding import ENCODED
 from molvae.inference.features import count_reasons
 from molvae.inference.sampling import Sampled
 
@@ -86,7 +86,7 @@ def sampling_summary(
 
 def reconstruction_summary(frame: pd.DataFrame) -> str:
     """How many molecules were encoded and rebuilt, why others were not, and what the standard form does not keep."""
-    read = frame["reason"].isin(("", NOT_DECODED))
+    read = frame["reason"].isin(ENCODED)
     decoded = frame["tanimoto"].notna()
     lines = [f"{int(read.sum()):,} of {len(frame):,} molecules encoded"]
     if read.any():

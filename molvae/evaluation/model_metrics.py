@@ -8,7 +8,7 @@ import torch
 from molvae.chem.descriptors import DESCRIPTORS, descriptors
 from molvae.chem.parse import parse_smiles
 from molvae.data.tokenizer import TokenizedMolecule
-from molvae.inference.encoding import NOT_DECODED, reconstruct
+from molvae.inference.encoding import ENCODED, reconstruct
 from molvae.inference.loaded import LoadedModel
 from molvae.nn.likelihood import importance_weights, iwae_bound
 from molvae.progress import SILENT, Progress
@@ -46,7 +46,7 @@ def model_metrics(
     """
     chosen = np.sort(np.random.default_rng(seed).permutation(len(smiles))[:n_reconstructed])
     rebuilt = reconstruct(vae, [smiles[i] for i in chosen], progress=progress)
-    usable = rebuilt[rebuilt["reason"].isin(("", NOT_DECODED))]
+    usable = rebuilt[rebuilt["reason"].isin(ENCODED)]
     values = {"encodable": len(usable) / max(len(rebuilt), 1)}
     if not len(usable):
         return values

@@ -16,8 +16,10 @@ from molvae.progress import SILENT, Progress
 CHUNK = 8192  # molecules held as tokens at a time, which bounds the memory
 NOT_DECODED = "not_decoded"
 """The reason given for a molecule that was encoded, but whose latent decodes to no molecule."""
-TOO_LONG = "too_long"
-"""The reason given for a molecule that was encoded, but has more tokens than the decoder ever writes."""
+LONGER_THAN_WRITTEN = "longer_than_written"
+"""The reason of a row that was encoded and has more tokens than the decoder ever writes."""
+ENCODED = ("", NOT_DECODED, LONGER_THAN_WRITTEN)
+"""Reasons in a reconstruction of rows that were encoded."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def reconstruct(
             "tanimoto": [tanimoto(a, b) if a and b else np.nan for a, b, _, _ in rows],
             "lost": [" ".join(lost) for *_, lost in rows],
             "reason": [
-                why or (TOO_LONG if n >= vae.max_length else "" if b else NOT_DECODED)
+                why or (LONGER_THAN_WRITTEN if n >= vae.max_length else "" if b else NOT_DECODED)
                 for (_, b, why, _), n in zip(rows, encoded.n_tokens, strict=True)
             ],
         }

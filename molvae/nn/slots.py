@@ -26,7 +26,7 @@ class SequenceSlots(nn.Module):
         super().__init__()
         self.score = nn.Linear(dim, n_slots, bias=False)
         nn.init.zeros_(self.score.weight)
-        self.bias = nn.Parameter(stretch_bias(MAX_PARTS, n_slots, tokens_per_slot=tokens_per_slot).T.contiguous())
+        self.bias = nn.Parameter(slot_bias(MAX_PARTS, n_slots, tokens_per_slot=tokens_per_slot).T.contiguous())
         self.position = nn.Parameter(torch.zeros(n_slots, dim))
         self.empty = nn.Parameter(torch.randn(dim) / 10)
         self.register_buffer("begins", torch.arange(n_slots) * tokens_per_slot, persistent=False)
@@ -49,10 +49,10 @@ class SequenceSlots(nn.Module):
         return torch.where(filled.unsqueeze(2), found, self.empty.to(found.dtype)) + self.position
 
 
-def stretch_bias(n_parts: int, n_slots: int, *, tokens_per_slot: int = 1) -> Tensor:
+def slot_bias(n_parts: int, n_slots: int, *, tokens_per_slot: int = 1) -> Tensor:
     """Attention logits that tie part t to the slot of its stretch, `(n_parts, n_slots)`.
 
-    >>> stretch_bias(4, 2, tokens_per_slot=2)
+    >>> slot_bias(4, 2, tokens_per_slot=2)
     tensor([[-0.0000, -1.0000],
             [-0.2500, -0.2500],
             [-1.0000, -0.0000],

@@ -21,7 +21,7 @@ from molvae.training.config import load_experiment
 from molvae.training.losses import property_loss, reconstruction_loss
 
 
-def flops_a_molecule(model: MolVAE, tokens: float) -> float:
+def flops_per_molecule(model: MolVAE, tokens: float) -> float:
     """Multiplications and additions of the matrix products of one training step: forward once, backward twice.
 
     Args:
@@ -35,10 +35,10 @@ def flops_a_molecule(model: MolVAE, tokens: float) -> float:
     def linear(layers: list[torch.nn.Module]) -> int:
         return 2 * sum(m.weight.numel() for layer in layers for m in layer.modules() if isinstance(m, torch.nn.Linear))
 
-    a_token = gru(model.encoder) * tokens
-    a_step = (gru(model.decoder) + linear([model.decoder.to_logits])) * (tokens - 1)
+    per_token = gru(model.encoder) * tokens
+    per_step = (gru(model.decoder) + linear([model.decoder.to_logits])) * (tokens - 1)
     once = linear([model.latent, model.decoder.to_state, model.heads])
-    return 3.0 * (a_token + a_step + once)
+    return 3.0 * (per_token + per_step + once)
 
 
 def matrix_rate(dtype: torch.dtype, m: int, k: int, n: int, seconds: float = 2.0) -> float:
@@ -100,7 +100,7 @@ def main(prepared: Path, config: Path, steps: int) -> None:
         molecules += len(batch)
         tokens += int(batch.lengths.sum())
     total = sum(sum(v) for v in spent.values())
-    flops = flops_a_molecule(model, tokens / molecules)
+    flops = flops_per_molecule(model, tokens / molecules)
     precision = torch.bfloat16 if bf16 else torch.float32
     hidden = model.decoder.hidden_dim
     large = matrix_rate(precision, 4096, 4096, 4096)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from molvae.config import Fraction, Positive
 from molvae.data.vocabulary import PAD
 from molvae.nn.decoders.base import Decoder, DecoderSettings, State
-from molvae.nn.slots import MAX_PARTS, stretch_bias
+from molvae.nn.slots import MAX_PARTS, slot_bias
 
 
 class GRUDecoder(Decoder):
@@ -99,7 +99,7 @@ class SlotAttention(nn.Module):
     def __init__(self, hidden_dim: int, slot_dim: int, *, n_slots: int, tokens_per_slot: int = 1) -> None:
         super().__init__()
         self.n_slots = n_slots
-        self.bias = nn.Parameter(stretch_bias(MAX_PARTS, n_slots, tokens_per_slot=tokens_per_slot))
+        self.bias = nn.Parameter(slot_bias(MAX_PARTS, n_slots, tokens_per_slot=tokens_per_slot))
         self.score = nn.Linear(hidden_dim, n_slots, bias=False)
         nn.init.zeros_(self.score.weight)
         self.join = nn.Linear(hidden_dim + slot_dim, hidden_dim)
