@@ -1,4 +1,4 @@
-"""A model on disk: a directory of JSON and safetensors, complete or not there."""
+"""Checkpoints: a model saved as a directory of JSON and safetensors files, always written as a whole."""
 
 import json
 import shutil
@@ -29,18 +29,18 @@ from molvae.nn.registry import PriorConfig
 from molvae.nn.vae import MolVAE
 from molvae.pretrained import DEFAULT, model_folder, model_names
 
-_LENGTH_MARGIN = 1.25  # generated molecules may be this much longer than the longest one trained on
+_LENGTH_MARGIN = 1.25  # generated molecules may be this much longer than the longest training molecule
 
 
 class SamplingConfig(Section):
-    """How molecules are drawn from a model unless asked otherwise."""
+    """The default sampling settings of a model."""
 
     temperature: Annotated[float, Field(gt=0)] = 1.0
-    """Of the tokens' draws."""
+    """Temperature at which tokens are sampled."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Nucleus of the tokens' draws."""
+    """Probability of the nucleus that tokens are sampled from (Holtzman et al. 2020)."""
     latent_temperature: Annotated[float, Field(gt=0)] = 1.0
-    """Of the draws from the learned prior."""
+    """Temperature at which the learned prior is sampled."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,14 @@ class Checkpoint:
     """A model with everything needed to use it.
 
     Attributes:
-        model: in eval mode.
-        config: its parts.
-        vocabulary: its token ids.
-        max_length: most tokens a generated molecule may have, eos counted.
-        standard_form: what molecules were brought to before training, and are before encoding.
-        diagnostics: what `diagnostics.json` says, if it is there.
-        prior: the learned prior, if one was fitted.
-        sampling: how molecules are drawn, unless asked otherwise.
+        model: the model, in eval mode.
+        config: the settings of the model.
+        vocabulary: the vocabulary of the model.
+        max_length: the most tokens that a generated molecule may have, eos included.
+        standard_form: the form that molecules had in training and get before encoding.
+        diagnostics: the content of `diagnostics.json`; empty if the file is missing.
+        prior: the learned prior; `None` if there is none.
+        sampling: the default sampling settings.
     """
 
     model: MolVAE
@@ -69,9 +69,9 @@ class Checkpoint:
 
 
 def checkpoint_path(path: str | Path | None) -> Path:
-    """The checkpoint directory that is meant: by a path itself, or `model/` inside a training run's directory.
+    """The checkpoint directory for a path, the directory of a training run (which contains `model/`) or a model name.
 
-    The name of a shipped model means that model, unless there is a checkpoint called so, and `None` the default one.
+    The name of a shipped model means that model, unless a checkpoint has that path. `None` means the default model.
     """
     if path is None:
         return model_folder(DEFAULT)
@@ -82,7 +82,7 @@ def checkpoint_path(path: str | Path | None) -> Path:
 
 
 def length_cap(longest: int) -> int:
-    """Tokens a generated molecule may have when the longest training molecule has `longest`, eos counted."""
+    """The most tokens of a generated molecule, eos included, if the longest training molecule has `longest`."""
     return int(longest * _LENGTH_MARGIN) + 2
 
 
@@ -98,18 +98,18 @@ def save_checkpoint(
     diagnostics: dict[str, Any] | None = None,
     half: bool = False,
 ) -> None:
-    """Write a checkpoint directory in place of any earlier one.
+    """Write a checkpoint directory, in place of an existing one.
 
     Args:
         path: the directory.
-        model: on any device, in any mode.
-        config: its parts.
-        vocabulary: its token ids.
+        model: the model, on any device, in training or eval mode.
+        config: the settings of the model.
+        vocabulary: the vocabulary of the model.
         max_length: see `Checkpoint`.
         standard_form: see `Checkpoint`.
         sampling: see `Checkpoint`.
         diagnostics: written to `diagnostics.json`.
-        half: store weights in half precision; loading gives single precision again.
+        half: store the weights in half precision; they are loaded in single precision.
     """
     tensors = _plain(model, half=half)
     with atomic_folder(path, overwrite=True) as folder:
@@ -131,10 +131,10 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: str | Path | None = None, *, device: torch.device | str = "cpu") -> Checkpoint:
-    """Open a checkpoint directory, the one inside a training run's directory, or a shipped model by its name.
+    """Load a checkpoint; `path` is a checkpoint directory, a training run's directory or the name of a shipped model.
 
     Raises:
-        CheckpointError: when it is missing, incomplete, damaged or of a newer format.
+        CheckpointError: when it is missing, incomplete, damaged or of an unknown format.
     """
     path = checkpoint_path(path)
     if not (path / "config.json").is_file():
@@ -180,10 +180,10 @@ def load_checkpoint(path: str | Path | None = None, *, device: torch.device | st
 
 
 def prior_config(path: str | Path | None) -> PriorConfig:
-    """What the learned prior of a checkpoint is made of.
+    """The settings of a checkpoint's learned prior.
 
     Raises:
-        CheckpointError: when it has none.
+        CheckpointError: when the checkpoint has no learned prior.
     """
     path = checkpoint_path(path)
     values = json.loads((path / "config.json").read_text(encoding="utf-8")).get("prior")
@@ -200,13 +200,13 @@ def add_prior(
     report: dict[str, Any],
     half: bool = False,
 ) -> None:
-    """Put a learned prior into a checkpoint directory, in place of any earlier one; all or nothing.
+    """Add a learned prior to a checkpoint directory, in place of an existing one; an error changes nothing.
 
     Args:
         path: the checkpoint directory.
-        prior: fitted to its model.
-        config: of the prior.
-        report: goes to `diagnostics.json` under `prior`.
+        prior: the prior, fitted to the checkpoint's model.
+        config: the settings of the prior.
+        report: what `diagnostics.json` gets under `prior`.
         half: as in `save_checkpoint`.
     """
     path = Path(path)
@@ -219,13 +219,13 @@ def add_prior(
 
 
 def replace_heads(path: str | Path, checkpoint: Checkpoint, heads: PropertyHeads, *, report: dict[str, Any]) -> None:
-    """Write a checkpoint directory again with other property heads; all or nothing.
+    """Replace the property heads of a checkpoint directory; an error changes nothing.
 
     Args:
         path: the checkpoint directory.
-        checkpoint: what was loaded from it.
-        heads: fitted to its latent.
-        report: goes to `diagnostics.json` under `heads`.
+        checkpoint: the checkpoint that was loaded from it.
+        heads: the new heads, fitted to its latents.
+        report: what `diagnostics.json` gets under `heads`.
 
     Raises:
         CheckpointError: when the model is conditioned on a property that the new heads lack.
@@ -245,7 +245,7 @@ def replace_heads(path: str | Path, checkpoint: Checkpoint, heads: PropertyHeads
 
 @contextmanager
 def _revised(path: Path) -> Iterator[Path]:
-    """A copy of a checkpoint directory to change, which then takes its place; all or nothing."""
+    """Yield a copy of a checkpoint directory, which replaces the directory on success and is deleted on any error."""
     with atomic_folder(path, overwrite=True) as folder:
         for file in path.iterdir():
             shutil.copyfile(file, folder / file.name)
@@ -271,23 +271,24 @@ def _parse_prior(path: Path, values: Any) -> PriorConfig:
     try:
         return TypeAdapter(PriorConfig).validate_python(values)
     except ValidationError as error:
-        raise CheckpointError(f"{path / 'config.json'}: the prior is not one this molvae knows") from error
+        raise CheckpointError(f"{path / 'config.json'}: this molvae does not know the settings of the prior") from error
 
 
 def start_from(model: MolVAE, vocabulary: Vocabulary, path: str | Path, *, prior: Prior | None = None) -> None:
-    """Give a new model the weights of a trained one, for fine-tuning.
+    """Copy the weights of a trained model into a new model, for fine-tuning.
 
-    The new vocabulary may have more tokens at its end (`unknown: extend`): their embeddings and logits start untrained.
-    Heads of other properties start untrained as well, and so does a prior where the trained model has no such.
+    The new vocabulary may have more tokens at its end (`unknown: extend`); their embeddings and logits stay untrained.
+    The property heads stay untrained if the properties differ, and the prior if the trained model has none of the same
+    shape.
 
     Args:
-        model: untrained.
-        vocabulary: of the new data.
-        path: the trained model.
-        prior: trained with the new model.
+        model: the new, untrained model.
+        vocabulary: the vocabulary of the new data.
+        path: the checkpoint of the trained model.
+        prior: the prior that is trained jointly with the new model, if any.
 
     Raises:
-        CheckpointError: when the parts have other sizes, or the vocabulary is no extension of the checkpoint's.
+        CheckpointError: when a part has another size, or the vocabulary does not extend that of the checkpoint.
     """
     old = load_checkpoint(path)
     n = len(old.vocabulary.tokens)
@@ -318,7 +319,7 @@ def start_from(model: MolVAE, vocabulary: Vocabulary, path: str | Path, *, prior
 
 
 def _holds(target: torch.Tensor, tensor: torch.Tensor, added: int) -> bool:
-    """Whether a tensor fits into another, which may have `added` rows more."""
+    """Whether `tensor` fits into `target`, which may have `added` more rows."""
     return target.shape == tensor.shape or (
         target.ndim > 0 and target.shape[1:] == tensor.shape[1:] and len(target) - len(tensor) == added
     )
@@ -330,10 +331,10 @@ def _plain(module: nn.Module, *, half: bool = False) -> dict[str, torch.Tensor]:
 
 
 def load_weights(model: nn.Module, path: str | Path) -> None:
-    """Load safetensors strictly.
+    """Load the weights of a model from a safetensors file; every tensor has to fit.
 
     Raises:
-        CheckpointError: when the file is missing, truncated or does not fit, naming the tensors.
+        CheckpointError: when the file is missing or truncated, or tensors do not fit; the message names them.
     """
     try:
         tensors = load_file(path)

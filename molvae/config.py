@@ -1,7 +1,7 @@
-"""What every configuration is made of: frozen sections that know all their keys, read from YAML.
+"""The building blocks of configurations: immutable sections that reject unknown keys, read from YAML.
 
-Each part's settings stand beside the part: `molvae.nn` has those of the model, `molvae.training.config` those of an
-experiment, `molvae.data.prepare.config` those of a prepared folder.
+The settings of each part are defined beside it: `molvae.nn` has those of the model, `molvae.training.config` those of
+an experiment, `molvae.data.prepare.config` those of a prepared folder.
 """
 
 import typing
@@ -25,16 +25,16 @@ RENAMED_KEYS = {
     "augment": "randomized_smiles",
     "neutralise": "neutralize",
 }
-"""Keys of earlier versions, and what they are called now."""
+"""Keys of earlier versions → their present names."""
 
 
 class Section(BaseModel):
-    """A frozen part of a configuration that knows all its keys."""
+    """An immutable part of a configuration, which rejects unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def arguments(self) -> dict[str, Any]:
-        """The values by name, as the part that they configure takes them; without `kind`."""
+        """The values by name, without `kind`: the keyword arguments of the class that this section configures."""
         return {name: value for name, value in self if name != "kind"}
 
 
@@ -42,12 +42,12 @@ T = TypeVar("T", bound=Section)
 
 
 def parse_duration(value: str | int) -> timedelta:
-    """Read `HH:MM:SS`, `MM:SS` or seconds.
+    """Parse a duration given as `HH:MM:SS`, `MM:SS` or seconds.
 
-    YAML 1.1 reads an unquoted 0:08:00 as seconds in base 60, which means the same.
+    YAML 1.1 reads an unquoted 0:08:00 as a number in base 60, which is the same duration in seconds.
 
     Raises:
-        ValueError: for anything else, and for no time at all.
+        ValueError: for anything else, and for a duration of zero.
     """
     try:
         parts = [int(p) for p in str(value).split(":")]
@@ -68,18 +68,18 @@ def _write_clock(value: timedelta) -> str:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_read_clock), PlainSerializer(_write_clock)]
-"""A time that a configuration writes as `HH:MM:SS`."""
+"""A duration, written as `HH:MM:SS` in configurations."""
 
 
 def read_yaml(path: str | Path, *, expected: str) -> dict[str, Any]:
-    """The keys and plain values of a YAML file.
+    """Read a YAML file whose top level is a mapping.
 
     Args:
         path: the file.
-        expected: what should be in it, for the message when it holds no keys at all.
+        expected: what the file should contain, for the error message when it is not a mapping.
 
     Raises:
-        ConfigError: when it cannot be read as such.
+        ConfigError: when the file cannot be read, is not valid YAML or is not a mapping.
     """
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -96,10 +96,10 @@ def read_yaml(path: str | Path, *, expected: str) -> dict[str, Any]:
 
 
 def parse_config(kind: type[T], values: Mapping[str, Any], *, where: str) -> T:
-    """Validate plain values; pydantic's report becomes one sentence.
+    """Validate plain values and build the section `kind` from them.
 
     Raises:
-        ConfigError: for an unknown key or a bad value, naming it.
+        ConfigError: for an unknown key or an invalid value; the message names it in one sentence.
     """
     try:
         return kind.model_validate(values)
@@ -108,7 +108,7 @@ def parse_config(kind: type[T], values: Mapping[str, Any], *, where: str) -> T:
 
 
 def dump_config(config: Section) -> str:
-    """YAML of a configuration, complete with defaults."""
+    """The YAML of a configuration, including the default values."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 
@@ -116,7 +116,7 @@ def override(values: dict[str, Any], text: str) -> None:
     """Set one key of nested plain values, given as `key.path=value`.
 
     Raises:
-        ConfigError: for another form, and for a path through something that is no section.
+        ConfigError: when `text` has another form, or its path leads through a value that is not a section.
     """
     key, equals, value = text.partition("=")
     if not equals or not key:
@@ -152,12 +152,12 @@ def _explain(kind: type[Section], error: Any) -> str:
 
 
 def _located(kind: Any, location: Sequence[str]) -> tuple[type[Section] | None, list[str]]:
-    """The section that the last part of `location` is in, and the location without pydantic's tags of unions."""
+    """The section that contains the last part of `location`, and the location without pydantic's union tags."""
     path: list[str] = []
     section: type[Section] | None = None
     for part in location:
         tagged = [member for member in _sections(kind) if part in _tags(member)]
-        if tagged:  # a tag, not a key
+        if tagged:  # the tag of a union member, not a key
             kind = tagged[0]
             continue
         section = next(iter(_sections(kind)), None)
@@ -168,7 +168,7 @@ def _located(kind: Any, location: Sequence[str]) -> tuple[type[Section] | None, 
 
 
 def _sections(kind: Any) -> Iterator[type[Section]]:
-    """The sections that an annotation allows, whatever unions they stand in."""
+    """The section classes that a type annotation allows, those inside unions too."""
     if isinstance(kind, type) and issubclass(kind, Section):
         yield kind
     for member in typing.get_args(kind):

@@ -1,4 +1,4 @@
-"""Where tensors live: the one place that reads `--device`."""
+"""The torch device that `--device` names."""
 
 import torch
 
@@ -6,10 +6,10 @@ from molvae.errors import ConfigError
 
 
 def resolve_device(device: str) -> torch.device:
-    """The torch device that a name means; "auto" is a GPU when there is one.
+    """The torch device of a name; "auto" is a GPU if there is one, else the CPU.
 
     Raises:
-        ConfigError: for an unknown name, or a device that is not there.
+        ConfigError: for an unknown name, or a device that does not exist.
 
     >>> resolve_device("cpu")
     device(type='cpu')

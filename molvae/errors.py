@@ -1,12 +1,12 @@
-"""Errors of molvae: one base class, and children that are also the built-in error a caller would expect."""
+"""The exceptions of molvae: a base class, and subclasses that also inherit from a fitting built-in exception."""
 
 
 class MolvaeError(Exception):
-    """Base of every error molvae raises on purpose; its message is one sentence a user can act on."""
+    """Base of every error that molvae raises on purpose; the message tells the user in one sentence what to change."""
 
 
 class ConfigError(MolvaeError, ValueError):
-    """A configuration that is misspelled, contradictory or out of range."""
+    """A configuration with a misspelled key, contradictory settings or a value out of range."""
 
 
 class InputError(MolvaeError, ValueError):
@@ -18,13 +18,13 @@ class InputFileError(InputError, OSError):
 
 
 class VocabularyError(MolvaeError, KeyError):
-    """A symbol or token that the vocabulary does not have; `symbols` are those that were looked for."""
+    """A symbol or token id that the vocabulary lacks; `symbols` are the missing symbols."""
 
     def __init__(self, message: str, *, symbols: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.symbols = symbols
 
-    def __str__(self) -> str:  # KeyError would print the repr
+    def __str__(self) -> str:  # KeyError would show the repr of the message
         return str(self.args[0]) if self.args else ""
 
 
@@ -45,4 +45,4 @@ class ScoreError(MolvaeError, RuntimeError):
 
 
 class RecordError(MolvaeError, ValueError):
-    """A record of oracle calls that is damaged or belongs to another run."""
+    """A record of oracle calls that is damaged or belongs to another optimization run."""

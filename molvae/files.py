@@ -1,4 +1,4 @@
-"""Whole files or nothing: output is written beside its place and renamed when complete."""
+"""Atomic output: files and folders are written under a temporary name and renamed when they are complete."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from molvae.errors import InputFileError
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary sibling of `path` to write to; rename it to `path` on success, delete it on any error."""
+    """Yield a temporary file beside `path`; it is renamed to `path` on success and deleted on any error."""
     path = Path(path)
     _make_parent(path)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
@@ -30,7 +30,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Like `atomic_path` for a folder.
+    """Like `atomic_path`, for a folder.
 
     Raises:
         InputFileError: when `path` exists and `overwrite` is not set.

@@ -1,6 +1,6 @@
-"""What earlier versions stored, in today's form: pure functions from one format version to the next.
+"""Conversion of files that earlier versions wrote: pure functions from one format version to the next.
 
-They work on plain values and on names of tensors, before anything is validated or built.
+They work on plain values and on tensor names, before anything is validated or built.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ def checkpoint_from_1(description: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def tensors_from_1(tensors: Mapping[str, T]) -> dict[str, T]:
-    """Names of a checkpoint's tensors, version 1 → 2: the codebooks of a VQ latent are our own."""
+    """A checkpoint's tensor names, version 1 → 2: VQ codebooks of an external package are now our own `Codebooks`."""
     return {
         f"latent.codebooks.{_CODEBOOK_TENSORS[name.removeprefix(_CODEBOOK)]}" if name.startswith(_CODEBOOK) else name: t
         for name, t in tensors.items()
@@ -56,7 +56,7 @@ def _properties(names: list[str]) -> list[str]:
 
 
 def _renamed(value: Any, keys: Mapping[str, str]) -> Any:
-    """Nested plain values with other keys."""
+    """Nested plain values with their keys renamed."""
     if isinstance(value, dict):
         return {keys.get(k, k): _renamed(v, keys) for k, v in value.items()}
     return value

@@ -1,4 +1,4 @@
-"""How long work reports itself: the library calls `stage(...).advance(n)`, the command line draws it."""
+"""Progress reports of long work: the library calls `stage(...).advance(n)`, and the command line draws bars."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,10 +6,10 @@ from typing import Protocol
 
 
 class Stage(Protocol):
-    """One stage of work under way."""
+    """A stage of work in progress."""
 
     def advance(self, n: int = 1) -> None:
-        """Say that `n` more units are done."""
+        """Report that `n` more units are done."""
         ...
 
 
@@ -19,11 +19,11 @@ class _SilentStage:
 
 
 class Progress:
-    """Reports nothing; the command line's child class draws bars."""
+    """Reports nothing; the command line uses a subclass that draws bars."""
 
     @contextmanager
     def stage(self, description: str, *, total: int | None = None, unit: str = "molecules") -> Iterator[Stage]:
-        """Open a stage of `total` units (`None`: unknown)."""
+        """Open a stage of `total` units; `None` if their number is unknown."""
         yield _SilentStage()
 
 

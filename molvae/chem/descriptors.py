@@ -1,4 +1,4 @@
-"""Molecular descriptors from RDKit, by the names used in prepared folders, heads and output tables."""
+"""Molecular descriptors from RDKit, under the names that prepared folders, property heads and output tables use."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from molvae.errors import ConfigError
 
 @lru_cache(maxsize=1)
 def _sascorer() -> ModuleType:
-    """RDKit's contributed SA scorer, which ships beside the package and not inside it."""
+    """The SA scorer from RDKit's Contrib folder, which is not on the import path."""
     folder = os.path.join(RDConfig.RDContribDir, "SA_Score")
     sys.path.append(folder)
     try:
@@ -27,17 +27,17 @@ def _sascorer() -> ModuleType:
 
 
 def logp(mol: Chem.Mol) -> float:
-    """Crippen's octanol/water logP (Wildman and Crippen 1999), no unit."""
+    """Crippen's octanol/water logP (Wildman and Crippen 1999), without a unit."""
     return rdMolDescriptors.CalcCrippenDescriptors(mol)[0]
 
 
 def sa(mol: Chem.Mol) -> float:
-    """Synthetic accessibility, 1 (easy) to 10 (hard) (Ertl and Schuffenhauer 2009)."""
+    """Synthetic accessibility score (Ertl and Schuffenhauer 2009), from 1 (easy) to 10 (hard)."""
     return _sascorer().calculateScore(mol)
 
 
 def qed(mol: Chem.Mol) -> float:
-    """Quantitative estimate of drug-likeness, 0 to 1 (Bickerton et al. 2012)."""
+    """Quantitative estimate of drug-likeness (Bickerton et al. 2012), from 0 to 1."""
     return QED.qed(mol)
 
 
@@ -89,13 +89,13 @@ DESCRIPTORS: dict[str, Callable[[Chem.Mol], float]] = {
 
 _BASIC = tuple(DESCRIPTORS)[:13]
 _NAMES = {"none": (), "basic": _BASIC, "wide": tuple(DESCRIPTORS)}
-_UNDER_ANOTHER_NAME = re.compile(  # RDKit's names of those above
+_UNDER_ANOTHER_NAME = re.compile(  # RDKit's own names of the descriptors above
     "MolLogP|qed|TPSA|MolWt|NumHAcceptors|NumHDonors|NumRotatableBonds|RingCount|Num(Aliphatic|Aromatic|Saturated)Rings|"
     "HeavyAtomCount|Num(Hetero|Spiro|Bridgehead)[aA]toms|FractionCSP3|NumAtomStereoCenters|LabuteASA|MolMR|NumAmideBonds|"
     "Num(Aromatic)?Heterocycles|Chi[0-4]v|Chi[0-2]n|HallKierAlpha|Kappa[123]|Phi"
 )
 DESCRIPTOR_SETS = (*_NAMES, "full")
-"""`full`: the wide ones and the rest of RDKit's 2D descriptors under RDKit's names, Ipc left out (it has no bound)."""
+"""`full` is `wide` plus all other 2D descriptors under their RDKit names, except Ipc, which grows without bound."""
 
 
 @lru_cache(maxsize=1)
@@ -104,7 +104,7 @@ def _rest_of_rdkit() -> dict[str, Callable[[Chem.Mol], float]]:
 
 
 def descriptor_set(name: str) -> tuple[str, ...]:
-    """Names of the descriptors of a set, one of `DESCRIPTOR_SETS`."""
+    """Names of the descriptors in a set of `DESCRIPTOR_SETS`."""
     return (*DESCRIPTORS, *_rest_of_rdkit()) if name == "full" else _NAMES[name]
 
 
@@ -118,20 +118,20 @@ def descriptor_names(names: Sequence[str]) -> tuple[str, ...]:
     for name in names:
         if name not in DESCRIPTOR_SETS and name not in DESCRIPTORS and name not in _rest_of_rdkit():
             known = ", ".join((*DESCRIPTOR_SETS, *DESCRIPTORS))
-            raise ConfigError(f"unknown descriptor {name!r}; expected a set, a name of RDKit's or one of: {known}")
+            raise ConfigError(f"unknown descriptor {name!r}; expected an RDKit descriptor name or one of: {known}")
         expanded.update(dict.fromkeys(descriptor_set(name) if name in DESCRIPTOR_SETS else (name,)))
     return tuple(expanded)
 
 
 def known_descriptors(names: Sequence[str]) -> tuple[str, ...]:
-    """Those of the names that are descriptors."""
+    """The given names that are names of descriptors."""
     return tuple(name for name in names if name in DESCRIPTORS or name in _rest_of_rdkit())
 
 
 def descriptors(mol: Chem.Mol, names: Sequence[str]) -> np.ndarray:
     """The named descriptors of one molecule, shape `(len(names),)`, float32; nan where one is not defined.
 
-    QED already computes logP and TPSA on its way; asked for together, they are computed once.
+    QED needs logP and TPSA; when they are asked for together, they are computed once.
     """
     known: dict[str, float] = {}
     if "qed" in names:

@@ -1,9 +1,9 @@
-"""A molecule as a graph of small whole numbers.
+"""Molecular graphs whose atom and bond features are class codes.
 
-Every feature is a class with a code from 0; what no class fits gets the last one ("other"). None depends on the order
-of the atoms: stereocenters are described by their CIP label, not by the order of their neighbors.
+Every feature has a fixed set of classes, coded from 0; a value outside them gets the last class ("other"). No feature
+depends on the order of the atoms: stereocenters are described by their CIP labels, not by the order of their neighbors.
 
-| of an atom | classes |
+| atom feature | classes |
 | --- | --- |
 | element | B, C, N, O, F, Si, P, S, Cl, Se, Br, I, other |
 | degree | 0 … 5 heavy neighbors, other |
@@ -11,14 +11,14 @@ of the atoms: stereocenters are described by their CIP label, not by the order o
 | hydrogens | 0 … 4, other |
 | hybridization | sp, sp², sp³, other |
 | aromatic | no, yes |
-| ring | smallest ring it is in: none, 3, 4, 5, 6, 7, other |
+| ring | size of the smallest ring that contains it: none, 3, 4, 5, 6, 7, other |
 | CIP | none, R, S, other |
 
-| of a bond | classes |
+| bond feature | classes |
 | --- | --- |
 | order | single, double, triple, aromatic, other |
 | conjugated | no, yes |
-| ring | no, yes |
+| in a ring | no, yes |
 | stereo | none, E, Z |
 """
 
@@ -51,12 +51,13 @@ _STEREO = {
 
 @dataclass(frozen=True)
 class MolGraph:
-    """One molecule's graph.
+    """The graph of one molecule.
 
     Attributes:
-        atoms: `(N, 8)` uint8 codes, columns as in the module's table, in the order of the canonical SMILES.
-        bonds: `(E, 2)` uint16 atom numbers; every bond stands twice, once in each direction.
-        bond_codes: `(E, 4)` uint8.
+        atoms: `(N, 8)` uint8 codes with the columns of the module's table; atoms are in the order of the canonical
+            SMILES.
+        bonds: `(E, 2)` uint16 atom indices; every bond appears twice, once in each direction.
+        bond_codes: `(E, 4)` uint8 codes of the bonds, with the columns of the module's table.
     """
 
     atoms: np.ndarray
@@ -65,18 +66,18 @@ class MolGraph:
 
 
 def mol_to_graph(mol: Chem.Mol, *, order: Sequence[int] | None = None) -> MolGraph:
-    """The graph of a molecule's heavy atoms (hydrogens are counted, not drawn).
+    """The graph of a molecule's heavy atoms; hydrogens are counted as an atom feature and are not nodes.
 
-    Atoms stand in the order of the canonical SMILES, whatever their order in `mol`: the place of an atom is then a
-    fact about the molecule. Bonds stand in the order of their atoms.
+    Atoms are in the order of the canonical SMILES, so that the result does not depend on the atom order in `mol`. Bonds
+    are sorted by their atoms.
 
     Args:
-        mol: sanitized.
-        order: atom indices in that order, where they are known already.
+        mol: a sanitized molecule.
+        order: atom indices in the order of the canonical SMILES, if they are known already.
     """
     order = canonical_order(mol) if order is None else order
     rings = mol.GetRingInfo()
-    codes = [_atom_codes(mol.GetAtomWithIdx(atom), atom, rings) for atom in order]  # iterating takes twice as long
+    codes = [_atom_codes(mol.GetAtomWithIdx(atom), atom, rings) for atom in order]  # GetAtoms() takes twice as long
     places = np.empty(len(order), dtype=np.uint16)
     places[list(order)] = np.arange(len(order))
     bonds = [mol.GetBondWithIdx(bond) for bond in range(mol.GetNumBonds())]
@@ -98,19 +99,19 @@ def canonical_order(mol: Chem.Mol) -> list[int]:
 
 
 def standard_graph(standard: Standardized) -> MolGraph | None:
-    """The graph of a molecule that was just standardized, `None` where there is none."""
+    """The graph of a molecule that was just standardized; `None` if it was rejected."""
     if standard.mol is None:
         return None
     return mol_to_graph(standard.mol, order=None if standard.changed else _written_order(standard.mol))
 
 
 def _written_order(mol: Chem.Mol) -> list[int]:
-    """Atom indices in the order of the SMILES that was written of a molecule last."""
+    """Atom indices in the order of the SMILES that RDKit wrote last for this molecule."""
     return json.loads(mol.GetProp("_smilesAtomOutputOrder").replace(",]", "]"))
 
 
 def smiles_to_graph(smiles: str) -> MolGraph | None:
-    """The graph of a standardized SMILES, `None` when it does not parse."""
+    """The graph of a standardized SMILES; `None` if it does not parse."""
     mol = parse_smiles(smiles)
     return None if mol is None else mol_to_graph(mol)
 

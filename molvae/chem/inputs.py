@@ -1,4 +1,4 @@
-"""Molecules in whatever holds them → a list of SMILES: what every Python function of molvae takes."""
+"""The forms of molecules that molvae's Python functions accept, converted to a list of SMILES."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,16 +12,16 @@ from molvae.errors import InputError
 
 
 def as_molecules(molecules: Any) -> list[str | None]:
-    """A list of SMILES from whatever holds molecules; missing ones (`None`, nan, `pd.NA`) are `None`.
+    """Convert molecules to a list of SMILES; missing ones (`None`, nan, `pd.NA`) become `None`.
 
-    RDKit molecules are written as SMILES, and so read again like any other: explicit hydrogens and the state of their
+    RDKit molecules are written as SMILES and later parsed like any other, so explicit hydrogens and the state of their
     sanitization do not matter.
 
     Args:
-        molecules: a list, tuple or generator; a numpy array, pandas Series or pyarrow column; or a table of one column.
+        molecules: a list, tuple or generator; a numpy array, pandas Series or pyarrow column; or a one-column table.
 
     Raises:
-        InputError: for a single molecule, more than one column, and entries that are neither SMILES nor molecules.
+        InputError: for a single molecule, more than one column, or entries that are neither SMILES nor molecules.
 
     >>> as_molecules(["CCO", None, Chem.MolFromSmiles("OCC")])
     ['CCO', None, 'CCO']
@@ -32,7 +32,7 @@ def as_molecules(molecules: Any) -> list[str | None]:
         raise InputError(f"got a {type(molecules).__name__}; expected a list of SMILES or RDKit molecules")
     if isinstance(molecules, pd.Series | pd.Index | pd.DataFrame):
         molecules = molecules.to_numpy(dtype=object)
-    elif hasattr(molecules, "to_pylist"):  # a column of pyarrow
+    elif hasattr(molecules, "to_pylist"):  # a pyarrow column
         molecules = molecules.to_pylist()
     if isinstance(molecules, np.ndarray):
         if molecules.ndim == 2 and molecules.shape[1] == 1:
@@ -43,7 +43,7 @@ def as_molecules(molecules: Any) -> list[str | None]:
 
 
 def as_molecule(molecule: Any) -> str:
-    """The SMILES of one molecule, given as SMILES or as RDKit's; raises `InputError` for anything else."""
+    """The SMILES of one molecule, given as a SMILES or an RDKit molecule; raises `InputError` for anything else."""
     smiles = None if isinstance(molecule, list | tuple | np.ndarray) else _as_smiles(0, molecule)
     if smiles is None:
         raise InputError(f"got {molecule!r}; expected one SMILES or RDKit molecule")

@@ -1,4 +1,4 @@
-"""Line notations: a canonical SMILES as a sequence of symbols, and back."""
+"""Line notations (SMILES and SELFIES): from a canonical SMILES to a sequence of symbols, and back."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from molvae.errors import ConfigError, InputError
 
 
 class Notation(Protocol):
-    """A way to write a molecule as symbols; `to_smiles` gives "" for what is no molecule."""
+    """A way to write molecules as sequences of symbols."""
 
     name: str
 
@@ -20,14 +20,14 @@ class Notation(Protocol):
         ...
 
     def to_smiles(self, symbols: Sequence[str]) -> str:
-        """Canonical SMILES of the symbols, "" when they spell no molecule."""
+        """The canonical SMILES of the symbols, or "" when they do not spell a molecule."""
         ...
 
 
 class SelfiesNotation:
     """SELFIES (Krenn et al. 2020): every sequence of symbols is a valid molecule.
 
-    The `selfies` package's default valence constraints are used; they are stored by name in every vocabulary.
+    The default valence constraints of the `selfies` package are used.
 
     >>> SelfiesNotation().to_symbols("CC=O")
     ['[C]', '[C]', '[=O]']
@@ -47,16 +47,16 @@ class SelfiesNotation:
             raise InputError(f"{smiles!r} cannot be written as SELFIES: {_first_line(error)}") from error
 
     def to_smiles(self, symbols: Sequence[str]) -> str:
-        """Canonical SMILES of any sequence of SELFIES symbols; "" only when no atom is left."""
+        """The canonical SMILES of any sequence of SELFIES symbols; "" only when it contains no atom."""
         try:
             smiles = selfies.decoder("".join(symbols))
-        except selfies.DecoderError:  # a symbol that is no SELFIES at all
+        except selfies.DecoderError:  # a symbol that is not a SELFIES symbol
             return ""
         return canonical_smiles(smiles) or ""
 
 
 class SmilesNotation:
-    """SMILES cut into atoms, bonds, branches and ring closures (the pattern of Schwaller et al. 2018).
+    """SMILES split into atoms, bonds, branches and ring closures (with the pattern of Schwaller et al. 2018).
 
     >>> SmilesNotation().to_symbols("CC(=O)Cl")
     ['C', 'C', '(', '=', 'O', ')', 'Cl']
@@ -69,15 +69,15 @@ class SmilesNotation:
         """Split a SMILES into symbols.
 
         Raises:
-            InputError: when a character belongs to no symbol.
+            InputError: when a character does not belong to any symbol.
         """
         symbols = self._pattern.findall(smiles)
         if "".join(symbols) != smiles:
-            raise InputError(f"{smiles!r} cannot be cut into SMILES symbols")
+            raise InputError(f"{smiles!r} cannot be split into SMILES symbols")
         return symbols
 
     def to_smiles(self, symbols: Sequence[str]) -> str:
-        """Canonical SMILES, "" when the symbols spell no valid molecule."""
+        """The canonical SMILES, or "" when the symbols do not spell a valid molecule."""
         return canonical_smiles("".join(symbols)) or ""
 
 

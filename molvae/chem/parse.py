@@ -1,4 +1,4 @@
-"""Text to RDKit molecule and back, quietly."""
+"""From SMILES to RDKit molecules and back, without RDKit's log messages."""
 
 import hashlib
 import re
@@ -14,15 +14,15 @@ _EXTENSION = re.compile(r"\s+\|.*", re.DOTALL)
 
 @contextmanager
 def silence_rdkit() -> Iterator[None]:
-    """Mute RDKit's messages inside the block only; nothing global is left changed."""
+    """Mute RDKit's log messages inside the block; global settings stay unchanged."""
     with rdBase.BlockLogs():
         yield
 
 
 def parse_smiles(smiles: str) -> Chem.Mol | None:
-    """Parse and sanitize a SMILES; `None` for anything RDKit refuses, or for no atoms at all.
+    """Parse and sanitize a SMILES; `None` if RDKit rejects it or it has no atoms.
 
-    A CXSMILES extension (`|…|`) is an annotation and is not read.
+    A CXSMILES extension (`|…|`) is an annotation and is ignored.
     """
     if "|" in smiles:
         smiles = _EXTENSION.sub("", smiles)
@@ -38,10 +38,10 @@ def canonical_smiles(smiles: str) -> str | None:
 
 
 def random_orders(smiles: str, n: int) -> list[str]:
-    """The same molecule as `n` SMILES that start at random atoms and take random branches (Arús-Pous et al. 2019).
+    """`n` randomized SMILES of a molecule, with random first atoms and random branches (Arús-Pous et al. 2019).
 
-    The draw's seed is made from the SMILES, so that a molecule has the same orders in every process and file; small
-    molecules repeat some.
+    The random seed is a hash of the SMILES, so that a molecule gets the same randomized SMILES in every process and
+    file. For small molecules some of them are equal.
 
     Raises:
         InputError: when `smiles` does not parse.
@@ -49,5 +49,5 @@ def random_orders(smiles: str, n: int) -> list[str]:
     mol = parse_smiles(smiles)
     if mol is None:
         raise InputError(f"could not parse {smiles!r} as a molecule")
-    seed = int.from_bytes(hashlib.blake2b(smiles.encode(), digest_size=4).digest(), "big") >> 1  # RDKit's is a C int
+    seed = int.from_bytes(hashlib.blake2b(smiles.encode(), digest_size=4).digest(), "big") >> 1  # RDKit takes a C int
     return list(Chem.MolToRandomSmilesVect(mol, n, randomSeed=seed))

@@ -1,4 +1,4 @@
-"""Gobbi's 2D pharmacophore fingerprint (Gobbi and Poppinger 1998), bit for bit RDKit's and several times as fast."""
+"""The 2D pharmacophore fingerprint of Gobbi and Poppinger (1998): RDKit's bits, several times as fast."""
 
 from functools import lru_cache
 
@@ -11,10 +11,10 @@ _NEAREST, _BEYOND = _FACTORY.GetBins()[0][0], _FACTORY.GetBins()[-1][1]
 
 
 def gobbi_fingerprint(mol: Chem.Mol) -> DataStructs.SparseBitVect:
-    """What `Generate.Gen2DFingerprint(mol, Gobbi_Pharm2D.factory)` gives.
+    """The same fingerprint as RDKit's `Generate.Gen2DFingerprint(mol, Gobbi_Pharm2D.factory)`.
 
-    RDKit visits every pair and triple of features in Python; here all are looked at together, and a bit is looked up
-    once for each different set of families and distances.
+    RDKit visits every pair and triple of features in a Python loop. Here all pairs and triples are handled as arrays,
+    and the bit of each distinct combination of feature families and distances is looked up once.
     """
     features = [(family, atoms) for family, found in enumerate(_FACTORY.GetMolFeats(mol)) for atoms in found]
     features = sorted(set(features))
@@ -40,7 +40,7 @@ def gobbi_fingerprint(mol: Chem.Mol) -> DataStructs.SparseBitVect:
 
 
 def _distances(mol: Chem.Mol, atoms: list[tuple[int, ...]]) -> np.ndarray:
-    """Bonds between the nearest atoms of any two features, `(n, n)` int."""
+    """Number of bonds between the nearest atoms of each two features, `(n, n)` int."""
     flat = np.array([atom for group in atoms for atom in group])
     starts = np.cumsum([0, *(len(group) for group in atoms[:-1])])
     between = Chem.GetDistanceMatrix(mol)[np.ix_(flat, flat)]
@@ -48,7 +48,7 @@ def _distances(mol: Chem.Mol, atoms: list[tuple[int, ...]]) -> np.ndarray:
 
 
 def _bits(keys: np.ndarray) -> set[int]:
-    """The bits of rows of families and distances."""
+    """The bits of combinations of feature families and distances, one per row."""
     if not len(keys):
         return set()
     packed = np.unique(keys @ (128 ** np.arange(keys.shape[1])))

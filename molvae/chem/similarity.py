@@ -1,4 +1,4 @@
-"""Fingerprints and their similarity."""
+"""Molecular fingerprints and their Tanimoto similarity."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ _FEATURES = rdFingerprintGenerator.GetMorganFeatureAtomInvGen()
 
 
 def _pharmacophore(mol: Chem.Mol) -> Any:
-    from molvae.chem.pharmacophores import gobbi_fingerprint  # slow to import, and seldom wanted
+    from molvae.chem.pharmacophores import gobbi_fingerprint  # slow to import, and seldom needed
 
     return gobbi_fingerprint(mol)
 
@@ -30,11 +30,11 @@ FINGERPRINTS: dict[str, Callable[[Chem.Mol], Any]] = {
     "ap": rdFingerprintGenerator.GetAtomPairGenerator(maxDistance=10).GetSparseCountFingerprint,
     "pharmacophore": _pharmacophore,
 }
-"""The fingerprints GuacaMol compares molecules by: unfolded, with counts; Gobbi's 2D pharmacophores as bits."""
+"""The fingerprints of GuacaMol's similarity tasks: unfolded counts, except `pharmacophore` (Gobbi's 2D bits)."""
 
 
 def tanimoto(a: str, b: str) -> float:
-    """Tanimoto similarity of two molecules' ECFP4 bits (2,048), in [0, 1]; nan when one does not parse."""
+    """Tanimoto similarity of two molecules' ECFP4 bits (2,048), in [0, 1]; nan if one does not parse."""
     first, second = parse_smiles(a), parse_smiles(b)
     if first is None or second is None:
         return float("nan")
@@ -42,7 +42,7 @@ def tanimoto(a: str, b: str) -> float:
 
 
 def ecfp4_bits(smiles: Sequence[str]) -> np.ndarray:
-    """The 2,048 ECFP4 bits of molecules as ones and zeros, `(n, 2048)` float32, as `tanimoto_matrix` takes them.
+    """The 2,048 ECFP4 bits of molecules as 0 and 1, `(n, 2048)` float32, for `tanimoto_matrix`.
 
     Raises:
         InputError: when one does not parse.
@@ -52,7 +52,7 @@ def ecfp4_bits(smiles: Sequence[str]) -> np.ndarray:
 
 
 def tanimoto_matrix(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Similarities `(n, m)` of bits `(n, bits)` and `(m, bits)`; 1 for two empty rows.
+    """Tanimoto similarities `(n, m)` of bits `(n, bits)` and `(m, bits)`; 1 for two rows without any bits.
 
     >>> tanimoto_matrix(np.eye(2), np.ones((1, 2))).tolist()
     [[0.5], [0.5]]
@@ -63,14 +63,14 @@ def tanimoto_matrix(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def tanimoto_of_counts(common: np.ndarray, counts: np.ndarray, other_counts: np.ndarray) -> np.ndarray:
-    """`(n, m)` similarities from bits in common `(n, m)` and counts `(n, 1)`, `(m,)`; 0 without any bits."""
+    """Tanimoto similarities `(n, m)` from common bits `(n, m)` and bit counts `(n, 1)`, `(m,)`; 0 without any bits."""
     union = counts + other_counts
     union -= common
     return np.divide(common, np.maximum(union, 1, out=union), out=union)
 
 
 def ecfp4_counts(smiles: Sequence[str]) -> np.ndarray:
-    """How often each of the 2,048 folded ECFP4 fragments occurs in each molecule, `(n, 2048)` uint32.
+    """How often each of the 2,048 folded ECFP4 features occurs in each molecule, `(n, 2048)` uint32.
 
     Raises:
         InputError: when one does not parse.
@@ -82,7 +82,7 @@ class SimilarityTo:
     """Tanimoto similarity to one molecule, whose fingerprint is computed once.
 
     Args:
-        target: SMILES.
+        target: the molecule to compare with, as SMILES.
         fingerprint: a name in `FINGERPRINTS`, or "bits" for the 2,048 ECFP4 bits of `tanimoto`.
 
     Raises:

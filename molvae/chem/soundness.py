@@ -1,4 +1,4 @@
-"""What no chemist would draw: groups that searches, paths and walks leave out."""
+"""Unsound molecules: groups that no chemist would draw, which optimization and latent paths leave out."""
 
 from functools import lru_cache
 
@@ -16,14 +16,14 @@ UNSOUND = {
     "two O on one N": "[OX2]-[NX3]-[OX2]",
     "strained triple bond or allene": "[$([#6;r3,r4,r5,r6,r7]#[#6;R]),$([#6;r3,r4,r5,r6,r7;X2](=[*;R])=[*;R])]",
 }
-"""Name → SMARTS. Sulfonyl halides, SF5, sulfoxides drawn with charges and trialkyl sulfonium are not among them."""
+"""Name → SMARTS. Sulfonyl halides, SF5, sulfoxides drawn with charges and trialkylsulfonium do not match."""
 
 
 def unsoundness(mol: Chem.Mol) -> str | None:
-    """What is wrong with a molecule, `None` where nothing is.
+    """The reason why a molecule is unsound; `None` if it is sound.
 
-    Unpaired electrons, a charge that protons could balance, or one of `UNSOUND`. Nitro groups, N-oxides and quaternary
-    ammonium are sound.
+    Unsound are unpaired electrons ("radical"), a charge that adding or removing protons could neutralize ("charge")
+    and the groups of `UNSOUND`. Nitro groups, N-oxides and quaternary ammonium are sound.
 
     >>> [unsoundness(Chem.MolFromSmiles(s)) for s in ("C[N+](=O)[O-]", "[O-]c1ccccc1", "CC(=O)OO", "C[CH2]")]
     [None, 'charge', 'peroxide', 'radical']
@@ -36,7 +36,7 @@ def unsoundness(mol: Chem.Mol) -> str | None:
 
 
 def is_sound(mol: Chem.Mol) -> bool:
-    """Whether `unsoundness` finds nothing.
+    """Whether `unsoundness` finds no reason.
 
     >>> [is_sound(Chem.MolFromSmiles(s)) for s in ("C[N+](C)(C)C", "C[N+]C")]
     [True, False]

@@ -1,4 +1,4 @@
-"""The options of the one standard form of a molecule. Knows no chemistry: rdkit is not needed."""
+"""The options of the standard form of molecules. This module does not need rdkit."""
 
 from typing import Annotated
 
@@ -10,19 +10,19 @@ ORGANIC_ELEMENTS = ("B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Se", "Br", "
 
 
 class StandardForm(Section):
-    """What every molecule is brought to before training, encoding and featurizing; see `molvae.chem.standardize`."""
+    """The form that molecules get before training, encoding and featurizing; see `molvae.chem.standardize`."""
 
     largest_fragment: bool = True
-    """Drop counter-ions and solvents; otherwise several fragments are a rejection."""
+    """Keep only the largest component, without counterions and solvents; otherwise reject such molecules."""
     neutralize: bool = False
-    """Remove charges that protons can balance, and those of sulfoxides and their like."""
+    """Neutralize charges by adding or removing protons, and draw sulfoxides and the like without charges."""
     strip_isotopes: bool = False
-    """Drop isotope labels."""
+    """Remove isotope labels."""
     strip_stereo: bool = False
-    """Drop stereocenters and double-bond geometry."""
+    """Remove stereocenters and double-bond geometry."""
     elements: tuple[str, ...] = ORGANIC_ELEMENTS
     """The only elements allowed besides hydrogen; empty allows all."""
     min_atoms: Positive = 1
-    """Fewest heavy atoms allowed."""
+    """The fewest heavy atoms that are allowed."""
     max_atoms: Annotated[int, Field(ge=1)] = 100
-    """Most heavy atoms allowed."""
+    """The most heavy atoms that are allowed."""

@@ -1,4 +1,4 @@
-"""The one standard form of a molecule, used alike before training, encoding and featurizing."""
+"""Conversion of molecules to their standard form, the same before training, encoding and featurizing."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,14 +21,14 @@ Phosphine oxide	[P;+:1]-[O,S;-:2]>>[P+0:1]=[*+0:2]
 
 @dataclass(frozen=True)
 class Standardized:
-    """One molecule's outcome.
+    """The result of standardizing one molecule.
 
     Attributes:
-        smiles: canonical; `None` where the molecule cannot be used.
-        mol: the same, with its atoms in the order they were given in, or in that of `smiles` where it was changed.
-        reason: why it cannot be used, `None` where it can.
-        changed: whether atoms, charges or isotopes are others than those given.
-        lost: what the standard form does not keep of it: "stereo", "isotopes".
+        smiles: canonical SMILES; `None` if the molecule is rejected.
+        mol: the standardized molecule; its atoms are in the order of the input, or of `smiles` if `changed`.
+        reason: why the molecule is rejected; `None` if it is not.
+        changed: whether atoms, charges or isotopes differ from the input.
+        lost: what the standard form removed: "stereo", "isotopes".
     """
 
     smiles: str | None
@@ -39,15 +39,15 @@ class Standardized:
 
 
 def uncharged(mol: Chem.Mol) -> Chem.Mol:
-    """A copy without the charges that protons can balance."""
+    """A copy whose charges are neutralized where adding or removing protons can do so."""
     with silence_rdkit():
         return _uncharger().uncharge(mol)
 
 
 def drawn_together(mol: Chem.Mol) -> Chem.Mol:
-    """A molecule whose sulfones, sulfoxides and phosphine oxides have double bonds in place of charges.
+    """The molecule with double bonds in place of charges in sulfones, sulfoxides and phosphine oxides.
 
-    ChEMBL draws sulfoxides with charges, ZINC without.
+    ChEMBL draws sulfoxides with charges, ZINC without them.
 
     >>> Chem.MolToSmiles(drawn_together(Chem.MolFromSmiles("C[S+]([O-])C")))
     'CS(C)=O'
@@ -65,31 +65,31 @@ def _normalizer() -> rdMolStandardize.Normalizer:
 
 @lru_cache(maxsize=1)
 def _uncharger() -> rdMolStandardize.Uncharger:
-    return rdMolStandardize.Uncharger()  # making one takes longer than using it
+    return rdMolStandardize.Uncharger()  # creating one takes longer than using it
 
 
 class Standardizer(StandardForm):
-    """Parses, keeps the largest fragment, neutralizes, checks elements and size, canonicalizes: as its options say.
+    """Converts molecules to the standard form that its options describe.
 
-    Atom maps and CXSMILES extensions are annotations and never kept.
+    Atom maps and CXSMILES extensions are annotations and are always removed.
 
     >>> Standardizer(neutralize=True).apply("[Na+].[O-]C(=O)C").smiles
     'CC(=O)O'
     """
 
     def apply(self, smiles: str) -> Standardized:
-        """Standardize one SMILES; never raises for a bad molecule, the reason is in the result."""
+        """Standardize one SMILES; a molecule that is rejected raises no error, but its result has a reason."""
         mol = parse_smiles(smiles)
         if mol is None:
             return Standardized(None, None, "unparsable")
         return self._standardize(mol, mapped=":" in smiles, stereo=any(sign in smiles for sign in "@/\\"))
 
     def apply_mol(self, mol: Chem.Mol) -> Standardized:
-        """Standardize an RDKit molecule; the given one is not changed."""
+        """Standardize an RDKit molecule, which is not modified."""
         return self._standardize(mol, mapped=True, stereo=True)
 
     def _standardize(self, mol: Chem.Mol, *, mapped: bool, stereo: bool) -> Standardized:
-        """Standardize; whether there may be atom maps or stereo is said, since looking for them takes time."""
+        """Standardize; atom maps and stereo are looked for, which takes time, only if `mapped` and `stereo` say so."""
         changed, lost = False, []
         if mapped and any(atom.GetAtomMapNum() for atom in mol.GetAtoms()):
             mol, changed = without_maps(mol), True
@@ -123,14 +123,14 @@ class Standardizer(StandardForm):
         smiles = Chem.MolToSmiles(mol)
         if not changed:
             return Standardized(smiles, mol, lost=tuple(lost))
-        again = parse_smiles(smiles)  # without traces of what was cut off; half of a ferrocene is no molecule
+        again = parse_smiles(smiles)  # parsed anew, since the rest of a cut complex (such as ferrocene) may be invalid
         if again is None:
             return Standardized(None, None, "unparsable")
         return Standardized(smiles, again, changed=True, lost=tuple(lost))
 
 
 def without_maps(mol: Chem.Mol) -> Chem.Mol:
-    """A copy without atom maps, which are annotations and no chemistry.
+    """A copy without atom maps, which are annotations.
 
     >>> Chem.MolToSmiles(without_maps(Chem.MolFromSmiles("[CH3:1][CH2:2][OH:3]")))
     'CCO'
@@ -138,12 +138,12 @@ def without_maps(mol: Chem.Mol) -> Chem.Mol:
     mol = Chem.Mol(mol)
     for atom in mol.GetAtoms():
         atom.SetAtomMapNum(0)
-    Chem.AssignStereochemistry(mol, cleanIt=True, force=True)  # two neighbors may have differed by their map alone
+    Chem.AssignStereochemistry(mol, cleanIt=True, force=True)  # two neighbors may have differed only by their maps
     return mol
 
 
 @lru_cache
 def _foreign(elements: tuple[str, ...]) -> Chem.Mol:
-    """The pattern of an atom that is neither hydrogen nor one of `elements`."""
+    """A SMARTS pattern for atoms that are neither hydrogen nor one of `elements`."""
     table = Chem.GetPeriodicTable()
     return Chem.MolFromSmarts("[!#1" + "".join(f";!#{table.GetAtomicNumber(symbol)}" for symbol in elements) + "]")

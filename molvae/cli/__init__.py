@@ -9,6 +9,9 @@ import click
 
 from molvae.errors import MolvaeError
 
+# Two threads that spin while they wait, on cores that something else uses too, bring each other nearly to a stand.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 COMMANDS = {
     "data": "molvae.cli.data",
     "train": "molvae.cli.train",

@@ -1,4 +1,4 @@
-"""Which token of a molecule's line wrote each of its atoms. Knows no chemistry but that of the two notations."""
+"""Atom tokens: which token of a molecule writes each of its atoms. Only the syntax of SMILES and SELFIES is needed."""
 
 import re
 from collections.abc import Sequence
@@ -7,15 +7,15 @@ import numpy as np
 
 from molvae.data.vocabulary import SPECIALS, Vocabulary
 
-_COUNTED = re.compile(r"\[.*(?:Branch|Ring)([123])\]")  # SELFIES: so many symbols that follow are a number, no atoms
+_COUNTED = re.compile(r"\[.*(?:Branch|Ring)([123])\]")  # SELFIES: the next 1 to 3 symbols encode a number, not atoms
 _MOST_PENDING = 3
 
 
 class AtomTokenMap:
-    """Finds the token of every atom, atoms in the order of the line that the tokens spell.
+    """Finds the atom tokens of molecules: the token that writes each atom, with the atoms in the order of the tokens.
 
     Args:
-        vocabulary: of the tokens.
+        vocabulary: the vocabulary of the tokens.
 
     >>> atom_tokens = AtomTokenMap(Vocabulary.of_symbols(["[C]", "[O]", "[=Branch1]"], notation="selfies"))
     >>> atom_tokens.find(np.array([5, 5, 4, 5, 6, 6]), np.array([6]), np.array([4])).tolist()
@@ -29,13 +29,13 @@ class AtomTokenMap:
         self.table = np.array(empty + table, dtype=np.int64)  # (V, pending before, [atoms, pending after])
 
     def find(self, token_ids: np.ndarray, lengths: np.ndarray, n_atoms: np.ndarray) -> np.ndarray:
-        """Number of the token, counted from 0 in each molecule, of every atom: `(ΣN,)`.
+        """The position of every atom's token, counted from 0 in each molecule: `(ΣN,)`.
 
         Args:
             token_ids: `(ΣT,)`, molecules end to end, without bos and eos.
-            lengths: `(B,)`, of each molecule in tokens.
-            n_atoms: `(B,)`, of each molecule. Where the line has another number of atoms (hydrogens written out, for
-                one), they are spread evenly.
+            lengths: `(B,)`, number of tokens per molecule.
+            n_atoms: `(B,)`, number of atoms per molecule. Where the tokens write another number of atoms (for example
+                explicit hydrogens), the atoms are spread evenly over the tokens.
         """
         rows = np.repeat(np.arange(len(lengths)), lengths)
         places = np.arange(len(token_ids)) - np.repeat(np.cumsum(lengths) - lengths, lengths)

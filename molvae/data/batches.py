@@ -1,4 +1,4 @@
-"""Prepared tokens → padded batches of similar length, straight from memory-mapped arrays."""
+"""From memory-mapped arrays of a prepared folder to padded batches of molecules of similar length."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -14,21 +14,22 @@ from molvae.data.graphs import GraphBatch, stretches
 from molvae.data.prepared import PreparedData
 from molvae.data.vocabulary import BOS, EOS, PAD
 
-WINDOW_BATCHES = 64  # molecules are sorted by length within this many batches, and shuffled beyond
+WINDOW_BATCHES = 64  # molecules are sorted by length within windows of this many batches
 
 
 @dataclass(frozen=True)
 class MolBatch:
-    """Molecules side by side.
+    """A batch of molecules.
 
     Attributes:
         token_ids: `(B, T)` int64: bos, tokens, eos, then padding.
-        lengths: `(B,)` int64, bos and eos counted.
-        properties: `(B, P)` float32, nan where the label is missing; `None` when none are asked for.
-        graph: the same molecules' graphs; `None` when no part of the model reads them.
-        source_ids: `(B, S)` int64: what a sequence encoder reads, like `token_ids`; `None` when it reads the same.
-        source_lengths: `(B,)` int64, of the source.
-        fingerprints: `(B, bits / 8)` uint8, packed bits; `None` when no loss compares them.
+        lengths: `(B,)` int64, number of tokens per molecule including bos and eos.
+        properties: `(B, P)` float32, nan where the label is missing; `None` if no properties were asked for.
+        graph: the graphs of the same molecules; `None` if no part of the model reads graphs.
+        source_ids: `(B, S)` int64, the tokens that a sequence encoder reads, padded like `token_ids`; `None` if the
+            encoder reads `token_ids`.
+        source_lengths: `(B,)` int64, the lengths of `source_ids`.
+        fingerprints: `(B, bits / 8)` uint8, packed bits; `None` if no loss needs them.
     """
 
     token_ids: Tensor
@@ -41,7 +42,7 @@ class MolBatch:
 
     @classmethod
     def of_token_ids(cls, molecules: Sequence[Sequence[int]], *, graph: GraphBatch | None = None) -> "MolBatch":
-        """Pad lists of token ids (without bos and eos)."""
+        """Pad lists of token ids, which are given without bos and eos."""
         lengths = np.array([len(m) for m in molecules], dtype=np.int64)
         flat = np.fromiter((i for m in molecules for i in m), dtype=np.int64, count=int(lengths.sum()))
         return cls(*_pad(flat, lengths), graph=graph)
@@ -51,7 +52,7 @@ class MolBatch:
 
     @property
     def source(self) -> tuple[Tensor, Tensor]:
-        """Token ids that a sequence encoder reads, and their lengths."""
+        """The token ids that a sequence encoder reads, and their lengths."""
         if self.source_ids is None or self.source_lengths is None:
             return self.token_ids, self.lengths
         return self.source_ids, self.source_lengths
@@ -77,14 +78,14 @@ def collate(
     property_index: np.ndarray | None = None,
     source: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> MolBatch:
-    """Gather molecules into one padded batch, without a Python object per molecule.
+    """Gather molecules into one padded batch.
 
     Args:
         data: the prepared folder.
-        indices: `(B,)` molecules.
-        property_index: columns of `data.properties` to take; `None` takes none.
-        source: token ids `(ΣT,)` end to end that a sequence encoder reads in place of the folder's, and each
-            molecule's number of them `(B,)`; see `RandomizedStore.take`.
+        indices: `(B,)`, the molecules.
+        property_index: columns of `data.properties` to include; `None` includes none.
+        source: the token ids `(ΣT,)` that a sequence encoder reads in place of the canonical ones, molecules end to
+            end, and the number of them per molecule `(B,)`; see `RandomizedStore.take`.
     """
     rows, lengths = stretches(data.offsets, indices)
     flat = np.asarray(data.tokens[rows], dtype=np.int64)
@@ -101,24 +102,24 @@ def collate(
 
 
 class TokenBatches(IterableDataset):
-    """An endless stream of length-bucketed training batches, the same for the same seed.
+    """An endless stream of length-bucketed training batches, reproducible from the seed.
 
-    Every pass visits each molecule once. Molecules are shuffled, sorted by length inside windows of 64
-    batches, and the batches of a window are shuffled again: rows of a batch have nearly the same length,
-    while any two molecules may meet.
+    Every epoch visits each molecule once. Molecules are shuffled, sorted by length within windows of 64 batches, and
+    the batches of a window are shuffled again. The molecules of a batch thus have nearly the same length, and any two
+    molecules can end up in the same batch.
 
     Args:
         data: the prepared folder.
-        indices: molecules to draw from.
-        batch_size: molecules per batch; the last of a pass may be smaller.
+        indices: the molecules to train on.
+        batch_size: molecules per batch; the last batch of an epoch may be smaller.
         property_index: see `collate`.
-        randomized_smiles: an encoder of tokens reads, of each molecule and in each pass anew, one of its prepared
-            SMILES at random, the canonical one among them; the target stays canonical.
-        seed: order of the molecules, and which of their SMILES are read.
-        start: batches to leave out, to go on where an interrupted run stopped.
+        randomized_smiles: whether a sequence encoder reads, for each molecule and in each epoch, a random choice of the
+            canonical SMILES and the prepared randomized SMILES; the decoder always writes the canonical SMILES.
+        seed: seed of the order of the molecules and of the choice of their SMILES.
+        start: number of batches to skip, to continue where an interrupted run stopped.
 
     Raises:
-        PreparedDataError: when randomized SMILES are asked for of a folder without.
+        PreparedDataError: when randomized SMILES are asked for and the folder has none.
     """
 
     def __init__(
@@ -143,7 +144,7 @@ class TokenBatches(IterableDataset):
 
     @property
     def batches_per_epoch(self) -> int:
-        """Batches in one pass over the molecules."""
+        """The number of batches in one pass over the molecules."""
         return -(-len(self.indices) // self.batch_size)
 
     def __iter__(self) -> Iterator[MolBatch]:
@@ -154,14 +155,14 @@ class TokenBatches(IterableDataset):
                 yield collate(self.data, indices, property_index=self.property_index, source=source)
 
     def _passes(self) -> Iterator[tuple[int, Iterator[np.ndarray]]]:
-        """Passes without end, and the batches of each that are still to come."""
+        """Endless epochs: the number of each, and its batches that are still to come."""
         epoch, skip = divmod(self.start, self.batches_per_epoch)
         while True:
             yield epoch, islice(self.order(epoch), skip, None)
             epoch, skip = epoch + 1, 0
 
     def order(self, epoch: int) -> Iterator[np.ndarray]:
-        """The batches of one pass, as arrays of molecules."""
+        """The batches of one epoch, as arrays of molecule indices."""
         rng = np.random.default_rng((self.seed, epoch))
         shuffled = rng.permutation(self.indices)
         window = WINDOW_BATCHES * self.batch_size
@@ -174,21 +175,21 @@ class TokenBatches(IterableDataset):
                 yield part[b * self.batch_size : (b + 1) * self.batch_size]
 
     def picks(self, epoch: int) -> np.ndarray:
-        """The order in which each of the folder's molecules is read in one pass, `(n,)` uint8; 0 is the canonical."""
+        """Which SMILES of each molecule of the folder is read in one epoch, `(n,)` uint8; 0 is the canonical one."""
         n_orders = 1 if self.randomized is None else self.randomized.n_randomized + 1
         return np.random.default_rng((self.seed, epoch, 1)).integers(n_orders, size=len(self.data), dtype=np.uint8)
 
 
 class ResidentBatches(TokenBatches):
-    """The same batches, gathered on the device that trains, where tokens and properties are kept.
+    """The batches of `TokenBatches`, with all tokens and properties kept and gathered on the training device.
 
-    For devices that ask for batches faster than one process can gather and send them.
+    Meant for fast GPUs, which use up batches faster than one process can gather and copy them.
 
     Args:
         data: the prepared folder.
-        indices: molecules to draw from.
-        device: where the batches are wanted.
-        how: as in `TokenBatches`; orders at random are not for this.
+        indices: the molecules to train on.
+        device: the training device.
+        how: further arguments of `TokenBatches`; `randomized_smiles` is not supported.
     """
 
     def __init__(self, data: PreparedData, indices: np.ndarray, *, device: torch.device, **how: Any) -> None:
@@ -221,7 +222,7 @@ class ResidentBatches(TokenBatches):
 def ordered_batches(
     data: PreparedData, indices: np.ndarray, *, batch_size: int, property_index: np.ndarray | None = None
 ) -> Iterator[MolBatch]:
-    """One pass in the order given: for validation and encoding."""
+    """Batches of one pass over the molecules in the given order, for validation and encoding."""
     for first in range(0, len(indices), batch_size):
         yield collate(data, indices[first : first + batch_size], property_index=property_index)
 

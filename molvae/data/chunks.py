@@ -1,4 +1,4 @@
-"""Streams in pieces of a given length."""
+"""Streams cut into chunks."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def batched(items: Iterable[T], n: int) -> Iterator[list[T]]:
-    """Consecutive lists of `n`; the last may be shorter.
+    """Consecutive lists of `n` items; the last may be shorter.
 
     >>> list(batched("abcde", 2))
     [['a', 'b'], ['c', 'd'], ['e']]
@@ -20,7 +20,7 @@ def batched(items: Iterable[T], n: int) -> Iterator[list[T]]:
 
 
 def map_smiles(folder: Path, function: Callable[..., T], *arguments: Any, n_rows: int, n_jobs: int) -> Iterator[T]:
-    """What `function(smiles, *arguments)` makes of a prepared folder's SMILES, `n_rows` at a time, in order."""
+    """Apply `function(smiles, *arguments)` to a prepared folder's SMILES in parallel, `n_rows` per call, in order."""
     import pyarrow.parquet as pq
     from joblib import Parallel, delayed
 

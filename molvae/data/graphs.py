@@ -1,4 +1,4 @@
-"""Graphs of many molecules end to end, and their batches. Knows no chemistry: rdkit is not needed."""
+"""The graphs of many molecules in flat arrays, and batches of them. This module does not need rdkit."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from molvae.errors import PreparedDataError
 if TYPE_CHECKING:
     from molvae.chem.graphs import MolGraph
 
-ATOM_CLASSES = (13, 7, 6, 6, 4, 2, 7, 4)  # codes of each column; `molvae.chem.graphs` says what they mean
+ATOM_CLASSES = (13, 7, 6, 6, 4, 2, 7, 4)  # number of classes per column; see `molvae.chem.graphs`
 BOND_CLASSES = (5, 2, 2, 3)
 ARRAYS: dict[str, tuple[type[np.generic], int]] = {
     "atoms": (np.uint8, len(ATOM_CLASSES)),
@@ -28,15 +28,16 @@ FOLDER = "graphs"
 
 @dataclass(frozen=True)
 class GraphBatch:
-    """Molecular graphs side by side, as torch-geometric wants them.
+    """A batch of molecular graphs in the format of torch-geometric.
 
     Attributes:
         atoms: `(N, 8)` int64 codes.
-        edge_index: `(2, E)` int64: from, to; every bond in both directions.
-        bond_codes: `(E, 4)` int64.
-        graph_index: `(N,)` int64, ascending: which molecule an atom belongs to.
-        n_graphs: molecules.
-        atom_tokens: `(N,)` int64: which token wrote each atom of the canonical line, counted from 0.
+        edge_index: `(2, E)` int64, source and target atoms; every bond appears in both directions.
+        bond_codes: `(E, 4)` int64 codes.
+        graph_index: `(N,)` int64, ascending, the molecule that each atom belongs to.
+        n_graphs: number of molecules.
+        atom_tokens: `(N,)` int64, the position of the token that writes each atom in the canonical SMILES or SELFIES,
+            counted from 0; `None` if unknown.
     """
 
     atoms: Tensor
@@ -51,7 +52,7 @@ class GraphBatch:
         return self.each(lambda t: t.to(device, non_blocking=True))
 
     def each(self, change: Callable[[Tensor], Tensor]) -> "GraphBatch":
-        """The same batch with every tensor changed alike."""
+        """The same batch with `change` applied to every tensor."""
         return GraphBatch(
             atoms=change(self.atoms),
             edge_index=change(self.edge_index),
@@ -62,21 +63,21 @@ class GraphBatch:
         )
 
     def with_atom_tokens(self, finder: AtomTokenMap, token_ids: np.ndarray, lengths: np.ndarray) -> "GraphBatch":
-        """The same batch, its atoms assigned to tokens `(ΣT,)`, `(B,)` a molecule; see `AtomTokenMap.find`."""
+        """The same batch with its atom tokens, from token ids `(ΣT,)` and lengths `(B,)`; see `AtomTokenMap.find`."""
         n_atoms = np.bincount(self.graph_index.numpy(), minlength=self.n_graphs)
         return replace(self, atom_tokens=torch.from_numpy(finder.find(token_ids, lengths, n_atoms)))
 
 
 @dataclass(frozen=True)
 class GraphStore:
-    """Graphs of n molecules in flat arrays, memory-mapped when opened from a prepared folder.
+    """The graphs of n molecules in flat arrays, memory-mapped when they are opened from a prepared folder.
 
     Attributes:
-        atoms: `(ΣN, 8)` uint8.
-        bonds: `(ΣE, 2)` uint16, atom numbers within each molecule.
-        bond_codes: `(ΣE, 4)` uint8.
-        atom_offsets: `(n + 1,)` int64.
-        bond_offsets: `(n + 1,)` int64.
+        atoms: `(ΣN, 8)` uint8 codes.
+        bonds: `(ΣE, 2)` uint16, atom indices within each molecule.
+        bond_codes: `(ΣE, 4)` uint8 codes.
+        atom_offsets: `(n + 1,)` int64; molecule i has the atoms `atom_offsets[i]` to `atom_offsets[i + 1]`.
+        bond_offsets: `(n + 1,)` int64, likewise for the bonds.
     """
 
     atoms: np.ndarray
@@ -87,7 +88,7 @@ class GraphStore:
 
     @classmethod
     def of_graphs(cls, graphs: "Sequence[MolGraph]") -> "GraphStore":
-        """Join single graphs."""
+        """Concatenate the graphs of single molecules."""
         return cls(
             np.concatenate([g.atoms for g in graphs]),
             np.concatenate([g.bonds for g in graphs]),
@@ -98,7 +99,7 @@ class GraphStore:
 
     @classmethod
     def open(cls, folder: Path, n_molecules: int) -> "GraphStore":
-        """Open `folder/graphs`; raises `PreparedDataError` when it is incomplete or of other molecules."""
+        """Open `folder/graphs`; raises `PreparedDataError` if it is incomplete or has another number of molecules."""
         names = (*ARRAYS, "atom_offsets", "bond_offsets")
         try:
             store = cls(**{n: np.load(folder / FOLDER / f"{n}.npy", mmap_mode="r", allow_pickle=False) for n in names})
@@ -112,11 +113,11 @@ class GraphStore:
         return len(self.atom_offsets) - 1
 
     def batch(self, indices: np.ndarray) -> GraphBatch:
-        """Gather graphs `(B,)` into one batch, without a Python object per molecule."""
+        """Gather the graphs of molecules `(B,)` into one batch."""
         atom_rows, n_atoms = stretches(self.atom_offsets, indices)
         bond_rows, n_bonds = stretches(self.bond_offsets, indices)
         first_atom = np.cumsum(n_atoms) - n_atoms
-        # `take` gathers rows of a few bytes many times faster than indexing with an array does
+        # for rows of a few bytes, `take` is many times faster than indexing with an array
         ends = self.bonds.take(bond_rows, axis=0).astype(np.int64) + np.repeat(first_atom, n_bonds)[:, None]
         return GraphBatch(
             atoms=torch.from_numpy(self.atoms.take(atom_rows, axis=0).astype(np.int64)),
@@ -128,11 +129,11 @@ class GraphStore:
 
 
 def stretches(offsets: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of molecules' stretches in a flat array, and how many each has.
+    """The rows that molecules have in a flat array, and the number of rows per molecule.
 
     Args:
         offsets: `(n + 1,)`; molecule i has the rows `offsets[i]` to `offsets[i + 1]`.
-        indices: `(B,)` molecules.
+        indices: `(B,)`, the molecules.
     """
     starts = np.asarray(offsets[indices])
     counts = np.asarray(offsets[indices + 1]) - starts
@@ -141,5 +142,5 @@ def stretches(offsets: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def offsets_of(counts: ArrayLike) -> np.ndarray:
-    """Where each stretch of a flat array starts, and where the last one ends: `(n + 1,)` int64."""
+    """Where each molecule starts in a flat array, and where the last one ends, from counts `(n,)`: `(n + 1,)` int64."""
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)

@@ -1,15 +1,15 @@
-"""The prepared folder: memory-mapped tokens and properties that train without rdkit or selfies.
+"""The prepared folder: memory-mapped tokens and properties for training, which needs neither rdkit nor selfies.
 
-| file | holds |
+| file | content |
 | --- | --- |
 | `meta.json` | format version, sources with sha256, counts of rows, splits and tokens, notation, options |
 | `vocabulary.json` | token ids and merges |
 | `tokens.npy`, `offsets.npy` | every molecule's token ids, end to end |
 | `splits.npy`, `properties.npy` | one row per molecule |
 | `smiles.parquet`, `rejected.csv` | canonical SMILES, split and name of each molecule; rows left out, and why |
-| `graphs/` | if asked for: atoms and bonds, end to end; see `GraphStore` |
-| `fingerprints.npy` | if asked for: one row per molecule, packed bits; see `molvae.data.prepare.fingerprints` |
-| `randomized/` | if asked for: tokens of randomized SMILES of every molecule; see `RandomizedStore` |
+| `graphs/` | optional: atoms and bonds, end to end; see `GraphStore` |
+| `fingerprints.npy` | optional: one row per molecule, packed bits; see `molvae.data.prepare.fingerprints` |
+| `randomized/` | optional: tokens of randomized SMILES of every molecule; see `RandomizedStore` |
 """
 
 import json
@@ -36,14 +36,14 @@ FINGERPRINTS = "fingerprints.npy"
 
 @dataclass(frozen=True)
 class PropertyStatistics:
-    """Mean and standard deviation of each property over the training split's labeled molecules."""
+    """Mean and standard deviation of each property over the labeled molecules of the training split."""
 
     names: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
     def select(self, names: Sequence[str]) -> "PropertyStatistics":
-        """The same for some of the properties, in the order asked; raises `PreparedDataError` for an unknown one."""
+        """The statistics of the named properties, in that order; raises `PreparedDataError` for an unknown one."""
         for name in names:
             if name not in self.names:
                 known = ", ".join(self.names) or "none"
@@ -54,20 +54,20 @@ class PropertyStatistics:
 
 @dataclass(frozen=True)
 class PreparedData:
-    """A prepared folder, opened. Arrays are memory-mapped; opening costs nothing per molecule.
+    """An open prepared folder. Its arrays are memory-mapped, so that opening does not read them.
 
     Attributes:
         path: the folder.
-        meta: what `meta.json` says: sources with sha256, counts, notation, options.
-        vocabulary: token ids ⇄ symbols.
+        meta: the content of `meta.json`: sources with sha256, counts, notation, options.
+        vocabulary: converts symbols to token ids and back.
         tokens: all molecules' token ids end to end, without bos and eos, uint16 (uint32 for huge vocabularies).
         offsets: `(n + 1,)` int64; molecule i is `tokens[offsets[i]:offsets[i + 1]]`.
-        splits: `(n,)` uint8, index into `split_names`.
+        splits: `(n,)` uint8, indices into `split_names`.
         properties: `(n, P)` float32, nan where the label is missing.
-        statistics: scaling of the properties.
-        graphs: molecular graphs; `None` unless they were prepared and are asked for.
-        randomized: the tokens of randomized SMILES; `None` unless they were prepared and are asked for.
-        fingerprints: `(n, bits / 8)` uint8, packed; `None` unless they were prepared and are asked for.
+        statistics: mean and standard deviation of the properties.
+        graphs: molecular graphs; `None` unless opened by `with_graphs`.
+        randomized: the tokens of randomized SMILES; `None` unless opened by `with_randomized`.
+        fingerprints: `(n, bits / 8)` uint8, packed bits; `None` unless opened by `with_fingerprints`.
     """
 
     path: Path
@@ -84,14 +84,14 @@ class PreparedData:
 
     @classmethod
     def open(cls, path: str | Path) -> "PreparedData":
-        """Open a prepared folder, without graphs and randomized SMILES; see `with_graphs` and `with_randomized`.
+        """Open a prepared folder; see `with_graphs`, `with_randomized` and `with_fingerprints` for the optional parts.
 
         Raises:
             PreparedDataError: when it is missing, incomplete, damaged or of another format version.
         """
         path = Path(path)
         if not path.is_dir():
-            raise PreparedDataError(f"{path} is no folder; make it with `molvae data prepare INPUT -o {path}`")
+            raise PreparedDataError(f"{path} is not a folder; make it with `molvae data prepare INPUT -o {path}`")
         try:
             meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
             if meta["format_version"] == 1:
@@ -118,7 +118,7 @@ class PreparedData:
         return data
 
     def with_graphs(self) -> "PreparedData":
-        """The same folder, whose batches then have graphs.
+        """The same folder with its graphs, which batches then contain.
 
         Raises:
             PreparedDataError: when it was prepared without them.
@@ -128,7 +128,7 @@ class PreparedData:
         return replace(self, graphs=GraphStore.open(self.path, len(self)))
 
     def with_randomized(self) -> "PreparedData":
-        """The same folder, with randomized SMILES of its molecules too.
+        """The same folder with its randomized SMILES.
 
         Raises:
             PreparedDataError: when it has none.
@@ -142,10 +142,10 @@ class PreparedData:
         return replace(self, randomized=store)
 
     def with_fingerprints(self) -> "PreparedData":
-        """The same folder, whose batches then have fingerprints.
+        """The same folder with its fingerprints, which batches then contain.
 
         Raises:
-            PreparedDataError: when it has none, or of another number of molecules.
+            PreparedDataError: when it has none, or not one per molecule.
         """
         if "fingerprints" not in self.meta:
             raise PreparedDataError(
@@ -160,7 +160,7 @@ class PreparedData:
 
     @cached_property
     def atom_token_map(self) -> AtomTokenMap:
-        """Which token each atom was written by."""
+        """Finds the token that writes each atom."""
         return AtomTokenMap(self.vocabulary)
 
     def __len__(self) -> int:
@@ -172,7 +172,7 @@ class PreparedData:
         return tuple(self.meta["splits"])
 
     def indices(self, split: str) -> np.ndarray:
-        """Molecules of one split, ascending.
+        """The indices of the molecules of one split, ascending.
 
         Raises:
             PreparedDataError: for a split the folder does not have.
@@ -182,14 +182,14 @@ class PreparedData:
         return np.flatnonzero(self.splits == self.split_names.index(split))
 
     def smiles(self, indices: np.ndarray | None = None) -> list[str]:
-        """Canonical SMILES of the molecules at `indices` (all of them by default)."""
+        """Canonical SMILES of the molecules at `indices` (by default of all)."""
         import pyarrow.parquet as pq
 
         column = pq.read_table(self.path / "smiles.parquet", columns=["smiles"]).column("smiles")
         return (column if indices is None else column.take(indices)).to_pylist()
 
     def property_frame(self, indices: np.ndarray | None = None) -> pd.DataFrame:
-        """Properties as a table, one column a property."""
+        """The properties as a table with one column per property."""
         values = self.properties if indices is None else self.properties[indices]
         return pd.DataFrame(np.asarray(values), columns=list(self.statistics.names))
 
@@ -201,7 +201,7 @@ class PreparedData:
 def _open_array(path: Path) -> np.ndarray:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError:  # an array without elements cannot be mapped, a damaged one cannot be read at all
+    except ValueError:  # an empty array cannot be memory-mapped; a damaged one cannot be read either
         try:
             array = np.load(path, allow_pickle=False)
         except (ValueError, EOFError) as error:

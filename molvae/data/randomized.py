@@ -1,4 +1,4 @@
-"""Molecules' tokens in several random orders each. Knows no chemistry: rdkit is not needed."""
+"""The tokens of several randomized SMILES per molecule. This module does not need rdkit."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +14,15 @@ META_KEY = "randomized_smiles"
 
 @dataclass(frozen=True)
 class RandomizedStore:
-    """Every molecule of a prepared folder written in several orders, memory-mapped.
+    """The randomized SMILES (or SELFIES made from them) of all molecules of a prepared folder, memory-mapped.
 
-    Molecule i has the rows `i * (n_randomized + 1) + j`: j = 0 is the canonical order, the others are random ones.
-    All molecules have them, whatever their split: a row is then found without an index.
+    Molecule i has the rows `i * (n_randomized + 1) + j`: j = 0 is its canonical SMILES, the others are randomized. The
+    molecules of every split have them, so that rows can be found without an index.
 
     Attributes:
-        tokens: all rows' token ids end to end, without bos and eos.
+        tokens: the token ids of all rows end to end, without bos and eos.
         offsets: `(n * (n_randomized + 1) + 1,)` int64; row r is `tokens[offsets[r]:offsets[r + 1]]`.
-        n_randomized: random orders per molecule.
+        n_randomized: number of randomized SMILES per molecule.
     """
 
     tokens: np.ndarray
@@ -31,7 +31,7 @@ class RandomizedStore:
 
     @classmethod
     def open(cls, folder: Path, n_molecules: int, n_randomized: int) -> "RandomizedStore":
-        """Open a prepared folder's `randomized`; raises `PreparedDataError` when they are incomplete or of others."""
+        """Open the folder; raises `PreparedDataError` if it is incomplete or has another number of rows."""
         try:
             tokens, offsets = (
                 np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("tokens", "offsets")
@@ -47,14 +47,14 @@ class RandomizedStore:
         return cls(tokens, offsets, n_randomized)
 
     def take(self, indices: np.ndarray, pick: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Token ids of molecules, each in one of its orders.
+        """The token ids of one SMILES of each molecule.
 
         Args:
-            indices: `(B,)` molecules.
-            pick: `(B,)` orders, 0 to `n_randomized`.
+            indices: `(B,)`, the molecules.
+            pick: `(B,)`, which SMILES of each molecule, 0 (canonical) to `n_randomized`.
 
         Returns:
-            Token ids end to end `(ΣT,)` int64, and each molecule's number of them `(B,)`.
+            The token ids end to end `(ΣT,)` int64, and the number of them per molecule `(B,)`.
         """
         rows, lengths = stretches(self.offsets, indices * (self.n_randomized + 1) + pick)
         return self.tokens[rows].astype(np.int64), lengths

@@ -1,4 +1,4 @@
-"""Molecules to what an encoder reads: token ids of the standard form and a graph, or the reason why there are none."""
+"""From molecules to what an encoder reads: the token ids and graph of the standard form, or a reason for rejection."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,12 +19,12 @@ class TokenizedMolecule:
     """One molecule, ready for an encoder.
 
     Attributes:
-        smiles: standardized and canonical; `None` where there is none.
-        reason: why the molecule cannot be used, `None` where it can.
-        token_ids: of the canonical SMILES, or of each randomized one; none where there is a reason.
-        graph: `None` where no part of the model reads it.
-        canonical_ids: token ids of the canonical SMILES, in whose order the graph's atoms stand.
-        lost: what the standard form does not keep of it: "stereo", "isotopes".
+        smiles: standardized canonical SMILES; `None` if the molecule could not be standardized.
+        reason: why the molecule cannot be used; `None` if it can.
+        token_ids: the token ids of the canonical SMILES, or of each randomized SMILES; empty if there is a reason.
+        graph: the molecular graph; `None` if no part of the model reads it.
+        canonical_ids: the token ids of the canonical SMILES, whose atom order is that of the graph.
+        lost: what the standard form removed: "stereo", "isotopes".
     """
 
     smiles: str | None
@@ -37,19 +37,19 @@ class TokenizedMolecule:
 
 @dataclass(frozen=True)
 class MoleculeTokenizer:
-    """Standardizes molecules as the training data were, and writes them in the model's vocabulary.
+    """Standardizes molecules like the training data and converts them to tokens of the model's vocabulary.
 
-    Holds no weights and needs no torch: worker processes get a copy.
+    It has no weights and does not need torch, so that worker processes can get a copy.
 
     Args:
-        standardizer: of the training data.
-        vocabulary: of the model, which names the notation.
+        standardizer: the standard form of the training data.
+        vocabulary: the vocabulary of the model, which also names the notation.
         graphs: whether the model reads graphs.
-        max_tokens: the longest molecule that the model can hold; `None` for no limit.
-        randomized_smiles: so many random SMILES (Bjerrum 2017) of each molecule; 0 takes the canonical one. Those with
-            symbols outside the vocabulary, or longer than the limit, are left out, and the canonical one takes the
-            place of none.
-        seed: of the randomization; a molecule's SMILES do not depend on what stands beside it.
+        max_tokens: the most tokens per molecule that the encoder can represent; `None` for no limit.
+        randomized_smiles: number of randomized SMILES (Bjerrum 2017) per molecule; 0 uses the canonical SMILES.
+            Randomized SMILES with unknown symbols or more than `max_tokens` tokens are left out; if none remains, the
+            canonical SMILES is used.
+        seed: seed of the randomization; a molecule's randomized SMILES do not depend on the other molecules.
     """
 
     standardizer: Standardizer
@@ -65,7 +65,7 @@ class MoleculeTokenizer:
         return notation(self.vocabulary.notation)
 
     def tokenize(self, smiles: str | None) -> TokenizedMolecule:
-        """Tokenize one SMILES; never raises for a bad molecule, the reason is in the result."""
+        """Tokenize one SMILES; a molecule that cannot be used raises no error, but its result has a reason."""
         if smiles is None or not smiles.strip():
             return TokenizedMolecule(None, "blank")
         standard = self.standardizer.apply(smiles.strip())
@@ -84,15 +84,15 @@ class MoleculeTokenizer:
         return TokenizedMolecule(standard.smiles, None, randomized or [token_ids], graph, token_ids, standard.lost)
 
     def tokenize_many(self, smiles: Sequence[str | None]) -> list[TokenizedMolecule]:
-        """`tokenize` for each of a list."""
+        """`tokenize` for each SMILES of a list."""
         return [self.tokenize(text) for text in smiles]
 
     def _randomized(self, smiles: str) -> list[list[int]]:
-        mol = parse_smiles(smiles)  # whose atoms have the same order however the molecule was given
+        mol = parse_smiles(smiles)  # the same atom order for every input form of the molecule
         if mol is None:
             return []
         with silence_rdkit():
-            texts = Chem.MolToRandomSmilesVect(mol, self.randomized_smiles, randomSeed=self.seed + 1)  # 0 is no seed
+            texts = Chem.MolToRandomSmilesVect(mol, self.randomized_smiles, randomSeed=self.seed + 1)  # 0: no seed
         found = []
         for text in texts:
             try:

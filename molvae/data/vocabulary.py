@@ -1,4 +1,8 @@
-"""Symbols and merged fragments as token ids. Knows no chemistry: rdkit and selfies are not needed."""
+"""Token ids of symbols and fragments. This module needs neither rdkit nor selfies.
+
+A *symbol* is the smallest unit of a notation, such as `Cl`, `(` or `[=O]`. A *fragment* is a sequence of symbols that
+byte-pair encoding has merged into one token. A *token* is a symbol or a fragment, and has an id.
+"""
 
 import json
 from collections import Counter
@@ -14,20 +18,20 @@ from molvae.files import write_json
 PAD, BOS, EOS, MASK = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<mask>")
 FORMAT_VERSION = 1
-_FIRST_CHARACTER = 0xF0000  # supplementary private use: one character a symbol, for the tokenizers library
+_FIRST_CHARACTER = 0xF0000  # a private-use code point per symbol, for the tokenizers library
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Token ids of a notation's symbols and of byte-pair merges of them (Sennrich et al. 2016).
+    """Token ids of the symbols of a notation and of fragments, their byte-pair merges (Sennrich et al. 2016).
 
-    Ids 0 to 3 are pad, bos, eos and mask; every other token spells one or more symbols.
+    Ids 0 to 3 are the special tokens pad, bos, eos and mask; every other token spells one or more symbols.
 
     Attributes:
-        notation: the notation's name, "selfies" or "smiles".
-        tokens: symbols each token spells, in the order of ids, specials left out.
-        merges: pairs of token ids in the order they were learned; the pair at rank r makes token `merged[r]`.
-        merged: the token id each merge makes.
+        notation: the name of the notation, "selfies" or "smiles".
+        tokens: the symbols that each token spells, in the order of ids, without the special tokens.
+        merges: pairs of token ids in the order in which they were learned; pair r is merged into token `merged[r]`.
+        merged: the token id that each merge results in.
 
     >>> v = Vocabulary.of_symbols(["[C]", "[O]"], notation="selfies")
     >>> v.encode(["[C]", "[O]"]), v.decode([4, 5])
@@ -41,7 +45,7 @@ class Vocabulary:
 
     @classmethod
     def of_symbols(cls, symbols: Iterable[str], *, notation: str) -> "Vocabulary":
-        """One token per symbol, sorted, no merges."""
+        """A vocabulary with one token per symbol, sorted, and no fragments."""
         return cls(notation=notation, tokens=tuple((s,) for s in sorted(set(symbols))))
 
     def __len__(self) -> int:
@@ -49,16 +53,16 @@ class Vocabulary:
 
     @cached_property
     def symbol_ids(self) -> dict[str, int]:
-        """Token id of each single symbol."""
+        """The token id of each symbol."""
         return {t[0]: i for i, t in enumerate(self.tokens, start=len(SPECIALS)) if len(t) == 1}
 
     @cached_property
     def symbol_counts(self) -> list[int]:
-        """Symbols that each id spells; 0 for the specials."""
+        """The number of symbols that each token id spells; 0 for the special tokens."""
         return [0] * len(SPECIALS) + [len(token) for token in self.tokens]
 
     def learn_merges(self, corpus: Iterable[Sequence[str]], *, n_fragments: int) -> "Vocabulary":
-        """Add byte-pair merges, learned on `corpus`, until `n_fragments` tokens (symbols included) exist."""
+        """Add fragments learned on `corpus` until the vocabulary has `n_fragments` tokens, symbols included."""
         from tokenizers import Tokenizer, models, trainers
 
         if n_fragments <= len(self.tokens):
@@ -84,20 +88,20 @@ class Vocabulary:
         return Vocabulary(self.notation, tuple(tokens), tuple(merges), tuple(merged))
 
     def extend(self, symbols: Iterable[str]) -> "Vocabulary":
-        """The same vocabulary with new single symbols at the end; existing ids do not change."""
+        """The same vocabulary with new symbols at the end; existing ids do not change."""
         new = sorted(set(symbols) - set(self.symbol_ids))
         return Vocabulary(self.notation, self.tokens + tuple((s,) for s in new), self.merges, self.merged)
 
     def encode(self, symbols: Sequence[str]) -> list[int]:
-        """Token ids of symbols, without bos and eos.
+        """The token ids of a sequence of symbols, without bos and eos.
 
         Raises:
-            VocabularyError: naming the symbols the vocabulary lacks.
+            VocabularyError: for symbols that the vocabulary lacks; the message names them.
         """
         return self.encode_many([symbols])[0]
 
     def encode_many(self, molecules: Sequence[Sequence[str]]) -> list[list[int]]:
-        """`encode` for many molecules at once; raises `VocabularyError` listing unknown symbols with counts."""
+        """`encode` for many molecules at once; raises `VocabularyError` for unknown symbols, with their counts."""
         unknown = self.unknown_symbols(molecules)
         if unknown:
             listed = ", ".join(f"{s} ({n}×)" for s, n in unknown.most_common(20))
@@ -110,12 +114,12 @@ class Vocabulary:
         return [e.ids for e in encoded]
 
     def unknown_symbols(self, molecules: Iterable[Sequence[str]]) -> Counter[str]:
-        """How often each symbol that the vocabulary lacks occurs."""
+        """How often each symbol occurs that the vocabulary lacks."""
         known = self.symbol_ids
         return Counter(s for symbols in molecules for s in symbols if s not in known)
 
     def decode(self, token_ids: Iterable[int]) -> list[str]:
-        """Symbols that the ids spell, up to the first eos; pad, bos and mask are skipped.
+        """The symbols that token ids spell, up to the first eos; pad, bos and mask are skipped.
 
         Raises:
             VocabularyError: for an id outside the vocabulary.
@@ -142,7 +146,7 @@ class Vocabulary:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Vocabulary":
-        """Rebuild from `to_json`'s dictionary; raises `PreparedDataError` when it is not one."""
+        """Rebuild from `to_json`'s dictionary; raises `PreparedDataError` if the dictionary is invalid."""
         try:
             if value["format_version"] != FORMAT_VERSION or tuple(value["specials"]) != SPECIALS:
                 raise PreparedDataError(
@@ -166,7 +170,7 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: str | Path) -> "Vocabulary":
-        """Read `vocabulary.json`; raises `PreparedDataError` when it is missing or damaged."""
+        """Read `vocabulary.json`; raises `PreparedDataError` if it is missing or damaged."""
         try:
             return cls.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -194,7 +198,7 @@ class Vocabulary:
         text = {i: "".join(self._character(self.symbol_ids[s]) for s in t) for i, t in enumerate(self.tokens, start=4)}
         vocab = {t: i for i, t in text.items()}
         merges = [(text[a], text[b]) for a, b in self.merges]
-        return Tokenizer(models.BPE(vocab=vocab, merges=merges, cache_capacity=0))  # hardly a molecule comes twice
+        return Tokenizer(models.BPE(vocab=vocab, merges=merges, cache_capacity=0))  # molecules hardly ever repeat
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: self.__dict__[name] for name in ("notation", "tokens", "merges", "merged")}

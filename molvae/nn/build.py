@@ -1,4 +1,4 @@
-"""The settings of a whole model, and the one place where it is built from them."""
+"""The settings of a whole model, and the function that builds it from them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from molvae.nn.vae import MolVAE
 
 
 class ModelConfig(Section):
-    """The parts of a model; with a vocabulary it is all that is needed to build one."""
+    """The settings of all parts of a model."""
 
     encoder: EncoderConfig = GRUEncoderConfig()
     latent: LatentConfig = GaussianLatentConfig()
@@ -63,14 +63,14 @@ def build_model(
     property_mean: Sequence[float] | None = None,
     property_std: Sequence[float] | None = None,
 ) -> MolVAE:
-    """Build every part from its settings.
+    """Build a model from its settings.
 
     Args:
-        config: the parts.
-        vocabulary_size: token ids, specials counted.
-        property_names: properties of the heads.
-        property_mean: of each property; zeros when the weights, which hold them, are loaded next.
-        property_std: of each property.
+        config: the settings of the parts.
+        vocabulary_size: number of token ids, special tokens included.
+        property_names: the properties that the heads predict.
+        property_mean: mean of each property; may be left out if weights are loaded next, which include it.
+        property_std: standard deviation of each property, likewise.
 
     Raises:
         ConfigError: for a condition on a property without a head.
@@ -89,7 +89,7 @@ def build_model(
 def build_heads(
     config: ModelConfig, latent: Latent, names: Sequence[str], mean: Sequence[float], std: Sequence[float]
 ) -> PropertyHeads:
-    """Heads from z to the named properties, which add up its slots where it has several."""
+    """Heads that predict the named properties from z; if z has several slots, their contributions are added up."""
     of_codes = latent.discrete and latent.shared
     return PropertyHeads(
         latent.latent_dim,

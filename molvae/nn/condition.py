@@ -1,4 +1,4 @@
-"""Target properties as an input: what decoder and prior may be told about the molecule wanted."""
+"""The condition: desired properties, embedded as an input of the decoder and the learned prior."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -11,17 +11,18 @@ from molvae.config import Positive, Section
 
 
 class PropertyCondition(nn.Module):
-    """Properties → c; a property that is not given has an embedding of its own.
+    """Embeds properties as the condition c; each property has a learned embedding for "not given".
 
-    Labels may be missing in training too (semi-supervised), and known ones are hidden at random, so that any subset
-    can be asked for later.
+    Labels may be missing in training, and known ones are hidden at random, so that any subset of the properties can be
+    asked for later.
 
     Args:
-        names: the properties (P).
-        mean: of each, in its own unit.
-        std: of each, in its own unit.
+        names: the P properties.
+        mean: mean of each property, in its own unit.
+        std: standard deviation of each property, in its own unit.
         dim: size of c (C).
-        dropout: share of the labels hidden in training, each on its own; for half as many molecules all of them.
+        dropout: probability with which each label is hidden in training; in addition, all labels of a molecule are
+            hidden with half this probability.
     """
 
     mean: Tensor
@@ -35,17 +36,17 @@ class PropertyCondition(nn.Module):
         self.dim = dim
         self.dropout = dropout
         self.unknown = nn.Parameter(torch.randn(len(self.names), dim) / 10)
-        self.first = nn.Parameter(torch.randn(len(self.names), 2, dim) / 2)  # slope and offset of every property
+        self.first = nn.Parameter(torch.randn(len(self.names), 2, dim) / 2)  # slope and offset of each property
         self.network = nn.Linear(dim, dim)
         self.register_buffer("mean", torch.tensor(list(mean), dtype=torch.float32))
         self.register_buffer("std", torch.tensor(list(std), dtype=torch.float32))
 
     def forward(self, values: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """Embed target properties.
+        """Embed properties.
 
         Args:
-            values: `(B, P)` in the properties' own units, nan where nothing is known or asked.
-            generator: of the labels hidden in training.
+            values: `(B, P)` in the properties' own units, nan where a value is unknown or not asked for.
+            generator: random numbers for the choice of the labels hidden in training.
 
         Returns:
             c: `(B, C)`.
@@ -62,7 +63,7 @@ class PropertyCondition(nn.Module):
         return self.network(torch.where(known, features, self.unknown).sum(1))
 
     def nothing_known(self, n: int) -> Tensor:
-        """`n` rows of values that ask for nothing, `(n, P)`."""
+        """`n` rows of values in which no property is given, `(n, P)`."""
         return torch.full((n, len(self.names)), torch.nan, device=self.mean.device)
 
     def extra_repr(self) -> str:
@@ -71,10 +72,10 @@ class PropertyCondition(nn.Module):
 
 
 class ConditionConfig(Section):
-    """Properties that decoder and learned prior are told, so that they can be asked for when sampling."""
+    """Properties that decoder and learned prior are conditioned on, so that they can be asked for in sampling."""
 
     properties: tuple[str, ...] = Field(min_length=1)
-    """Among those of the heads."""
+    """Each of them must be a property of the heads."""
     dim: Positive = 32
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
-    """Share of the labels hidden in training, so that any subset of them can be asked for."""
+    """Probability with which a label is hidden in training, so that any subset of the properties can be asked for."""

@@ -1,11 +1,11 @@
-"""Random numbers and draws of categories."""
+"""Random number generators and sampling of categories."""
 
 import torch
 from torch import Tensor
 
 
 def generator_on(device: torch.device | str, seed: int | None) -> torch.Generator:
-    """A generator of random numbers: the same for the same seed, another every time for `None`."""
+    """A random number generator with the given seed; `None` takes a random seed."""
     generator = torch.Generator(device=device)
     if seed is None:
         generator.seed()
@@ -15,18 +15,18 @@ def generator_on(device: torch.device | str, seed: int | None) -> torch.Generato
 
 
 def draw_index(weights: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """One index per row, in proportion to non-negative weights `(B, K)`; `(B,)` int64.
+    """Sample one index per row, in proportion to non-negative weights `(B, K)`; `(B,)` int64.
 
-    By the inverse of the cumulative sum: one random number per row, where `torch.multinomial` takes one per entry and,
+    The cumulative sum is inverted, which needs one random number per row; `torch.multinomial` needs one per entry and,
     on a CPU, ten times as long.
     """
-    sums = weights.double().cumsum(-1)  # in single precision the last entry could be drawn though its weight is 0
+    sums = weights.double().cumsum(-1)  # in single precision, a last entry of weight 0 could be drawn
     place = torch.rand(len(weights), 1, generator=generator, dtype=torch.float64, device=weights.device)
     return torch.searchsorted(sums, place * sums[:, -1:], right=True).squeeze(-1)
 
 
 def draw_token(logits: Tensor, top_p: float, generator: torch.Generator | None) -> Tensor:
-    """One token per row from `(B, V)` logits, restricted to the nucleus of probability `top_p`; `(B,)`.
+    """Sample one token per row from logits `(B, V)`, restricted to the nucleus of probability `top_p`; `(B,)`.
 
     The nucleus is the smallest set of tokens with at least this probability (Holtzman et al. 2020).
     """

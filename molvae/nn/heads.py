@@ -1,4 +1,4 @@
-"""Property heads: z → named properties."""
+"""Property heads, which predict properties from z."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,25 +7,25 @@ from torch import Tensor, nn
 
 from molvae.config import Positive, Section
 
-NEAREST = 4  # codes that a slot between them is read as
-SHARPNESS = 8.0
-FARTHEST = 10.0  # standard deviations from the mean that a label may be
+NEAREST = 4  # number of nearest codes that a slot is interpolated between
+SHARPNESS = 8.0  # how strongly the interpolation favors the nearest code
+FARTHEST = 10.0  # labels are clipped to this many standard deviations from the mean
 
 
 class PropertyHeads(nn.Module):
-    """One small network from z to all properties; the scaling is part of it.
+    """One small network that predicts all properties from z; it includes the mean and scale of the properties.
 
     Args:
-        latent_dim: Z.
-        names: the properties (P).
-        mean: of each property, in its own unit.
-        std: of each property, in its own unit.
+        latent_dim: size of z (Z).
+        names: the P properties.
+        mean: mean of each property, in its own unit.
+        std: standard deviation of each property, in its own unit.
         hidden_dim: width of the hidden layers.
-        n_slots: parts of z; above 1 their contributions are added up, as most properties of a molecule are sums over
-            its parts.
-        codebook: gives the codes `(K, Z / n_slots)` that the slots are drawn from, where there are such; the
-            contribution of each is then looked up.
-        n_codes: K.
+        n_slots: number of slots of z; with several slots, their contributions are added up, because most molecular
+            properties are sums over the parts of a molecule.
+        codebook: returns the codes `(K, Z / n_slots)` if the slots of z are VQ codes of a shared codebook; the
+            contribution of a code is then a learned table entry.
+        n_codes: number of codes (K).
     """
 
     mean: Tensor
@@ -61,28 +61,29 @@ class PropertyHeads(nn.Module):
         self.register_buffer("std", torch.tensor(list(std), dtype=torch.float32))
 
     def forward(self, z: Tensor) -> Tensor:
-        """Standardized properties, `(B, P)`."""
+        """Predicted properties, standardized: `(B, P)`."""
         whole = z if self.of_slot is None else self.of_slot(z.unflatten(1, (self.n_slots, -1))).sum(1)
         return self.network(whole)[:, : len(self.names)]
 
     def predict(self, z: Tensor) -> Tensor:
-        """Properties in their own units, `(B, P)`."""
+        """Predicted properties in their own units, `(B, P)`."""
         return self(z).float() * self.std + self.mean
 
     def standardize(self, properties: Tensor) -> Tensor:
-        """Labels as the network sees them, cut off where some descriptors run away; missing ones stay nan."""
+        """Standardized labels, clipped because some descriptors have extreme values; missing labels stay nan."""
         return ((properties - self.mean) / self.std).clamp(-FARTHEST, FARTHEST)
 
 
 class CodeLookup(nn.Module):
-    """Learned numbers of the code that a slot is, or of those around it where it lies between codes.
+    """A learned vector for each code; for a slot between codes, an interpolation between those of the nearest codes.
 
-    Codes are places without order, which a network of z would have to learn one by one; a table knows them at once.
+    The positions of codes in space follow no order, so a network on z would have to learn each code separately; a table
+    represents them directly.
 
     Args:
-        codebook: gives the codes `(K, S)`; they belong to the latent.
-        n_codes: K.
-        dim: numbers per code (D).
+        codebook: returns the codes `(K, S)`, which belong to the latent.
+        n_codes: number of codes (K).
+        dim: size of the vector of a code (D).
     """
 
     def __init__(self, codebook: Callable[[], Tensor], n_codes: int, dim: int) -> None:
@@ -91,8 +92,8 @@ class CodeLookup(nn.Module):
         self.table = nn.Embedding(n_codes, dim)
 
     def forward(self, slots: Tensor) -> Tensor:
-        """Slots `(…, S)` → `(…, D)`; differentiable in the slots."""
-        with torch.autocast(slots.device.type, enabled=False):  # bfloat16 cannot tell close codes apart
+        """Slots `(…, S)` → vectors `(…, D)`, differentiable with respect to the slots."""
+        with torch.autocast(slots.device.type, enabled=False):  # bfloat16 cannot distinguish close codes
             codes, slots = self._codebook(), slots.float()
             with torch.no_grad():
                 near = (
@@ -105,8 +106,8 @@ class CodeLookup(nn.Module):
 
 
 class HeadsConfig(Section):
-    """Small networks from z to properties of the prepared folder."""
+    """Small networks that predict properties of the prepared folder from z."""
 
     properties: tuple[str, ...] | None = None
-    """`None`: every property of the prepared folder."""
+    """The properties to predict; `None` means every property of the prepared folder."""
     hidden_dim: Positive = 128

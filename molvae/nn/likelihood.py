@@ -1,4 +1,4 @@
-"""How probable a model finds molecules: per-molecule losses and bounds on the log-likelihood, in nats."""
+"""Likelihoods of molecules under a model: losses per molecule and bounds on the log-likelihood, in nats."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from molvae.nn.vae import MolVAE
 
 N_QUANTILES = 101
 QUANTILES = "negative_elbo_per_symbol_quantiles"
-"""Key under which checkpoints have what `per_symbol_quantiles` gives for held-out molecules."""
+"""Key in the diagnostics of a checkpoint for the `per_symbol_quantiles` of held-out molecules."""
 
 
 def token_losses(logits: Tensor, token_ids: Tensor) -> Tensor:
@@ -32,16 +32,16 @@ def token_losses(logits: Tensor, token_ids: Tensor) -> Tensor:
 def importance_weights(
     model: MolVAE, prior: Prior, batch: MolBatch, *, k: int = 1, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Log p(x|z) + log p(z) − log q(z|x) at k posterior samples of each molecule, `(B, k)`.
+    """Log importance weights log p(x|z) + log p(z) − log q(z|x) of k posterior samples per molecule, `(B, k)`.
 
-    Their mean is the ELBO; see `iwae_bound`. A VQ posterior is a point: all k are the same.
+    Their mean estimates the ELBO; see `iwae_bound`. A VQ posterior is a point mass, so its k samples are all the same.
 
     Args:
-        model: in eval mode.
-        prior: over its latent.
-        batch: on the model's device.
-        k: samples per molecule.
-        generator: of the samples, on the model's device.
+        model: the model, in eval mode.
+        prior: a prior over its targets.
+        batch: the molecules, on the model's device.
+        k: number of posterior samples per molecule.
+        generator: random numbers for the samples, on the model's device.
     """
     posterior = model.latent.posterior(model.encoder(batch))
     condition = model.embed_condition(len(batch))
@@ -57,11 +57,11 @@ def importance_weights(
 
 
 def iwae_bound(log_weights: Tensor, k: int) -> Tensor:
-    """The importance-weighted bound on log p(x) with k samples (Burda et al. 2016), `(B,)`; k = 1 is the ELBO.
+    """The importance-weighted bound on log p(x) with k samples (Burda et al. 2016), `(B,)`; k = 1 gives the ELBO.
 
     Args:
-        log_weights: `(B, n)`, n a multiple of k; the bound is averaged over the n / k groups.
-        k: samples in a bound.
+        log_weights: `(B, n)`, where n is a multiple of k; the bound is averaged over n / k groups of samples.
+        k: number of samples per bound.
 
     >>> iwae_bound(torch.tensor([[0.0, 2.0]]), 1)
     tensor([1.])
@@ -72,19 +72,19 @@ def iwae_bound(log_weights: Tensor, k: int) -> Tensor:
 
 @torch.no_grad()
 def negative_elbo(model: MolVAE, prior: Prior, batch: MolBatch, *, seed: int = 0) -> Tensor:
-    """Reconstruction of each molecule's own tokens (teacher-forced) plus KL to the prior, nats, `(B,)`.
+    """Negative ELBO per molecule: teacher-forced reconstruction loss plus KL to the prior, nats, `(B,)`.
 
     Both are estimated from one posterior sample (Kingma and Welling 2014). Its noise is the same for every molecule, so
-    a molecule's value does not depend on what stands beside it.
+    a molecule's value does not depend on the rest of the batch.
 
     Args:
-        model: in eval mode.
-        prior: of its latents.
-        batch: on the model's device.
-        seed: of the posterior sample.
+        model: the model, in eval mode.
+        prior: a prior over its targets.
+        batch: the molecules, on the model's device.
+        seed: seed of the posterior sample.
     """
     posterior = model.latent.posterior(model.encoder(batch))
-    generator = torch.Generator().manual_seed(seed)  # on the CPU: the same noise on every device
+    generator = torch.Generator().manual_seed(seed)  # on the CPU, so that every device gets the same noise
     target = model.latent.sample_posterior(posterior, generator=generator, same_noise=True)
     condition = model.embed_condition(len(batch))
     kl = -model.latent.entropy(posterior) - prior.log_prob(target, condition=condition)
@@ -95,13 +95,13 @@ def negative_elbo(model: MolVAE, prior: Prior, batch: MolBatch, *, seed: int = 0
 def per_symbol_quantiles(
     model: MolVAE, prior: Prior, batches: Iterable[MolBatch], symbol_counts: Sequence[int]
 ) -> list[float]:
-    """Quantiles 0, 0.01 … 1 of molecules' negative ELBO per symbol, nats; the model is left in the mode it was in.
+    """Quantiles 0, 0.01 … 1 of the negative ELBO per symbol of molecules, in nats.
 
     Args:
-        model: of the posterior and the decoder.
-        prior: of its latents.
+        model: the model; it may be in training or eval mode, which does not change.
+        prior: a prior over its targets.
         batches: the molecules.
-        symbol_counts: symbols that each token id spells.
+        symbol_counts: number of symbols that each token id spells.
     """
     was_training = model.training
     model.eval()

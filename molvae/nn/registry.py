@@ -1,4 +1,4 @@
-"""The members of every family: a line each. A new member is its file, with its settings, and its line here."""
+"""The members of each family of model parts. To add one, write its file with its settings and add a line here."""
 
 from typing import Annotated
 
@@ -22,7 +22,7 @@ LatentConfig = Annotated[
     GaussianLatentConfig | VQLatentConfig,
     Field(discriminator="kind"),
 ]
-DecoderConfig = GRUDecoderConfig  # a discriminated union on `kind` as soon as the family has a second member
+DecoderConfig = GRUDecoderConfig  # to become a discriminated union on `kind` when a second decoder is added
 PriorConfig = Annotated[
     FlowPriorConfig | FlowMatchingPriorConfig | AutoregressivePriorConfig,
     Field(discriminator="kind"),

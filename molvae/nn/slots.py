@@ -1,23 +1,24 @@
-"""Slots: equal parts of h and of z, each standing for its own stretch of the molecule."""
+"""Slots: equal parts of h and z, each of which represents its own consecutive tokens of the molecule."""
 
 import torch
 from torch import Tensor, nn
 
-MAX_PARTS = 128  # positions the learned bias tells apart; those beyond share the last one
+MAX_PARTS = 128  # number of token positions with a learned bias of their own; later ones share the last one
 
 
 class SequenceSlots(nn.Module):
-    """M slots, each an attention-weighted mean of token states that starts out looking at its own stretch.
+    """M slots, each an attention-weighted mean of token states; the attention starts at the slot's own tokens.
 
-    A slot whose stretch lies beyond the molecule's end is empty, the same for all molecules.
+    A slot whose tokens lie beyond the end of the molecule is empty: it gets a learned vector that is the same for all
+    molecules.
 
-    A latent of a whole molecule is a hash of it, which no prior can predict; slots that stand for stretches can be
-    predicted one from those before.
+    A latent that represents the molecule as a whole is like a hash of it, which a prior can hardly predict. A slot can
+    be predicted from the slots before it.
 
     Args:
-        dim: size of a token's state.
-        n_slots: M.
-        tokens_per_slot: tokens that a slot stands for; the last one takes all that are left.
+        dim: size of a token's state (D).
+        n_slots: number of slots (M).
+        tokens_per_slot: number of consecutive tokens that a slot represents; the last slot takes all remaining ones.
     """
 
     begins: Tensor
@@ -32,14 +33,14 @@ class SequenceSlots(nn.Module):
         self.register_buffer("begins", torch.arange(n_slots) * tokens_per_slot, persistent=False)
 
     def forward(self, states: Tensor, known: Tensor) -> Tensor:
-        """States of tokens → slots.
+        """Compute the slots.
 
         Args:
-            states: `(B, T, D)`.
-            known: `(B, T)` bool, False for padding; every row has a known token.
+            states: token states `(B, T, D)`.
+            known: `(B, T)` bool, False for padding; every row has at least one True.
 
         Returns:
-            `(B, M, D)`.
+            The slots `(B, M, D)`.
         """
         positions = torch.arange(states.shape[1], device=states.device).clamp(max=MAX_PARTS - 1)
         scores = self.score(states).transpose(1, 2).float() + self.bias[:, positions]
@@ -49,8 +50,13 @@ class SequenceSlots(nn.Module):
         return torch.where(filled.unsqueeze(2), found, self.empty.to(found.dtype)) + self.position
 
 
+<<<<<<< HEAD
 def slot_bias(n_parts: int, n_slots: int, *, tokens_per_slot: int = 1) -> Tensor:
     """Attention logits that tie part t to the slot of its stretch, `(n_parts, n_slots)`.
+=======
+def stretch_bias(n_parts: int, n_slots: int, *, tokens_per_slot: int = 1) -> Tensor:
+    """Initial attention logits `(n_parts, n_slots)` between token positions and slots, highest at the own slot.
+>>>>>>> words1
 
     >>> slot_bias(4, 2, tokens_per_slot=2)
     tensor([[-0.0000, -1.0000],
@@ -66,12 +72,12 @@ def slot_bias(n_parts: int, n_slots: int, *, tokens_per_slot: int = 1) -> Tensor
 
 
 class SlotLinear(nn.Linear):
-    """A linear map of h `(B, H)`, or the same one of each of its slots: `(B, n_slots · out_dim / n_slots)`.
+    """A linear layer that is applied to each slot of h with the same weights: `(B, h_dim)` → `(B, out_dim)`.
 
     Args:
         h_dim: size of h.
         out_dim: size of the result.
-        n_slots: equal parts that both consist of.
+        n_slots: number of slots of h and of the result.
     """
 
     def __init__(self, h_dim: int, out_dim: int, *, n_slots: int = 1) -> None:
@@ -79,5 +85,5 @@ class SlotLinear(nn.Linear):
         self.n_slots = n_slots
 
     def forward(self, h: Tensor) -> Tensor:
-        """Map a batch."""
+        """Apply the layer to h `(B, h_dim)`: `(B, out_dim)`."""
         return super().forward(h.unflatten(1, (self.n_slots, -1))).flatten(1)

@@ -1,4 +1,4 @@
-"""The whole model."""
+"""The variational autoencoder, made of its parts."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from molvae.nn.latents.base import Latent, LatentOutput, LogPrior
 
 
 class MolVAE(nn.Module):
-    """Batch → encoder → h → latent → z → decoder → logits; z → heads → properties.
+    """A VAE (Kingma and Welling 2014): batch → encoder → h → latent → z → decoder → logits; z → heads → properties.
 
     >>> from molvae.data.batches import MolBatch
     >>> from molvae.nn.decoders.gru import GRUDecoder
@@ -46,20 +46,21 @@ class MolVAE(nn.Module):
         self._columns = [] if condition is None else [heads.names.index(name) for name in condition.names]
 
     def encode(self, batch: MolBatch, *, log_prior: LogPrior | None = None) -> LatentOutput:
-        """Posterior of a batch; `log_prior` as in `Latent.forward`."""
+        """Encode a batch to its latents; `log_prior` is described in `Latent.forward`."""
         return self.latent(self.encoder(batch), log_prior=log_prior)
 
     @property
     def condition_dim(self) -> int:
-        """Size of the condition that decoder and prior get; 0 for none."""
+        """The size of the condition c of decoder and prior; 0 if the model has none."""
         return 0 if self.condition is None else self.condition.dim
 
     def embed_condition(self, n: int, properties: Tensor | None = None) -> Tensor | None:
-        """The condition c `(n, C)` that decoder and prior get, `None` in a model without one.
+        """The condition c `(n, C)` of decoder and prior; `None` if the model has none.
 
         Args:
-            n: molecules.
-            properties: `(n, P)` of the heads' properties in their own units, nan where unknown; `None`: nothing known.
+            n: number of molecules.
+            properties: `(n, P)`, the properties of the heads in their own units, nan where unknown; `None` if all are
+                unknown.
         """
         if self.condition is None:
             return None
@@ -67,7 +68,7 @@ class MolVAE(nn.Module):
         return self.condition(values)
 
     def decode(self, z: Tensor, *, max_length: int, condition: Tensor | None = None, **how: Any) -> Tensor:
-        """Generate token ids `(B, max_length)`; `how` as in `Decoder.generate`. By default nothing is asked for."""
+        """Generate token ids `(B, max_length)`; see `Decoder.generate`. By default, the condition gives no property."""
         if condition is None:
             condition = self.embed_condition(len(z))
         return self.decoder.generate(z, max_length=max_length, condition=condition, **how)

@@ -1,8 +1,8 @@
-"""The metrics of MOSES on prepared small inputs: fingerprints, counts, values (Polykovskiy et al. 2020).
+"""The metrics of MOSES (Polykovskiy et al. 2020), computed from fingerprints, counts and property values.
 
-Fingerprints are packed, `(N, bits / 8)` uint8 as `molvae.scoring.molecules` makes them. Tanimoto similarities are taken
-from matrix products of the unpacked bits in blocks that stay in the cache: on one core 3 times as fast as RDKit's
-`BulkTanimotoSimilarity`, and the bits in common are whole numbers, exact in single precision.
+Fingerprints are packed bits, `(N, bits / 8)` uint8, from `molvae.scoring.molecules`. Tanimoto similarities are computed
+by matrix products of unpacked bits in blocks that fit in the cache. On one core this is 3 times as fast as RDKit's
+`BulkTanimotoSimilarity`, and exact, since the numbers of common bits are integers.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,28 +14,28 @@ from molvae.chem.similarity import tanimoto_of_counts
 from molvae.progress import SILENT, Progress
 from molvae.scoring.parallel import map_chunks
 
-ROWS, COLUMNS = 2048, 2048  # of one block of similarities
+ROWS, COLUMNS = 2048, 2048  # size of a block of similarities
 
 
 def fraction_unique(canonical: Sequence[str], k: int) -> float:
-    """Share of distinct molecules among the first `k` valid ones; of all, when there are fewer than `k`."""
+    """Share of distinct molecules among the first `k` valid ones; among all if there are fewer than `k`."""
     first = canonical[:k]
     return len(set(first)) / len(first) if first else float("nan")
 
 
 def fraction_novel(canonical: Sequence[str], known: Collection[str]) -> float:
-    """Share of the distinct molecules that are not among the known ones; both are canonical SMILES.
+    """Share of the distinct molecules that are not among the known ones; both are given as canonical SMILES.
 
-    MOSES compares with its training set's SMILES as an RDKit of 2019 wrote them. Here these are made canonical by the
-    RDKit that is installed, else a molecule whose canonical SMILES has changed since counts as novel (with RDKit
-    2026.09 these are 12 of the first 20,000 molecules of MOSES's test set).
+    MOSES compares with the SMILES of its training set as an RDKit of 2019 wrote them. Here they are made canonical with
+    the installed RDKit. Otherwise, a known molecule whose canonical SMILES has changed since would count as novel (with
+    RDKit 2026.09, this concerns 12 of the first 20,000 molecules of MOSES's test set).
     """
     distinct = set(canonical)
     return len(distinct.difference(known)) / len(distinct) if distinct else float("nan")
 
 
 def cosine_similarity(reference: Mapping[str, int], generated: Mapping[str, int]) -> float:
-    """Cosine of the angle between two vectors of counts (Frag, Scaf); nan when one is empty."""
+    """Cosine similarity of two vectors of counts, for Frag and Scaf; nan if one is empty."""
     if not reference or not generated:
         return float("nan")
     product = sum(n * generated.get(key, 0) for key, n in reference.items())
@@ -44,7 +44,7 @@ def cosine_similarity(reference: Mapping[str, int], generated: Mapping[str, int]
 
 
 def wasserstein(reference: np.ndarray, generated: np.ndarray) -> float:
-    """Wasserstein-1 distance of two samples of a property, in its unit; nan when one is empty."""
+    """Wasserstein-1 distance of two samples of a property, in its unit; nan if one is empty."""
     if not len(reference) or not len(generated):
         return float("nan")
     return float(wasserstein_distance(reference, generated))
@@ -58,20 +58,20 @@ def nearest_similarities(
     progress: Progress = SILENT,
     description: str = "Nearest neighbors",
 ) -> np.ndarray:
-    """Tanimoto similarity of each fingerprint to its nearest reference; their mean is MOSES's SNN.
+    """Tanimoto similarity of each fingerprint to its nearest reference; the mean is MOSES's SNN.
 
-    Among references of equal bit count Tanimoto grows with the bits in common. References are therefore sorted by
-    bit count, and only the best of each group is turned into a similarity.
+    Among references with the same number of bits, the similarity grows with the number of common bits. References are
+    therefore sorted by their number of bits, and the similarity is computed only for the best one of each group.
 
     Args:
         fingerprints: `(N, bits / 8)`.
-        references: `(M, bits / 8)`; `None`: the nearest *other* member of `fingerprints` itself.
-        n_jobs: processes.
+        references: `(M, bits / 8)`; `None` finds the nearest *other* fingerprint among `fingerprints`.
+        n_jobs: number of processes.
         progress: reports fingerprints done.
-        description: what the progress is called.
+        description: name of the stage in the progress report.
 
     Returns:
-        `(N,)` float64; 0 where there is no reference at all.
+        `(N,)` float64; 0 if there is no reference.
     """
     others = fingerprints if references is None else references
     order = np.argsort(_bit_counts(others), kind="stable")
@@ -93,11 +93,11 @@ def nearest_similarities(
 def internal_diversity(
     fingerprints: np.ndarray, *, n_jobs: int = 1, progress: Progress = SILENT
 ) -> tuple[float, float]:
-    """MOSES's IntDiv and IntDiv2.
+    """IntDiv and IntDiv2 of MOSES (Polykovskiy et al. 2020).
 
-    `1 - mean_i mean_j T(i, j)` and `1 - mean_i sqrt(mean_j T(i, j)²)`, over all pairs, each molecule with itself
-    included. (MOSES's paper writes IntDiv2 with the root outside both means; its code, which made the published
-    numbers, is what stands here.)
+    They are `1 - mean_i mean_j T(i, j)` and `1 - mean_i sqrt(mean_j T(i, j)²)` over all pairs, including each molecule
+    with itself. The paper defines IntDiv2 with the root outside of both means; this is the formula of its code, which
+    the published numbers come from.
     """
     if not len(fingerprints):
         return float("nan"), float("nan")

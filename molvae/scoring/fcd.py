@@ -1,9 +1,9 @@
-"""Fréchet ChemNet distance (Preuer et al. 2018), with the ChemNet of the package `fcd`.
+"""Fréchet ChemNet distance (FCD, Preuer et al. 2018), with the ChemNet of the package `fcd`.
 
-MOSES computes it with `fcd_torch`, the same network behind another tokenizer. For molecules like MOSES's the two agree
-to rounding. But `fcd_torch` stops reading at the first `.`, so that of a salt it sees one part only, and reads two
-characters for one whenever the second is `r`, `i` or `l`; `fcd` reads the whole string, and so do we. Among the 729
-valid molecules of `tests/golden/metrics/odd.smi` that concerns 8 salts and mixtures: FCD 4.058 in place of 4.068.
+MOSES computes it with `fcd_torch`, which has the same network but another tokenizer. For molecules like those of MOSES,
+both agree up to rounding. However, `fcd_torch` stops at the first `.`, so that it reads only one component of a salt,
+and it takes two characters as one whenever the second is `r`, `i` or `l`. `fcd` reads the whole SMILES. Of the 729
+valid molecules of `tests/golden/metrics/odd.smi`, this concerns 8 salts and mixtures: the FCD is 4.058 and not 4.068.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ import numpy as np
 from molvae.errors import MissingExtraError
 from molvae.progress import SILENT, Progress
 
-MAX_CHARACTERS = 349  # ChemNet reads 350 with the end mark; MOSES cuts longer SMILES too
+MAX_CHARACTERS = 349  # ChemNet reads 350 characters, with the end mark; MOSES also cuts longer SMILES
 CHUNK = 2048
 BATCH = 256
 
@@ -43,13 +43,13 @@ def require_fcd() -> None:
 def chemnet_activations(
     smiles: Sequence[str], *, device: str | None = None, progress: Progress = SILENT, description: str = "ChemNet"
 ) -> np.ndarray:
-    """ChemNet's last hidden layer for canonical SMILES, `(N, 512)` float32.
+    """Activations of ChemNet's last hidden layer for canonical SMILES, `(N, 512)` float32.
 
     Args:
         smiles: canonical SMILES; characters after the 349th are not read.
-        device: cpu, cuda, …; `None` takes a GPU when there is one.
+        device: cpu, cuda, …; `None` uses a GPU if there is one.
         progress: reports molecules done.
-        description: what the progress is called.
+        description: name of the stage in the progress report.
 
     Raises:
         MissingExtraError: when `fcd` is not installed.
@@ -79,8 +79,8 @@ def chemnet_statistics(activations: np.ndarray) -> ChemNetStatistics | None:
 def frechet_distance(a: ChemNetStatistics | None, b: ChemNetStatistics | None) -> float:
     """Squared Fréchet distance of two Gaussians, `|m_a - m_b|² + tr(C_a + C_b - 2 (C_a C_b)^½)`; nan without data.
 
-    The trace of the root comes from the eigenvalues of the symmetric `C_a^½ C_b C_a^½`, which are real whatever the
-    rank; the usual root of `C_a C_b` is not.
+    The trace of the root is computed from the eigenvalues of the symmetric matrix `C_a^½ C_b C_a^½`, which are real
+    even for singular covariances; a numerical root of `C_a C_b` need not be.
     """
     if a is None or b is None:
         return float("nan")

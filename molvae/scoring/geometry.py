@@ -1,4 +1,4 @@
-"""What the geometry of a latent space has to do with chemistry: numbers about an array of latents. Knows no model."""
+"""Metrics of how the geometry of a latent space relates to chemistry, computed from an array of latents."""
 
 from collections.abc import Sequence
 
@@ -13,18 +13,18 @@ from molvae.chem.similarity import ECFP4
 from molvae.scoring.regression import r_squared
 
 N_BINS = 20
-BLOCK = 2000  # molecules whose bins are counted at once
+BLOCK = 2000  # number of molecules whose bins are counted at once
 RIDGE_ALPHAS = tuple(np.logspace(-2, 4, 13))
 
 
 def distance_correlation(z: np.ndarray, mols: Sequence[Chem.Mol], *, n_pairs: int = 50_000, seed: int = 0) -> float:
-    """Spearman correlation of latent (Euclidean) and Tanimoto (ECFP4, 2,048 bits) distance over random pairs.
+    """Spearman correlation of Euclidean distance in z and Tanimoto distance (ECFP4, 2,048 bits) over random pairs.
 
     Args:
         z: `(n, Z)`.
         mols: the n molecules.
-        n_pairs: pairs drawn, with replacement.
-        seed: of the draw.
+        n_pairs: number of pairs, which are drawn with replacement.
+        seed: seed of the choice of pairs.
     """
     rng = np.random.default_rng(seed)
     first = rng.integers(len(z), size=n_pairs)
@@ -41,10 +41,10 @@ def linear_probe(z: np.ndarray, factors: np.ndarray, test: np.ndarray) -> np.nda
     Args:
         z: `(n, Z)`.
         factors: `(n, K)`.
-        test: `(n,)` bool; the others are fitted on, where the penalty is chosen too.
+        test: `(n,)` bool, the test molecules; the regression is fitted to the others, and its penalty chosen on them.
 
     Returns:
-        nan for a factor that does not vary on either side.
+        R²; nan for a factor that is constant in the test or the other molecules.
     """
     scores = np.full(factors.shape[1], np.nan)
     for k, values in enumerate(factors.T):
@@ -55,18 +55,18 @@ def linear_probe(z: np.ndarray, factors: np.ndarray, test: np.ndarray) -> np.nda
 
 
 def mutual_information_gap(z: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """MIG of each factor (Chen et al. 2018), `(K,)`; the published number is their mean.
+    """Mutual information gap (MIG) of each factor (Chen et al. 2018), `(K,)`; the published number is the mean.
 
-    The mutual information of a factor with the dimension that knows most of it, minus that with the second, over the
-    factor's entropy. Dimensions are cut into 20 bins of equal width; a factor of more than 20 values into bins
-    of equal frequency. Descriptors of molecules depend on each other, so 1 cannot be reached.
+    The MIG of a factor is the difference between its largest and second largest mutual information with a dimension of
+    z, divided by the factor's entropy. Dimensions are cut into 20 bins of equal width, and factors with more than 20
+    values into 20 bins of equal frequency. Descriptors of molecules depend on each other, so 1 cannot be reached.
 
     Args:
         z: `(n, Z)`.
         factors: `(n, K)`.
 
     Returns:
-        nan for a factor that does not vary.
+        The MIG; nan for a factor that is constant.
     """
     joint = _counts(_equal_width(z), _classes(factors)) / len(z)
     joint = joint.reshape(z.shape[1], N_BINS, factors.shape[1], N_BINS).transpose(0, 2, 1, 3)  # (Z, K, bins, bins)
@@ -81,16 +81,16 @@ def mutual_information_gap(z: np.ndarray, factors: np.ndarray) -> np.ndarray:
 
 
 def separated_attribute_predictability(z: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """SAP of each factor (Kumar et al. 2018), `(K,)`; the published number is their mean.
+    """Separated attribute predictability (SAP) of each factor (Kumar et al. 2018), `(K,)`; published is the mean.
 
-    R² of a factor from the dimension that predicts it best by linear regression, minus that of the second.
+    The SAP of a factor is the difference between its best and second best R² by linear regression on a dimension of z.
 
     Args:
         z: `(n, Z)`.
         factors: `(n, K)`.
 
     Returns:
-        nan for a factor that does not vary.
+        The SAP; nan for a factor that is constant.
     """
     centered, varying = z - z.mean(0), factors - factors.mean(0)
     scale = np.outer(np.linalg.norm(centered, axis=0), np.linalg.norm(varying, axis=0))
@@ -107,7 +107,7 @@ def _equal_width(values: np.ndarray) -> np.ndarray:
 
 
 def _classes(values: np.ndarray) -> np.ndarray:
-    """Codes of each column: its own values where they are at most 20, else bins of equal frequency."""
+    """Bins of each column: one per value if there are at most 20 values, else 20 bins of equal frequency."""
     return np.stack([_classes_of(column) for column in values.T], axis=1)
 
 
@@ -120,7 +120,7 @@ def _classes_of(column: np.ndarray) -> np.ndarray:
 
 
 def _counts(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """How often every bin of every column of `a` meets every bin of every column of `b`, `(A · 20, B · 20)`."""
+    """Joint counts of the bins of each column of `a` with those of each column of `b`, `(A · 20, B · 20)`."""
     total = np.zeros((a.shape[1] * N_BINS, b.shape[1] * N_BINS))
     for first in range(0, len(a), BLOCK):
         rows = slice(first, first + BLOCK)
@@ -129,5 +129,5 @@ def _counts(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _one_hot(bins: np.ndarray) -> np.ndarray:
-    """`(n, columns)` bins → `(n, columns · 20)` float32."""
+    """One-hot encode bins `(n, columns)`: `(n, columns · 20)` float32."""
     return (bins[:, :, None] == np.arange(N_BINS)).reshape(len(bins), -1).astype(np.float32)

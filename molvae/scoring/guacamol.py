@@ -1,6 +1,6 @@
-"""GuacaMol's two distribution scores (Brown et al. 2019): KL divergence and Fréchet ChemNet distance, 1 is best.
+"""The distribution scores of GuacaMol (Brown et al. 2019) from KL divergences and the FCD; 1 is the best score.
 
-As published, 10,000 generated molecules meet 10,000 of the reference, chosen with GuacaMol's own seed.
+As published, 10,000 generated molecules are compared with 10,000 of the reference, chosen with GuacaMol's seed.
 """
 
 from collections.abc import Sequence
@@ -27,21 +27,21 @@ INTERNAL_SIMILARITY = "internal_similarity"
 
 @dataclass(frozen=True)
 class GuacamolSample:
-    """What the KL score compares: descriptors `(N, 9)` and similarity to the nearest other molecule `(N,)`."""
+    """The inputs of the KL score: descriptors `(N, 9)` and similarity to the nearest other molecule `(N,)`."""
 
     descriptors: np.ndarray
     nearest: np.ndarray
 
 
 def reference_subset(n_molecules: int, size: int = SAMPLE_SIZE) -> np.ndarray:
-    """The indices GuacaMol picks from a reference of `n_molecules`; all of them when there are not more than `size`."""
+    """The indices that GuacaMol chooses from a reference of `n_molecules`; all of them if there are at most `size`."""
     return np.random.RandomState(SEED).choice(n_molecules, min(size, n_molecules), replace=False)
 
 
 def describe_sample(
     smiles: Sequence[str], *, n_jobs: int = 1, progress: Progress = SILENT, description: str = "GuacaMol"
 ) -> GuacamolSample:
-    """Describe valid SMILES; stereochemistry is dropped and each molecule counted once, as GuacaMol does."""
+    """Compute the values of valid SMILES; as in GuacaMol, stereochemistry is removed and each molecule counts once."""
     chunks = list(
         map_chunks(_flat_chunk, smiles, chunk_size=500, description=description, n_jobs=n_jobs, progress=progress)
     )
@@ -56,8 +56,8 @@ def describe_sample(
 def kl_score(baseline: GuacamolSample, sampled: GuacamolSample) -> tuple[float, dict[str, float]]:
     """Mean of `exp(-KL(baseline ‖ sampled))` over nine descriptors and the internal similarity, and its ten terms.
 
-    nan where GuacaMol stops with an error: fewer than two distinct molecules, or a continuous descriptor that is the
-    same for all. A discrete descriptor wholly outside the baseline's range scores 0, where GuacaMol gives nan.
+    The score is nan where GuacaMol stops with an error: for fewer than two distinct molecules, or if a continuous
+    descriptor is constant. A discrete descriptor wholly outside the baseline's range scores 0; GuacaMol returns nan.
     """
     terms = {}
     for i, name in enumerate((*CONTINUOUS, *DISCRETE)):
@@ -68,7 +68,7 @@ def kl_score(baseline: GuacamolSample, sampled: GuacamolSample) -> tuple[float, 
 
 
 def fcd_score(distance: float) -> float:
-    """GuacaMol's score of a Fréchet ChemNet distance, `exp(-0.2 FCD)`."""
+    """GuacaMol's score from a Fréchet ChemNet distance, `exp(-0.2 FCD)`."""
     return float(np.exp(-0.2 * distance))
 
 

@@ -1,4 +1,4 @@
-"""Everything the metrics want to know of single molecules, computed once for a whole list, on all cores."""
+"""What the metrics need of single molecules, computed once for a whole list, in parallel."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from molvae.progress import SILENT, Progress
 from molvae.scoring.parallel import map_chunks
 from molvae.scoring.structural_filters import passes_filters
 
-PROPERTIES = {"logP": "logp", "SA": "sa", "QED": "qed", "weight": "mw"}  # MOSES's name → descriptor
+PROPERTIES = {"logP": "logp", "SA": "sa", "QED": "qed", "weight": "mw"}  # name in MOSES → descriptor
 FINGERPRINT_BITS = 1024
 MIN_SCAFFOLD_RINGS = 2
 CHUNK = 500
@@ -23,16 +23,16 @@ CHUNK = 500
 
 @dataclass(frozen=True)
 class DescribedMolecules:
-    """A list of molecules as the metrics see it; N valid ones, duplicates kept, order kept.
+    """What the metrics need of a list of molecules: of the N valid ones in their order, duplicates included.
 
     Attributes:
-        n_input: strings given, valid or not.
-        smiles: canonical SMILES of the N valid ones.
-        fingerprints: `(N, 128)` uint8, the 1,024 bits of Morgan radius 2, packed little-endian.
-        properties: `(N, 4)` float32, columns as in `PROPERTIES`.
-        fragments: BRICS fragment → how often.
-        scaffolds: Bemis-Murcko scaffold of at least two rings → how often.
-        passes: `(N,)` bool, whether MOSES's filters are passed; `None` when not asked for.
+        n_input: number of strings given, valid or not.
+        smiles: canonical SMILES of the N valid molecules.
+        fingerprints: `(N, 128)` uint8, Morgan fingerprints of radius 2 with 1,024 bits, packed little-endian.
+        properties: `(N, 4)` float32, with the columns of `PROPERTIES`.
+        fragments: BRICS fragment → number of occurrences.
+        scaffolds: Bemis-Murcko scaffold with at least two rings → number of occurrences.
+        passes: `(N,)` bool, whether a molecule passes the filters of MOSES; `None` if not asked for.
     """
 
     n_input: int
@@ -55,14 +55,14 @@ def describe_molecules(
     progress: Progress = SILENT,
     description: str = "Describing",
 ) -> DescribedMolecules:
-    """Describe a list; what RDKit cannot parse (`None` and "" too) only counts in `n_input`.
+    """Describe a list of molecules; strings that RDKit cannot parse, `None` and "" only count in `n_input`.
 
     Args:
-        smiles: the molecules, as a generator wrote them.
-        filters: compute `passes` too.
-        n_jobs: processes, -1 for one per core.
+        smiles: the molecules, as they were generated.
+        filters: whether to compute `passes`.
+        n_jobs: number of processes; -1 is one per core.
         progress: reports molecules done.
-        description: what the progress is called.
+        description: name of the stage in the progress report.
     """
     chunks = list(
         map_chunks(
@@ -95,7 +95,7 @@ def describe_molecules(
 def canonical_list(
     smiles: Sequence[str], *, n_jobs: int = -1, progress: Progress = SILENT, description: str = "Canonical SMILES"
 ) -> list[str | None]:
-    """Canonical SMILES of each molecule, `None` for those that do not parse."""
+    """The canonical SMILES of each molecule; `None` for those that do not parse."""
     chunks = map_chunks(
         _canonical_chunk, smiles, chunk_size=20 * CHUNK, description=description, n_jobs=n_jobs, progress=progress
     )
@@ -103,21 +103,21 @@ def canonical_list(
 
 
 def packed_morgan(mol: Chem.Mol, n_bits: int = FINGERPRINT_BITS) -> np.ndarray:
-    """Morgan fingerprint of radius 2, `(n_bits / 8,)` uint8."""
+    """The Morgan fingerprint of radius 2 (Rogers and Hahn 2010), packed bits `(n_bits / 8,)` uint8."""
     bits = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=n_bits).GetFingerprint(mol)
     return np.frombuffer(DataStructs.BitVectToBinaryText(bits), dtype=np.uint8)
 
 
 def brics_fragments(mol: Chem.Mol) -> list[str]:
-    """SMILES of the pieces left when every BRICS bond is cut (Degen et al. 2008)."""
+    """SMILES of the fragments that result from cutting all BRICS bonds (Degen et al. 2008)."""
     return Chem.MolToSmiles(Chem.FragmentOnBRICSBonds(mol)).split(".")
 
 
 def murcko_scaffold(mol: Chem.Mol) -> str | None:
-    """SMILES of the Bemis-Murcko scaffold, `None` when it has fewer than two rings."""
+    """SMILES of the scaffold (Bemis and Murcko 1996); `None` if it has fewer than two rings."""
     try:
         scaffold = MurckoScaffold.GetScaffoldForMol(mol)
-    except (ValueError, RuntimeError):  # RDKit cannot cut some odd molecules
+    except (ValueError, RuntimeError):  # RDKit finds no scaffold for some unusual molecules
         return None
     if scaffold.GetRingInfo().NumRings() < MIN_SCAFFOLD_RINGS:
         return None

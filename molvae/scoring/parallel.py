@@ -1,4 +1,4 @@
-"""Work on long lists, cut into chunks that joblib hands to its workers; results come back in order."""
+"""Parallel work on long lists, which are cut into chunks; the results are in order."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -20,9 +20,9 @@ def map_chunks(
     n_jobs: int = 1,
     progress: Progress = SILENT,
 ) -> Iterator[T]:
-    """Yield `function(chunk, *arguments)` for consecutive slices of `items`.
+    """Yield `function(chunk, *arguments)` for consecutive chunks of `items`.
 
-    Large arrays among `arguments` are memory-mapped for the workers, not copied.
+    Large arrays among `arguments` are memory-mapped for the worker processes and not copied.
     """
     starts = range(0, len(items), chunk_size)
     n_workers = min(effective_n_jobs(n_jobs), max(1, len(starts)))

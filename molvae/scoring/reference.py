@@ -1,4 +1,4 @@
-"""What the metrics keep of a reference set, computed once and cached by content: npz, no pickle."""
+"""The statistics of a reference set that the metrics need, computed once and cached in npz files without pickle."""
 
 import hashlib
 import logging
@@ -26,17 +26,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ReferenceStatistics:
-    """Everything the metrics ask of a reference set of M valid molecules.
+    """The statistics of a reference set of M valid molecules that the metrics need.
 
     Attributes:
-        n_molecules: M.
-        fingerprints: `(M, 128)` uint8, packed Morgan bits.
+        n_molecules: number of valid molecules (M).
+        fingerprints: `(M, 128)` uint8, packed Morgan fingerprints.
         properties: `(M, 4)` float32: logP, SA, QED, weight.
-        fragments: BRICS fragment → how often.
-        scaffolds: Bemis-Murcko scaffold → how often.
-        guacamol: GuacaMol's subset, described.
-        chemnet: ChemNet activations of all; `None` when not asked for.
-        chemnet_subset: the same of GuacaMol's subset.
+        fragments: BRICS fragment → number of occurrences.
+        scaffolds: Bemis-Murcko scaffold → number of occurrences.
+        guacamol: the values of GuacaMol's KL score for its subset of the reference.
+        chemnet: statistics of the ChemNet activations of all molecules; `None` if not asked for.
+        chemnet_subset: the same for GuacaMol's subset.
     """
 
     n_molecules: int
@@ -59,15 +59,15 @@ def reference_statistics(
     device: str | None = None,
     progress: Progress = SILENT,
 ) -> ReferenceStatistics:
-    """Compute the statistics of a reference set, or take them from the cache.
+    """Compute the statistics of a reference set, or load them from the cache.
 
     Args:
         smiles: the reference set; molecules that do not parse are left out.
-        name: what messages and progress call it.
-        fcd: ChemNet statistics too; cached apart, so that asking for them later computes only them.
-        cache: folder of cached statistics; `None` caches nothing. Entries are found by the hash of the molecules and
-            of the versions that shape the result, so a changed file or another RDKit never meets old numbers.
-        n_jobs: processes, -1 for one per core.
+        name: name of the set in messages and progress reports.
+        fcd: whether to compute ChemNet statistics, which are cached separately.
+        cache: folder of cached statistics; `None` caches nothing. The name of an entry is a hash of the molecules and
+            of the versions of RDKit and the format, so that outdated entries are never used.
+        n_jobs: number of processes; -1 is one per core.
         device: for ChemNet.
         progress: reports molecules done.
 
@@ -95,7 +95,7 @@ def reference_statistics(
 def known_molecules(
     smiles: Sequence[str], *, cache: str | Path | None = None, n_jobs: int = -1, progress: Progress = SILENT
 ) -> frozenset[str]:
-    """Canonical SMILES of a training set, for Novelty; cached like the statistics."""
+    """The canonical SMILES of a training set, for Novelty; cached like the statistics."""
     arrays = _cached(
         cache,
         f"known-{content_hash(smiles)}.npz",
@@ -109,7 +109,7 @@ def known_molecules(
 
 
 def content_hash(smiles: Sequence[str]) -> str:
-    """Hash of a list of molecules in its order, of RDKit's version and of the format of what is cached."""
+    """Hash of a list of molecules in its order, of the version of RDKit and of the format of the cache."""
     digest = hashlib.sha256(f"{FORMAT_VERSION} rdkit {version('rdkit')}".encode())
     for text in smiles:
         digest.update(b"\n" + text.encode())
@@ -139,7 +139,7 @@ def _describe(smiles: Sequence[str], name: str, n_jobs: int, progress: Progress)
 def _chemnet(smiles: Sequence[str], name: str, n_jobs: int, device: str | None, progress: Progress) -> Arrays:
     canonical = canonical_list(smiles, n_jobs=n_jobs, progress=progress, description=f"Reading {name}")
     valid = np.array([s is not None for s in canonical], dtype=bool)
-    rows = np.cumsum(valid) - 1  # of a molecule among the valid ones
+    rows = np.cumsum(valid) - 1  # index of a molecule among the valid ones
     activations = chemnet_activations(
         [s for s in canonical if s is not None], device=device, progress=progress, description=f"ChemNet {name}"
     )
@@ -148,7 +148,7 @@ def _chemnet(smiles: Sequence[str], name: str, n_jobs: int, device: str | None, 
     for part, chosen in (("all", activations), ("subset", activations[rows[subset[valid[subset]]]])):
         gaussian = chemnet_statistics(chosen)
         if gaussian is None:
-            raise InputError(f"{name} has {len(chosen)} valid molecule; the Fréchet ChemNet distance needs two")
+            raise InputError(f"{name} has fewer than 2 valid molecules, which the Fréchet ChemNet distance needs")
         arrays |= {
             f"{part}_mean": gaussian.mean,
             f"{part}_covariance": gaussian.covariance,
@@ -174,7 +174,7 @@ def _lines(text: np.ndarray) -> list[str]:
 
 
 def _cached(cache: str | Path | None, file: str, compute: Callable[[], Arrays]) -> Arrays:
-    """What `compute` gives, from the cache when it is there and whole."""
+    """The result of `compute`, or that of an earlier call if the cache has it undamaged."""
     if cache is None:
         return compute()
     path = Path(cache) / file

@@ -1,4 +1,4 @@
-"""How well numbers are predicted."""
+"""The quality of regressions."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ def r_squared(predicted: Any, labels: Any) -> np.ndarray:
         labels: `(n, P)`, nan where unknown.
 
     Returns:
-        nan for a column with fewer than two labels, or whose labels do not vary.
+        R²; nan for a column with fewer than two labels, or whose labels are constant.
 
     >>> r_squared([[1.0], [2.0], [4.0]], [[1.0], [2.0], [3.0]])
     array([0.5])

@@ -1,4 +1,4 @@
-"""MOSES's Filters: would a medicinal chemist's first look let this molecule pass?"""
+"""The structural filters of MOSES, which exclude molecules that a medicinal chemist would reject at first sight."""
 
 import csv
 from functools import lru_cache
@@ -15,11 +15,11 @@ MAX_RING = 7  # atoms
 def passes_filters(mol: Chem.Mol) -> bool:
     """Whether a molecule passes all filters of MOSES (Polykovskiy et al. 2020).
 
-    Rings of at most 7 atoms, no charged atom, the elements C, N, S, O, F, Cl, Br and H only, none of the 22 medicinal
-    chemistry filters (MCF), none of the 480 PAINS patterns, both matched with explicit hydrogens.
+    It must have only rings of at most 7 atoms, no charged atoms, only the elements C, N, S, O, F, Cl, Br and H, and no
+    match with explicit hydrogens of the 22 medicinal chemistry filters (MCF) and the 480 PAINS patterns.
 
-    The patterns' and the molecule's pattern fingerprints are compared first; only patterns that can match are searched
-    for, which changes no answer and takes a quarter of the time.
+    Pattern fingerprints are compared first, so that only patterns that can match are searched for. This does not change
+    the result and takes a quarter of the time.
     """
     if any(len(ring) > MAX_RING for ring in mol.GetRingInfo().AtomRings()):
         return False

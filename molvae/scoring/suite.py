@@ -1,21 +1,22 @@
-"""All published metrics of a list of generated molecules at once.
+"""The metrics of MOSES and GuacaMol for a list of generated molecules, all at once.
 
 | metric | definition | better |
 | --- | --- | --- |
 | valid | share of strings that RDKit parses (the empty string does not count as valid) | high |
-| unique@1k, unique@10k | distinct canonical SMILES among the first 1,000 or 10,000 valid ones | high |
+| unique@1k, unique@10k | share of distinct canonical SMILES among the first 1,000 or 10,000 valid ones | high |
 | FCD/… | Fréchet ChemNet distance to the reference; see `molvae.scoring.fcd` | low |
 | SNN/… | mean Tanimoto similarity (Morgan 2, 1,024 bits) to the nearest reference molecule | high |
-| Frag/…, Scaf/… | cosine similarity of the counts of BRICS fragments, of Bemis-Murcko scaffolds | high |
+| Frag/…, Scaf/… | cosine similarity of the counts of BRICS fragments or Bemis-Murcko scaffolds | high |
 | IntDiv, IntDiv2 | internal diversity; see `molvae.scoring.distribution` | high |
-| Filters | share that passes MCF, PAINS and more; see `molvae.scoring.structural_filters` | high |
-| logP, SA, QED, weight | Wasserstein-1 distance to Test of the property's distribution | low |
-| Novelty | share of the distinct molecules that the training set does not have | high |
-| GuacaMol KL, GuacaMol FCD | GuacaMol's scores, against a seeded subset of Test; see `molvae.scoring.guacamol` | high |
+| Filters | share that passes the filters of MOSES; see `molvae.scoring.structural_filters` | high |
+| logP, SA, QED, weight | Wasserstein-1 distance between the distributions of the property here and in Test | low |
+| Novelty | share of the distinct molecules that are not in the training set | high |
+| GuacaMol KL, GuacaMol FCD | GuacaMol's scores against a random subset of Test; see `molvae.scoring.guacamol` | high |
 
-All but the last row follow the code of MOSES 0.3.1 (Polykovskiy et al. 2020), and tests hold them to what that code
-gave. All but `valid` look at valid molecules only; duplicates stay in, except where "distinct" is said. GuacaMol
-compares with its training set; here the reference is Test, which MOSES drew from the same molecules.
+All rows but the last follow the code of MOSES 0.3.1 (Polykovskiy et al. 2020); tests compare them with its results. The
+last follows GuacaMol (Brown et al. 2019), which compares with its training set; here the reference is Test, which MOSES
+drew from the same molecules as its training set. All metrics but `valid` use valid molecules only, including duplicates
+unless the table says "distinct".
 """
 
 import json
@@ -48,14 +49,14 @@ UNIQUE_AT = {"unique@1k": 1_000, "unique@10k": 10_000}
 
 @dataclass(frozen=True)
 class MetricTable:
-    """Metrics of one list of molecules, in the order of the module's table; nan is what could not be computed.
+    """The metrics of a list of molecules, in the order of the module's table; nan where they could not be computed.
 
     Attributes:
         metrics: name → value.
         terms: the ten terms of the GuacaMol KL score.
-        sizes: molecules given, valid, and in each reference.
-        notes: what a reader has to know to compare the numbers.
-        versions: of the packages that shape the numbers.
+        sizes: number of molecules given, valid, and in each reference.
+        notes: remarks that a reader needs to compare the numbers.
+        versions: versions of the packages that influence the numbers.
     """
 
     metrics: Mapping[str, float]
@@ -65,14 +66,14 @@ class MetricTable:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self, path: str | Path | None = None) -> str:
-        """As indented JSON, nan as null; also written to `path` if given."""
+        """The table as indented JSON, with nan as null; also written to `path` if given."""
         text = json.dumps(_without_nan(asdict(self)), indent=2, ensure_ascii=False) + "\n"
         if path is not None:
             Path(path).write_text(text, encoding="utf-8")
         return text
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a metric: columns `metric`, `value`."""
+        """The table with one row per metric and the columns `metric` and `value`."""
         return pd.DataFrame({"metric": list(self.metrics), "value": list(self.metrics.values())})
 
 
@@ -86,17 +87,17 @@ def evaluate_smiles(
     device: str | None = None,
     progress: Progress = SILENT,
 ) -> MetricTable:
-    """Compute every metric that the references given allow.
+    """Compute all metrics for which the required references are given.
 
     Args:
-        smiles: generated molecules, in the order drawn, with invalid ones and duplicates; `None` is an invalid one.
-            In any form that `molvae.chem.inputs.as_molecules` takes.
+        smiles: all generated molecules in their order, with duplicates and invalid ones (which may be `None`), in any
+            form that `molvae.chem.inputs.as_molecules` accepts.
         test: statistics of the reference set; see `molvae.scoring.reference.reference_statistics`.
-        test_scaffolds: of the reference set of unseen scaffolds.
+        test_scaffolds: statistics of the reference set of unseen scaffolds.
         known: canonical SMILES of the training set; see `molvae.scoring.reference.known_molecules`.
-        n_jobs: processes, -1 for one per core.
-        device: for ChemNet; `None` takes a GPU when there is one.
-        progress: reports molecules done, stage by stage.
+        n_jobs: number of processes; -1 is one per core.
+        device: device for ChemNet; `None` uses a GPU if there is one.
+        progress: reports molecules done in each stage.
 
     Raises:
         MissingExtraError: when a reference has ChemNet statistics and `fcd` is not installed.
@@ -123,7 +124,7 @@ def evaluate_described(
     device: str | None = None,
     progress: Progress = SILENT,
 ) -> MetricTable:
-    """`evaluate_smiles` for molecules that are described already (with their filters)."""
+    """`evaluate_smiles` for molecules that `describe_molecules` has described already, with `filters=True`."""
     both = {"Test": test, "TestSF": test_scaffolds}
     references = {label: statistics for label, statistics in both.items() if statistics is not None}
     values = {"valid": len(molecules) / molecules.n_input if molecules.n_input else math.nan}
@@ -176,7 +177,7 @@ def evaluate_described(
 
 
 def compare(tables: Mapping[str, MetricTable]) -> pd.DataFrame:
-    """Several lists side by side: a row a metric, a column a list, and with two or more lists `mean` and `sd`."""
+    """Tables side by side: a row per metric, a column per list, and `mean` and `sd` for two or more lists."""
     frame = pd.DataFrame({label: pd.Series(table.metrics, dtype=float) for label, table in tables.items()})
     order = {name: None for table in tables.values() for name in table.metrics}
     frame = frame.loc[list(order)]
@@ -190,11 +191,11 @@ def _notes(molecules: DescribedMolecules, with_fcd: bool, with_reference: bool) 
     notes = []
     for name, k in UNIQUE_AT.items():
         if len(molecules) < k:
-            notes.append(f"{name} is of {len(molecules):,} valid molecules only")
+            notes.append(f"{name} is computed from only {len(molecules):,} valid molecules")
     if len(molecules) < guacamol.SAMPLE_SIZE and with_reference:
         notes.append(
-            f"{len(molecules):,} valid molecules: FCD and SNN depend on the number; published ones have 30,000 (MOSES) "
-            f"or {guacamol.SAMPLE_SIZE:,} (GuacaMol)"
+            f"{len(molecules):,} valid molecules: FCD and SNN depend on this number; published values are for 30,000 "
+            f"(MOSES) or {guacamol.SAMPLE_SIZE:,} (GuacaMol) molecules"
         )
     if with_reference and not with_fcd:
         notes.append("FCD is left out")

@@ -1,4 +1,4 @@
-"""What happens beside the optimizer's steps: measuring, saving, stopping, and showing it."""
+"""Lightning callbacks: validation, saving, stopping and showing the progress of training."""
 
 import logging
 import math
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class StopAtBudget(pl.Callback):
-    """Starts the clock and ends training when the budget is used up."""
+    """Starts the clock, and ends training when the budget is used up."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start measuring time."""
@@ -30,20 +30,20 @@ class StopAtBudget(pl.Callback):
         pl_module.clock.start()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        """Stop when nothing is left."""
+        """Stop training when the budget is used up."""
         assert isinstance(pl_module, VAEModule)
         if pl_module.progress >= 1.0:
             trainer.should_stop = True
 
 
 class Validate(pl.Callback):
-    """Measures the model on held-out molecules every `every` steps; may stop training early.
+    """Evaluates the model on held-out molecules every `every` steps; may stop training early.
 
     Args:
-        batches: gives the held-out batches.
-        every: steps between two measurements.
-        max_length: cap of the greedy decoding.
-        patience: measurements without a better objective before training stops; `None` never stops.
+        batches: returns the batches of held-out molecules.
+        every: number of steps between two validations.
+        max_length: the most tokens per molecule in greedy decoding.
+        patience: number of validations without a better objective before training stops; `None` never stops early.
     """
 
     def __init__(
@@ -58,14 +58,14 @@ class Validate(pl.Callback):
         self._best, self._since_best = math.inf, 0
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        """Measure when it is time."""
+        """Validate if `every` steps have passed."""
         if trainer.global_step and trainer.global_step % self.every == 0:
             assert isinstance(pl_module, VAEModule)
             if not self.history or self.history[-1]["step"] != trainer.global_step:
                 self.measure(trainer, pl_module)
 
     def measure(self, trainer: pl.Trainer, module: VAEModule) -> LatentDiagnostics:
-        """Measure now."""
+        """Validate now."""
         result = diagnose(
             module.model,
             self.batches(),
@@ -98,21 +98,21 @@ class Validate(pl.Callback):
         return result
 
     def state_dict(self) -> dict[str, Any]:
-        """For resuming."""
+        """The state that a resumed run needs."""
         return {"history": self.history, "best": self._best, "since_best": self._since_best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """For resuming."""
+        """Restore the state of an interrupted run."""
         self.history = list(state_dict["history"])
         self._best, self._since_best = state_dict["best"], state_dict["since_best"]
 
 
 class SaveLast(pl.Callback):
-    """Writes the state to resume from every `every` steps, and when training is interrupted; atomically.
+    """Saves the state that training can resume from, every `every` steps and when training is interrupted.
 
     Args:
-        path: the file, usually `last/last.ckpt`.
-        every: steps between two saves.
+        path: the file, usually `last/last.ckpt`; it is replaced atomically.
+        every: number of steps between two saves.
     """
 
     def __init__(self, path: Path, *, every: int) -> None:
@@ -121,12 +121,12 @@ class SaveLast(pl.Callback):
         self._saved_at = 0
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        """Save when it is time; with accumulation several batches share one step."""
+        """Save if `every` steps have passed; with gradient accumulation, several batches belong to one step."""
         if trainer.global_step % self.every == 0 and trainer.global_step != self._saved_at:
             self.save(trainer)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Save what an interrupt would lose; a diverged model is not worth it."""
+        """Save when the user interrupts training, but not when training fails."""
         if isinstance(exception, KeyboardInterrupt) and trainer.global_step:
             self.save(trainer)
 
@@ -139,11 +139,11 @@ class SaveLast(pl.Callback):
 
 
 class TrainingProgress(pl.Callback):
-    """A bar over the budget, and under it reconstruction, KL, beta, active units and the rate.
+    """Draws a progress bar of the budget, and below it the losses, beta, active units and molecules per second.
 
     Args:
-        console: where to draw, usually standard error.
-        validate: the measurements to show beside the training losses.
+        console: the console to draw on, usually standard error.
+        validate: the validations to show beside the training losses.
     """
 
     def __init__(self, console: Console, validate: Validate) -> None:
@@ -174,7 +174,7 @@ class TrainingProgress(pl.Callback):
         self._live.start()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        """Redraw; print one line a measurement."""
+        """Redraw the bar, and print one line per validation."""
         assert isinstance(pl_module, VAEModule)
         assert self._live is not None
         for name, value in pl_module.last.items():
@@ -208,7 +208,7 @@ class TrainingProgress(pl.Callback):
         """Close the bar."""
         self._close()
         if isinstance(exception, KeyboardInterrupt):
-            self.console.print(f"Interrupted after {trainer.global_step:,} steps; go on with --resume.")
+            self.console.print(f"Interrupted after {trainer.global_step:,} steps; continue with --resume.")
 
     def _close(self) -> None:
         if self._live is not None:

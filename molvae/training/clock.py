@@ -1,4 +1,4 @@
-"""How much of the training budget is used: steps, wall-clock time, or whichever is further along."""
+"""The share of the training budget that is used: of the steps or the wall-clock time, whichever is larger."""
 
 import time
 from datetime import timedelta
@@ -6,11 +6,11 @@ from typing import Any
 
 
 class TrainingClock:
-    """Measures training time over interruptions and gives `progress` in [0, 1].
+    """Measures training time, also across interruptions, and the share of the budget that is used.
 
     Args:
-        max_steps: optimizer steps of the whole training; `None` for no limit.
-        max_time: wall-clock time of the whole training; `None` for no limit.
+        max_steps: the most optimizer steps of the whole training; `None` for no limit.
+        max_time: the most wall-clock time of the whole training; `None` for no limit.
     """
 
     def __init__(self, *, max_steps: int | None = None, max_time: timedelta | None = None) -> None:
@@ -20,24 +20,24 @@ class TrainingClock:
         self._started: float | None = None
 
     def start(self) -> None:
-        """Start measuring."""
+        """Start measuring time."""
         self._started = time.monotonic()
 
     @property
     def seconds(self) -> float:
-        """Training time so far."""
+        """Training time so far, in seconds."""
         return self._before + (0.0 if self._started is None else time.monotonic() - self._started)
 
     def progress(self, step: int) -> float:
-        """Share of the budget used after `step` steps."""
+        """Share of the budget used after `step` steps, in [0, 1]."""
         by_step = step / self.max_steps if self.max_steps else 0.0
         by_time = self.seconds / self.max_seconds if self.max_seconds else 0.0
         return min(1.0, max(by_step, by_time))
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs."""
+        """The state that a resumed run needs."""
         return {"seconds": self.seconds}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from an earlier run's time."""
+        """Continue from the time of an interrupted run."""
         self._before = float(state["seconds"])

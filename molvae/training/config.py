@@ -1,4 +1,4 @@
-"""The settings of a whole experiment: one YAML is one experiment, and a misspelled key is an error."""
+"""The settings of a whole experiment, which one YAML file describes; unknown keys are errors."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -19,7 +19,7 @@ Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
 class DataConfig(Section):
-    """Where the molecules come from: a prepared folder, or inputs to prepare first; a recipe may leave both open."""
+    """The molecules: a prepared folder, or input files to prepare first; a recipe may leave out both."""
 
     prepared: Path | None = None
     inputs: tuple[Path, ...] = ()
@@ -27,26 +27,27 @@ class DataConfig(Section):
 
 
 class PriorFitConfig(Section):
-    """A prior fitted to the encoded training set once the model is trained."""
+    """A prior that is fitted to the encoded training set after the model has been trained."""
 
     fit: Literal["two-stage"] = "two-stage"
     model: PriorConfig = AutoregressivePriorConfig()
     max_time: Duration = timedelta(minutes=5)
     max_epochs: Positive = 100
     patience: Positive = 3
-    """Passes without a better held-out likelihood before fitting stops."""
+    """Number of epochs without a better held-out loss before fitting stops."""
     molecules: Positive = 200_000
+    """The most training molecules to fit to."""
     batch_size: Positive = 512
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    """At the start; it falls to nothing by a cosine over `max_time` or `max_epochs`, whichever ends first."""
+    """The peak; a cosine decays it to 0 over `max_time` or `max_epochs`, whichever ends first."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    """Decay of the moving average of the weights that is judged and kept; 0 keeps the weights themselves."""
+    """Decay of the moving average of the weights, which is evaluated and kept; 0 keeps the weights themselves."""
     precision: Precision = "32-true"
     seed: int = 0
 
 
 class JointPriorConfig(Section):
-    """A prior trained with the model: the KL is against it (Variational Lossy Autoencoder, Chen et al. 2016)."""
+    """A prior trained jointly with the model, in the KL term (Variational Lossy Autoencoder, Chen et al. 2016)."""
 
     fit: Literal["joint"] = "joint"
     model: PriorConfig = AutoregressivePriorConfig()
@@ -56,48 +57,48 @@ PriorTrainingConfig = Annotated[PriorFitConfig | JointPriorConfig, Field(discrim
 
 
 class TrainingConfig(Section):
-    """How the model is trained. At least one of max_time, max_steps and max_epochs ends it."""
+    """How the model is trained. At least one of max_time, max_steps and max_epochs has to be given."""
 
     batch_size: Positive = 256
     learning_rate: Annotated[float, Field(gt=0)] = 4e-3
     final_learning_rate: Fraction = 0.02
-    """Share of the learning rate left at the end of the cosine."""
+    """Share of the learning rate that is left at the end of its cosine decay."""
     warmup_steps: Annotated[int, Field(ge=0)] = 200
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     beta: BetaConfig = LinearBetaConfig()
     property_weight: Annotated[float, Field(ge=0)] = 1.0
     tanimoto_weight: Annotated[float, Field(ge=0)] = 0.0
-    """Of 1 − the correlation of latent with Tanimoto distances in a batch; needs data prepared with fingerprints."""
+    """Weight of 1 − the correlation of latent and Tanimoto distances in a batch; needs prepared fingerprints."""
     fingerprint_weight: Annotated[float, Field(ge=0)] = 0.0
-    """Of the negative log-likelihood (nats) of the ECFP4 bits that a linear layer reads from z; needs them prepared."""
+    """Weight of the loss of a linear layer that predicts ECFP4 bits from z (nats); needs prepared fingerprints."""
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0
     accumulate: Positive = 1
     randomized_smiles: bool = False
-    """An encoder of tokens reads randomized SMILES of each molecule, while the decoder writes the canonical one."""
+    """A sequence encoder reads a randomized SMILES of each molecule, and the decoder writes the canonical one."""
     init_from: Path | None = None
     """A checkpoint to start from (fine-tuning); the data must be prepared with its vocabulary."""
     precision: Precision = "bf16-mixed"
     resident: bool = False
-    """Tokens and properties are kept on the device: for a fast GPU, without graphs and without randomized SMILES."""
+    """Keep all tokens and properties on the training device, for a fast GPU; not for graphs or randomized SMILES."""
     max_time: Duration | None = None
     max_steps: Positive | None = None
     max_epochs: Positive | None = None
     valid_every: Positive = 1000
-    """Steps between validations."""
+    """Number of steps between validations."""
     valid_molecules: Positive = 2000
     patience: Positive | None = None
-    """Validations without improvement before training stops early; `None` never stops early."""
+    """Number of validations without improvement before training stops early; `None` never stops early."""
     save_every: Positive = 500
-    """Steps between saves of the state to resume from."""
+    """Number of steps between saves of the state to resume from."""
     seed: int = 0
 
     @property
     def compares_fingerprints(self) -> bool:
-        """Whether batches must have fingerprints."""
+        """Whether some loss needs fingerprints in the batches."""
         return bool(self.tanimoto_weight or self.fingerprint_weight)
 
     def learning_rate_at(self, progress: float, step: int) -> float:
-        """A linear warm-up over `warmup_steps`, then a cosine down to `final_learning_rate` of the peak."""
+        """Linear warm-up over `warmup_steps`, then cosine decay to the share `final_learning_rate` of the peak."""
         share = warm_cosine(progress, step, warmup_steps=self.warmup_steps, low=self.final_learning_rate)
         return self.learning_rate * share
 
@@ -115,9 +116,9 @@ class ExperimentConfig(Section):
     model: ModelConfig = ModelConfig()
     training: TrainingConfig
     prior: PriorTrainingConfig | None = None
-    """Learned, if asked for: after training or with the model."""
+    """A learned prior, fitted after training or jointly with the model; `None` for no learned prior."""
     sampling: SamplingConfig = SamplingConfig()
-    """How the model draws unless asked otherwise; part of its checkpoint."""
+    """The default sampling settings of the model, which become part of its checkpoint."""
 
     @field_validator("prior", mode="before")
     @classmethod
@@ -128,12 +129,10 @@ class ExperimentConfig(Section):
     def _randomized_smiles_have_a_reader(self) -> "ExperimentConfig":
         if self.training.randomized_smiles:
             if not self.model.encoder.member.reads_tokens:
-                raise ValueError(
-                    "training.randomized_smiles changes how a molecule is written; the encoder reads no tokens"
-                )
+                raise ValueError("training.randomized_smiles would have no effect, because the encoder reads no tokens")
             if self.data.inputs and not self.data.prepare.randomized_smiles:
                 raise ValueError(
-                    "training.randomized_smiles needs some to read; set data.prepare.randomized_smiles, e.g. to 4"
+                    "training.randomized_smiles needs prepared ones; set data.prepare.randomized_smiles, e.g. to 4"
                 )
         return self
 
@@ -144,7 +143,7 @@ class ExperimentConfig(Section):
             training.randomized_smiles or self.model.encoder.member.reads_graphs or training.compares_fingerprints
         ):
             raise ValueError(
-                "training.resident keeps tokens on the device, no graphs, randomized SMILES or fingerprints; "
+                "training.resident keeps tokens on the device, but not graphs, randomized SMILES or fingerprints; "
                 "leave it out"
             )
         return self
@@ -167,19 +166,19 @@ class ExperimentConfig(Section):
 
 
 def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
-    """Read one experiment's YAML and apply `key.path=value` overrides.
+    """Read the YAML file of an experiment and apply `key.path=value` overrides.
 
-    Paths in the file are taken from the file's own folder, or from the samples that ship with the package; not from
-    where the shell stands.
+    Paths in the file are relative to the folder of the file, or name samples that ship with the package; they are not
+    relative to the working directory.
 
     Raises:
-        ConfigError: for an unreadable file, an unknown key or a bad value, naming it.
+        ConfigError: for an unreadable file, an unknown key or an invalid value; the message names it.
     """
     return parse_config(ExperimentConfig, read_experiment(path, overrides), where=str(path))
 
 
 def read_experiment(path: str | Path, overrides: Sequence[str]) -> dict[str, Any]:
-    """The plain values of an experiment's YAML, its paths resolved, with overrides."""
+    """The plain values of an experiment's YAML file, with its paths resolved and the overrides applied."""
     values = read_yaml(path, expected="the sections data, model and training")
     resolve_paths(values, Path(path).resolve().parent)
     for text in overrides:
@@ -188,7 +187,7 @@ def read_experiment(path: str | Path, overrides: Sequence[str]) -> dict[str, Any
 
 
 def resolve_paths(values: dict[str, Any], folder: Path) -> None:
-    """Make the paths of an experiment's plain values absolute; see `load_experiment`."""
+    """Make the paths in the plain values of an experiment absolute; see `load_experiment`."""
     data, training = values.get("data"), values.get("training")
     if isinstance(data, dict):
         if isinstance(data.get("prepared"), str):
@@ -204,7 +203,7 @@ def resolve_paths(values: dict[str, Any], folder: Path) -> None:
 
 
 def _found(folder: Path, name: str) -> str:
-    """A file beside the configuration, or one of the package's samples."""
+    """The path of a file beside the configuration, or of a sample of the package."""
     if name == "-" or (folder / name).exists():
         return name if name == "-" else str(folder / name)
     sample = sample_folder() / name
@@ -212,7 +211,7 @@ def _found(folder: Path, name: str) -> str:
 
 
 def sample_folder() -> Path:
-    """Where the samples lie: inside the installed package, or beside it in a checkout."""
+    """The folder of the samples: inside the installed package, or beside it in a source checkout."""
     package = Path(__file__).parents[1]
     inside = package / "samples"
     return inside if inside.is_dir() else package.parent / "data"

@@ -1,4 +1,4 @@
-"""A trained model goes on learning, on other molecules: the settings of its fine-tuning, from its checkpoint."""
+"""The settings for fine-tuning a trained model on other molecules, derived from its checkpoint."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -16,19 +16,19 @@ from molvae.training.config import (
 )
 from molvae.training.schedules import ConstantBetaConfig
 
-LEARNING_RATE = 1e-3  # a quarter of what models start with
-ROUND = 10_000  # molecules
-PRIOR_SHARE = 0.3  # of the time, where a prior was fitted after training
-BETA = 0.1  # of a Gaussian latent whose checkpoint does not say what it was trained with
+LEARNING_RATE = 1e-3  # a quarter of the default for training
+ROUND = 10_000  # molecules in a usual pass of fitting a prior
+PRIOR_SHARE = 0.3  # share of the time for fitting the prior, if it is fitted after training
+BETA = 0.1  # for a Gaussian latent whose checkpoint does not contain the final beta
 
 
 def finetuning_preparation(checkpoint: Checkpoint, descriptors: tuple[str, ...], **options: object) -> PrepareConfig:
-    """How molecules are prepared for the fine-tuning of a model: in its own standard form and notation.
+    """The settings for preparing fine-tuning data in the standard form and notation of the model.
 
     Args:
         checkpoint: the model.
-        descriptors: those of its heads' properties that can be computed.
-        options: further settings, such as `property_columns` or `unknown`.
+        descriptors: the properties of its heads that can be computed.
+        options: further settings of `PrepareConfig`, such as `property_columns` or `unknown`.
     """
     values = checkpoint.standard_form.model_dump() | {
         "notation": checkpoint.vocabulary.notation,
@@ -42,17 +42,17 @@ def finetuning_preparation(checkpoint: Checkpoint, descriptors: tuple[str, ...],
 def finetuning_experiment(
     checkpoint: Checkpoint, path: str | Path, data: PreparedData, *, max_time: timedelta, seed: int = 0
 ) -> ExperimentConfig:
-    """The experiment that goes on training a model on a prepared folder.
+    """The experiment that fine-tunes a model on a prepared folder.
 
-    A prior that was trained with the model goes on with it; one that was fitted afterwards is fitted again, from where
-    it was, in the last part of the time.
+    A prior that was trained jointly is trained jointly again. A prior that was fitted afterwards is fitted further in
+    the last part of the time.
 
     Args:
         checkpoint: the model.
-        path: where it was loaded from.
-        data: prepared as `finetuning_preparation` says.
-        max_time: of all.
-        seed: of the order of molecules.
+        path: the path that it was loaded from.
+        data: a folder prepared with the settings of `finetuning_preparation`.
+        max_time: time for training and fitting the prior together.
+        seed: seed of the training.
     """
     n = data.meta["splits"].get("train", len(data))
     prior = _prior(checkpoint, path, max_time, n, seed)
@@ -91,7 +91,7 @@ def _prior(
     model = prior_config(path)
     if checkpoint.diagnostics.get("prior", {}).get("fit") == "joint":
         return JointPriorConfig(model=model)
-    passes = max(1, ROUND // n)  # of a few molecules many make one of the usual size
+    passes = max(1, ROUND // n)  # so many passes over a small data set count as one
     return PriorFitConfig(
         model=model,
         max_time=max_time * PRIOR_SHARE,

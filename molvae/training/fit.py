@@ -1,4 +1,4 @@
-"""From a configuration and a prepared folder to a checkpoint directory."""
+"""Training a model: from a configuration and a prepared folder to a checkpoint directory."""
 
 import logging
 import warnings
@@ -46,23 +46,23 @@ def train(
 ) -> LatentDiagnostics:
     """Train a model and write it to `out`.
 
-    `out` gets `experiment.yaml` (what ran), `last/last.ckpt` (to resume from), `metrics.csv` and, at the end or
-    when interrupted, `model/`: the checkpoint directory.
+    `out` gets `experiment.yaml` (the settings), `last/last.ckpt` (the state to resume from), `metrics.csv` and, at the
+    end or when interrupted, `model/` (the checkpoint directory).
 
     Args:
-        config: model and training settings.
+        config: the settings of the experiment.
         data: the prepared folder.
-        out: the run's directory.
+        out: the directory of the training run.
         device: "auto", "cpu", "cuda", …
-        resume: go on from `last/last.ckpt`.
-        console: where to draw the progress; `None` draws nothing.
+        resume: continue from `last/last.ckpt`.
+        console: the console to draw the progress on; `None` draws nothing.
 
     Returns:
-        Diagnostics on the validation split at the end.
+        The diagnostics of the trained model on validation molecules.
 
     Raises:
-        PreparedDataError: when the folder lacks a training molecule, a property of the heads, or graphs or randomized
-            SMILES that are asked for.
+        PreparedDataError: when the folder has no training molecules, or lacks something that the configuration needs: a
+            property, graphs, fingerprints or randomized SMILES.
         CheckpointError: when there is nothing to resume from.
     """
     out = Path(out)
@@ -144,10 +144,10 @@ def train(
 
 
 def lightning_device(device: str) -> dict[str, Any]:
-    """What Lightning's trainer calls a device: its arguments `accelerator` and `devices`.
+    """The arguments `accelerator` and `devices` of Lightning's trainer for a device.
 
     Raises:
-        ConfigError: for a device that is not there.
+        ConfigError: for an unknown device, or one that does not exist.
     """
     resolved = resolve_device(device)
     if resolved.type == "cpu":
@@ -206,7 +206,7 @@ def save_run(
     max_length: int,
     diagnostics: dict[str, Any],
 ) -> None:
-    """Write `out/model`, with the standardization the training data went through."""
+    """Write the checkpoint directory `out/model`, with the standard form of the training data."""
     save_checkpoint(
         out / "model",
         model,
@@ -229,7 +229,7 @@ def _max_steps(config: ExperimentConfig, batches_per_epoch: int) -> int | None:
 
 
 def _batches_done(state: Path) -> int:
-    """Batches an interrupted run has used, from its saved state."""
+    """The number of batches that an interrupted run has used, from its saved state."""
     try:
         saved = torch.load(state, map_location="cpu", weights_only=True)
         return int(saved["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["completed"])
@@ -239,7 +239,7 @@ def _batches_done(state: Path) -> int:
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's notices about choices made here on purpose from the user's screen."""
+    """Suppress Lightning's messages about settings that are chosen here on purpose."""
     levels = {name: logging.getLogger(name).level for name in ("pytorch_lightning", "lightning_fabric")}
     for name in levels:
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Property heads fitted to a finished latent, which is left as it is: to its last state, or to other properties."""
+"""Fitting property heads to a trained model, which does not change: for other properties, or better predictions."""
 
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -27,13 +27,13 @@ from molvae.training.selection import held_out_molecules, training_molecules
 
 @dataclass(frozen=True)
 class HeadsReport:
-    """What fitted heads are worth on held-out molecules.
+    """The result of fitting heads.
 
     Attributes:
-        property_r2: of each property, nan without labels.
-        molecules: they were fitted on.
-        epochs: passes made.
-        seconds: spent.
+        property_r2: R² of each property on held-out molecules; nan without labels.
+        molecules: number of molecules that the heads were fitted to.
+        epochs: number of passes over them.
+        seconds: time spent.
     """
 
     property_r2: dict[str, float]
@@ -42,7 +42,7 @@ class HeadsReport:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """For `diagnostics.json`."""
+        """The report as plain values, for `diagnostics.json`."""
         return asdict(self)
 
 
@@ -59,19 +59,19 @@ def fit_heads(
     device: str = "auto",
     progress: Progress = SILENT,
 ) -> HeadsReport:
-    """Fit heads to the codes that a trained model gives to molecules.
+    """Fit heads to the posterior means, or VQ codes, of a trained model.
 
     Args:
-        model: in eval mode; not changed.
-        heads: for properties of the folder; fitted in place.
-        data: a prepared folder in the model's vocabulary.
-        max_time: of fitting; the learning rate falls to 0 in that time.
-        molecules: training molecules encoded, at most.
-        batch_size: of fitting.
-        learning_rate: at its highest.
-        seed: of molecules and their order.
+        model: the model, in eval mode; it does not change.
+        heads: the heads, for properties of the folder; they are fitted in place.
+        data: a prepared folder with the model's vocabulary.
+        max_time: the time for fitting, over which the learning rate decays to 0.
+        molecules: the most training molecules to fit to.
+        batch_size: molecules per batch.
+        learning_rate: the learning rate at the start.
+        seed: seed of the choice of molecules and of their order.
         device: "auto", "cpu" or "cuda".
-        progress: reports molecules encoded and the share of time used.
+        progress: reports molecules encoded and the share of the time used.
     """
     pl.seed_everything(seed, verbose=False)
     max_tokens = model.encoder.max_tokens
@@ -105,7 +105,7 @@ def fit_heads(
 
 
 class _HeadsModule(pl.LightningModule):
-    """Mean squared error of standardized properties; the learning rate falls with the time that is left."""
+    """Minimizes the mean squared error of standardized properties; the learning rate decays linearly with time."""
 
     clock: Timer
 
@@ -128,13 +128,13 @@ class _HeadsModule(pl.LightningModule):
 def fit_heads_of(
     path: str | Path, data: PreparedData, *, properties: tuple[str, ...] | None = None, **how: Any
 ) -> HeadsReport:
-    """Fit heads to the model of a checkpoint directory, and put them there in place of those it had.
+    """Fit heads to the model of a checkpoint directory, and replace its heads by them.
 
     Args:
         path: the checkpoint directory.
-        data: a prepared folder in its vocabulary.
-        properties: of the folder; `None` takes all of them.
-        how: as in `fit_heads`.
+        data: a prepared folder with the model's vocabulary.
+        properties: properties of the folder to predict; `None` takes all of them.
+        how: further arguments of `fit_heads`.
 
     Raises:
         PreparedDataError: when the folder has another vocabulary, or lacks a property.

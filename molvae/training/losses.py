@@ -1,4 +1,4 @@
-"""What training minimizes, in nats per molecule."""
+"""The loss functions of training, averaged over molecules."""
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from molvae.data.vocabulary import PAD
 
 
 def reconstruction_loss(logits: Tensor, token_ids: Tensor) -> Tensor:
-    """Negative log-likelihood of the tokens after bos: summed over tokens, mean over molecules.
+    """Negative log-likelihood of the tokens after bos in nats, summed over tokens and averaged over molecules.
 
     Args:
         logits: `(B, T - 1, V)`.
@@ -20,11 +20,11 @@ def reconstruction_loss(logits: Tensor, token_ids: Tensor) -> Tensor:
 
 
 def property_loss(predicted: Tensor, labels: Tensor) -> Tensor:
-    """Mean squared error over the labels that are there (standardized units); 0 when none is.
+    """Mean squared error of standardized properties over the known labels; 0 if there are none.
 
     Args:
-        predicted: `(B, P)`.
-        labels: `(B, P)`, nan where missing.
+        predicted: `(B, P)`, standardized.
+        labels: `(B, P)`, standardized, nan where missing.
     """
     known = torch.isfinite(labels)
     error = (predicted.float() - labels.nan_to_num()).square()
@@ -32,11 +32,11 @@ def property_loss(predicted: Tensor, labels: Tensor) -> Tensor:
 
 
 def tanimoto_loss(latents: Tensor, fingerprints: Tensor) -> Tensor:
-    """One minus the correlation (Pearson) of latent and Tanimoto distances over all pairs of a batch; from 0 to 2.
+    """One minus the Pearson correlation of latent and Tanimoto distances over all pairs of a batch; from 0 to 2.
 
     Args:
         latents: `(B, Z)`.
-        fingerprints: `(B, bits / 8)` uint8, packed.
+        fingerprints: `(B, bits / 8)` uint8, packed bits.
     """
     bits = _unpack(fingerprints)
     both, size = bits @ bits.T, bits.sum(1)
@@ -49,16 +49,16 @@ def tanimoto_loss(latents: Tensor, fingerprints: Tensor) -> Tensor:
 
 
 def fingerprint_loss(logits: Tensor, fingerprints: Tensor) -> Tensor:
-    """Negative log-likelihood of the bits, each on its own: summed over bits, mean over molecules.
+    """Negative log-likelihood of independent fingerprint bits in nats, summed over bits and averaged over molecules.
 
     Args:
         logits: `(B, bits)`.
-        fingerprints: `(B, bits / 8)` uint8, packed.
+        fingerprints: `(B, bits / 8)` uint8, packed bits.
     """
     return F.binary_cross_entropy_with_logits(logits.float(), _unpack(fingerprints), reduction="sum") / len(logits)
 
 
 def _unpack(fingerprints: Tensor) -> Tensor:
-    """`(B, bits / 8)` uint8 → `(B, bits)` of 0 and 1, in one order for all rows."""
+    """Unpack bits: `(B, bits / 8)` uint8 → `(B, bits)` float, 0 or 1; their order is the same in all rows."""
     shifts = torch.arange(8, device=fingerprints.device, dtype=torch.uint8)
     return ((fingerprints.unsqueeze(-1) >> shifts) & 1).flatten(1).float()

@@ -1,4 +1,4 @@
-"""The model as Lightning trains it: losses, weights over time, and what is logged."""
+"""The Lightning module that trains a model: its losses, their weights, and logging."""
 
 from functools import partial
 from typing import Any
@@ -14,19 +14,19 @@ from molvae.training.clock import TrainingClock
 from molvae.training.config import TrainingConfig
 from molvae.training.losses import fingerprint_loss, property_loss, reconstruction_loss, tanimoto_loss
 
-RARE = -3.5  # the logit of a bit that 3 % of molecules have: what most of them are
+RARE = -3.5  # initial logit: about 3 % of the fingerprint bits are set
 
 
 class VAEModule(pl.LightningModule):
-    """Minimizes reconstruction + beta · regularizer + property, Tanimoto and fingerprint losses with their weights.
+    """Minimizes reconstruction + beta · regularizer + weighted property, Tanimoto and fingerprint losses.
 
     Args:
-        model: what is trained.
-        config: how.
-        clock: the budget that learning rate and beta follow.
-        prior: trained with the model, which is then regularized against it.
-        n_bits: of the molecules' fingerprints, which a linear layer is to read from z if `fingerprint_weight` is set;
-            the layer serves training only and is in no checkpoint directory.
+        model: the model to train.
+        config: the training settings.
+        clock: measures the share of the budget used, which determines learning rate and beta.
+        prior: a prior to train jointly with the model; it replaces the standard prior in the KL.
+        n_bits: number of fingerprint bits, which a linear layer predicts from z if `fingerprint_weight` is set; this
+            layer is used in training only and is not part of the checkpoint directory.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class VAEModule(pl.LightningModule):
 
     @property
     def progress(self) -> float:
-        """Share of the budget used."""
+        """Share of the budget used, in [0, 1]."""
         return self.clock.progress(self.global_step)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW; its learning rate is set before every step."""
+        """AdamW (Loshchilov and Hutter 2019); the learning rate is set before every batch."""
         fused = self.device.type in ("cpu", "cuda")
         return torch.optim.AdamW(
             self.parameters(),
@@ -74,7 +74,7 @@ class VAEModule(pl.LightningModule):
             group["lr"] = rate
 
     def training_step(self, batch: MolBatch, batch_idx: int) -> Tensor:
-        """One batch's loss."""
+        """Compute the loss of a batch."""
         beta = self.beta
         condition = self.model.embed_condition(len(batch), batch.properties)
         log_prior = None if self.prior is None else partial(self.prior.log_prob, condition=condition)
@@ -106,21 +106,21 @@ class VAEModule(pl.LightningModule):
         return loss
 
     def _follow(self, reconstruction: float) -> None:
-        """Set the KL weight of the next step; a constraint reacts to the running mean of the reconstruction."""
+        """Set beta for the next step; GECO uses the running mean of the reconstruction loss for that."""
         before = reconstruction if self._mean_reconstruction is None else self._mean_reconstruction
         mean = self._mean_reconstruction = 0.98 * before + 0.02 * reconstruction
         self.beta = self.config.beta.next(self.beta, self.progress, reconstruction=mean)
 
     def validation_step(self, batch: MolBatch, batch_idx: int) -> None:
-        """Validation is one measurement over all batches: see `molvae.training.callbacks.Validate`."""
+        """Do nothing; `molvae.training.callbacks.Validate` does the validation."""
 
     def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
-        """Clip the norm; a fused optimizer cannot be clipped by Lightning itself."""
+        """Clip the gradient norm here, because Lightning itself does not support that with fused optimizers."""
         norm = torch.nn.utils.clip_grad_norm_(self.parameters(), self.config.gradient_clip)
         self.log("train/gradient_norm", norm)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what a resumed run needs."""
+        """Add the state that a resumed run needs."""
         checkpoint["molvae"] = {
             "clock": self.clock.state_dict(),
             "molecules_seen": self.molecules_seen,
@@ -129,7 +129,7 @@ class VAEModule(pl.LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on from an interrupted run."""
+        """Restore the state of an interrupted run."""
         self.clock.load_state_dict(checkpoint["molvae"]["clock"])
         self.molecules_seen = checkpoint["molvae"]["molecules_seen"]
         self.beta = checkpoint["molvae"]["beta"]

@@ -1,4 +1,4 @@
-"""Second stage: a prior fitted to the latents of the training set, on posterior samples, stopped on held-out ones."""
+"""The second stage: fitting a prior to posterior samples of the training molecules of a trained model."""
 
 import copy
 import math
@@ -35,19 +35,19 @@ from molvae.training.second_stage import (
 )
 from molvae.training.selection import held_out_molecules, training_molecules
 
-WARMUP = 100  # steps
+WARMUP = 100  # steps of the learning rate's warm-up
 
 
 @dataclass(frozen=True)
 class PriorReport:
-    """What a fitted prior is worth on held-out molecules, nats per molecule.
+    """The result of fitting a prior.
 
     Attributes:
-        kl: KL(q(z|x) ‖ learned prior).
-        kl_standard: KL(q(z|x) ‖ the standard prior): what the learned one has to beat.
-        molecules: it was fitted on.
-        epochs: passes made.
-        seconds: spent.
+        kl: KL(q(z|x) ‖ learned prior) on held-out molecules, nats per molecule.
+        kl_standard: KL(q(z|x) ‖ standard prior) of the same molecules, for comparison.
+        molecules: number of molecules that the prior was fitted to.
+        epochs: number of passes over them.
+        seconds: time spent.
     """
 
     kl: float
@@ -57,7 +57,7 @@ class PriorReport:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """For `diagnostics.json`."""
+        """The report as plain values, for `diagnostics.json`."""
         return asdict(self)
 
 
@@ -70,18 +70,18 @@ def fit_prior(
     device: str = "auto",
     progress: Progress = SILENT,
 ) -> tuple[Prior, PriorReport]:
-    """Fit a prior to a trained model, which is left as it is.
+    """Fit a prior to a trained model, which does not change.
 
     Args:
-        model: in eval mode.
+        model: the model, in eval mode.
         data: the prepared folder that the model was trained on.
-        config: which prior, and how long.
-        start: a prior of the same sizes to go on from.
+        config: the settings of the prior and of the fitting.
+        start: a prior with the same settings, whose weights fitting starts from.
         device: "auto", "cpu" or "cuda".
         progress: reports molecules encoded and the share of the time used.
 
     Raises:
-        ConfigError: when prior and latent do not fit.
+        ConfigError: for an unknown device, or one that does not exist.
     """
     pl.seed_everything(config.seed, verbose=False)
     prior = config.model.build(model.latent, condition_dim=model.condition_dim)
@@ -137,13 +137,13 @@ def fit_prior(
 
 
 class _PriorModule(pl.LightningModule):
-    """Minimizes the prior's loss of fresh posterior samples; keeps the weights that judged held-out molecules best."""
+    """Minimizes the prior's loss on fresh posterior samples; keeps the weights with the best held-out loss."""
 
     def __init__(self, prior: Prior, model: MolVAE, valid_set: TensorDataset, config: PriorFitConfig) -> None:
         super().__init__()
         self.prior = prior
         self.average = copy.deepcopy(prior).requires_grad_(False) if config.ema else None
-        self._model = (model,)  # not trained: in a tuple, so that torch does not see its weights
+        self._model = (model,)  # in a tuple, so that torch does not register its weights, which are not trained
         self._valid_set = valid_set
         self.config = config
         self.timer: Timer | None = None
@@ -155,11 +155,11 @@ class _PriorModule(pl.LightningModule):
 
     def on_train_start(self) -> None:
         if self.average is not None:
-            self.average.load_state_dict(self.prior.state_dict())  # what fit_scale found is in it
+            self.average.load_state_dict(self.prior.state_dict())  # includes the scales that fit_scale has set
 
     def on_train_epoch_start(self) -> None:
         if self._model[0].condition is not None:
-            self._model[0].condition.train()  # it then hides labels at random
+            self._model[0].condition.train()  # in training mode, it hides labels at random
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         for group in self.trainer.optimizers[0].param_groups:
@@ -179,7 +179,7 @@ class _PriorModule(pl.LightningModule):
                 kept.copy_(now)
 
     def _learning_rate(self) -> float:
-        """A short warm-up, then a cosine over the budget."""
+        """Learning rate: a short warm-up, then cosine decay over the budget."""
         spent = 0.0 if self.timer is None else self.timer.time_elapsed() / self.config.max_time.total_seconds()
         steps = self.global_step / (self.config.max_epochs * self.trainer.num_training_batches)
         done = min(1.0, max(spent, steps))
@@ -190,7 +190,7 @@ class _PriorModule(pl.LightningModule):
 
     @torch.no_grad()
     def judge(self) -> float:
-        """Loss of held-out molecules; remembers the best weights."""
+        """Compute the loss of held-out molecules, and remember the weights if it is the best so far."""
         model = self._model[0].eval()
         judged = self.prior if self.average is None else self.average
         generator = torch.Generator(device=self.device).manual_seed(0)
@@ -225,9 +225,13 @@ def fit_prior_of(
     device: str = "auto",
     progress: Progress = SILENT,
 ) -> PriorReport:
-    """Fit a prior to the model of a checkpoint directory, and put it there; arguments as in `fit_prior`.
+    """Fit a prior to the model of a checkpoint directory, and add it to the directory; see `fit_prior`.
 
-    `start` is the checkpoint whose prior is gone on from, if it has one with the same settings.
+    Fitting starts from the prior of the checkpoint `start`, if it has one with the same settings.
+
+    Raises:
+        ConfigError: when the prior cannot be used with the model's latent.
+        PreparedDataError: when the folder has another vocabulary than the model.
     """
     checkpoint, data = open_with_data(path, data, hint="give the folder it was trained on")
     try:

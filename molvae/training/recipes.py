@@ -1,4 +1,4 @@
-"""The experiments that ship with the package, and the one that is made for molecules at hand."""
+"""Recipes, the experiments that ship with the package, and the adaptation of the default one to given molecules."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,19 +10,19 @@ from molvae.errors import ConfigError
 from molvae.training.config import ExperimentConfig, load_experiment, read_experiment
 
 DEFAULT = "quickstart"
-SMALL, LARGE = 5_000, 200_000  # molecules
-SHORTEST_TRAINING = 200  # steps, so that a few molecules are seen often enough
+SMALL, LARGE = 5_000, 200_000  # training molecules below and above which the network sizes change
+SHORTEST_TRAINING = 200  # least number of steps between validations
 
 
 def recipe_folder() -> Path:
-    """Where the recipes lie: inside the installed package, or beside it in a checkout."""
+    """The folder of the recipes: inside the installed package, or beside it in a source checkout."""
     package = Path(__file__).parents[1]
     inside = package / "configs"
     return inside if inside.is_dir() else package.parent / "configs"
 
 
 def recipe_names() -> tuple[str, ...]:
-    """Names of the recipes, the default first."""
+    """The names of the recipes, with the default first."""
     names = sorted(path.stem for path in recipe_folder().glob("*.yaml"))
     return tuple(sorted(names, key=lambda name: name != DEFAULT))
 
@@ -31,7 +31,7 @@ def recipe_path(name: str) -> Path:
     """The YAML file of a recipe.
 
     Raises:
-        ConfigError: for a name that is none of them.
+        ConfigError: for an unknown name.
     """
     if name not in recipe_names():
         raise ConfigError(f"no recipe is called {name!r}; there are: {', '.join(recipe_names())}")
@@ -39,7 +39,7 @@ def recipe_path(name: str) -> Path:
 
 
 def recipe_summary(name: str) -> str:
-    """What a recipe is for: the first sentence of the comment at its head."""
+    """What a recipe is for: the first sentence of the comment at the top of its file."""
     lines = []
     for line in recipe_path(name).read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
@@ -49,11 +49,11 @@ def recipe_summary(name: str) -> str:
 
 
 def experiment_for(data: PreparedData, overrides: Sequence[str] = ()) -> ExperimentConfig:
-    """The default recipe, its sizes fitted to the molecules of a prepared folder.
+    """The default recipe, with sizes adapted to the molecules of a prepared folder.
 
-    A few thousand molecules get narrower networks, which a long training would otherwise only teach to remember them,
-    and hundreds of thousands wider ones. Molecules longer than drugs get a wider latent. What was chosen is written
-    to `experiment.yaml` like everything else.
+    Fewer than 5,000 training molecules get narrower networks, which overfit less, and more than 200,000 get wider ones.
+    Molecules with more tokens than drug-like ones get a larger latent. Training writes the chosen sizes to
+    `experiment.yaml`, like all settings.
     """
     path = recipe_path(DEFAULT)
     values = read_experiment(path, ())
@@ -62,7 +62,7 @@ def experiment_for(data: PreparedData, overrides: Sequence[str] = ()) -> Experim
     model = values["model"]
     model["encoder"]["hidden_dim"] = _of_32(model["encoder"]["hidden_dim"] * scale)
     model["decoder"]["hidden_dim"] = _of_32(model["decoder"]["hidden_dim"] * scale)
-    usual = 12.0  # tokens of a drug-like molecule
+    usual = 12.0  # mean number of tokens of drug-like molecules
     model["latent"]["latent_dim"] = _of_32(model["latent"]["latent_dim"] * max(1.0, min(2.0, tokens / usual)))
     batch_size = values["training"].get("batch_size", 256)
     values["training"]["batch_size"] = max(16, min(batch_size, n // 20))
@@ -74,7 +74,7 @@ def experiment_for(data: PreparedData, overrides: Sequence[str] = ()) -> Experim
 
 
 def default_preparation() -> dict[str, Any]:
-    """How the default recipe prepares molecules; the split is by their hash."""
+    """The settings with which the default recipe prepares molecules, but with a split by hash."""
     prepare = dict(load_experiment(recipe_path(DEFAULT)).data.prepare.model_dump(mode="json"))
     return prepare | {"split": "hash"}
 

@@ -1,8 +1,7 @@
-"""Weights over the course of training, each a section of the configuration.
+"""Schedules of beta and of the learning rate.
 
-A schedule is a pure function of `progress`, the share of the budget used, in [0, 1]. The budget is steps, time or both
-(`molvae.training.clock`), so a schedule ends with the training it belongs to, whether that is 20,000 steps or 8
-minutes.
+A schedule is a function of `progress`, the share of the budget used, in [0, 1]. The budget is a number of steps, a time
+or both (`molvae.training.clock`), so that a schedule fits any length of training.
 """
 
 import math
@@ -17,36 +16,36 @@ Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class BetaSettings(Section):
-    """Base of every schedule of the KL weight."""
+    """Base of the schedules of beta, the weight of the KL term (Higgins et al. 2017)."""
 
     def at(self, progress: float) -> float:
-        """The KL weight asked for; where a constraint sets it, the one to start from."""
+        """Beta at `progress`; for GECO, which adapts beta, its initial value."""
         raise NotImplementedError
 
     def next(self, beta: float, progress: float, *, reconstruction: float) -> float:
-        """The KL weight of the next step.
+        """Beta of the next step.
 
         Args:
-            beta: the present one.
-            progress: share of the budget used.
-            reconstruction: running mean of the training loss, nats.
+            beta: the present beta.
+            progress: share of the budget used, in [0, 1].
+            reconstruction: running mean of the reconstruction loss, nats per molecule.
         """
         return self.at(progress)
 
 
 class ConstantBetaConfig(BetaSettings):
-    """The same KL weight throughout."""
+    """A constant beta (Higgins et al. 2017)."""
 
     kind: Literal["constant"] = "constant"
     beta: Weight = 0.1
 
     def at(self, progress: float) -> float:
-        """Beta."""
+        """`beta`, at any progress."""
         return self.beta
 
 
 class LinearBetaConfig(BetaSettings):
-    """From `start` to `beta` over the first `warmup` share of training, constant afterwards."""
+    """KL annealing: beta rises linearly from `start` over the first `warmup` share of training (Bowman et al. 2016)."""
 
     kind: Literal["linear"] = "linear"
     beta: Weight = 0.1
@@ -54,7 +53,7 @@ class LinearBetaConfig(BetaSettings):
     warmup: Share = 0.3
 
     def at(self, progress: float) -> float:
-        """From `start` to `beta`."""
+        """A linear rise from `start` to `beta`, then `beta`."""
         return self.start + (self.beta - self.start) * min(progress / self.warmup, 1.0)
 
 
@@ -66,10 +65,10 @@ class CyclicalBetaConfig(BetaSettings):
     start: Weight = 0.0
     n_cycles: Positive = 4
     ramp: Share = 0.5
-    """Share of each cycle spent rising."""
+    """Share of each cycle in which beta rises."""
 
     def at(self, progress: float) -> float:
-        """A ramp and a plateau per cycle; `beta` at the end."""
+        """A ramp and a plateau in each cycle; `beta` at the end."""
         if progress >= 1.0:
             return self.beta
         within = progress * self.n_cycles % 1.0
@@ -77,14 +76,14 @@ class CyclicalBetaConfig(BetaSettings):
 
 
 class ConstrainedBetaConfig(BetaSettings):
-    """The KL weight that just holds the reconstruction at a target (GECO, Rezende and Viola 2018).
+    """Adapts beta to keep the reconstruction loss at a given value (GECO, Rezende and Viola 2018).
 
-    Beta falls while the training reconstruction, token dropout included, is above the target, and rises below it.
+    Beta falls while the training reconstruction loss (with token dropout) is above this value, and rises below it.
     """
 
     kind: Literal["geco"] = "geco"
     reconstruction: Annotated[float, Field(gt=0)] = 2.0
-    """Target, nats per molecule."""
+    """The reconstruction loss to keep, nats per molecule."""
     start: Annotated[float, Field(gt=0)] = 0.1
     lowest: Annotated[float, Field(gt=0)] = 0.01
     highest: Annotated[float, Field(gt=0)] = 1.0
@@ -92,11 +91,11 @@ class ConstrainedBetaConfig(BetaSettings):
     """Largest relative change of beta per step."""
 
     def at(self, progress: float) -> float:
-        """The weight to start from."""
+        """The initial beta."""
         return self.start
 
     def next(self, beta: float, progress: float, *, reconstruction: float) -> float:
-        """One step toward the weight that holds the target."""
+        """Beta after one multiplicative step."""
         excess = (reconstruction - self.reconstruction) / self.reconstruction
         beta *= math.exp(-self.speed * max(-1.0, min(1.0, excess)))
         return max(self.lowest, min(self.highest, beta))
@@ -108,6 +107,6 @@ BetaConfig = Annotated[
 
 
 def warm_cosine(progress: float, step: int, *, warmup_steps: int, low: float) -> float:
-    """Share of the peak learning rate: a linear warm-up, and over it a cosine from 1 to `low`."""
+    """Share of the peak learning rate: linear warm-up and cosine decay from 1 to `low` (Loshchilov and Hutter 2017)."""
     warmup = min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
     return warmup * (low + (1.0 - low) * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0))))

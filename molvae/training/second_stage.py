@@ -1,4 +1,4 @@
-"""What fitting something to a finished, unchanging latent takes: its molecules encoded once, and a quiet trainer."""
+"""Helpers for fitting priors or heads to a trained model: molecules are encoded once, and the trainer is silent."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -26,10 +26,10 @@ HELD_OUT = 5000
 
 
 def open_with_data(path: str | Path, data: PreparedData, *, hint: str) -> tuple[Checkpoint, PreparedData]:
-    """A checkpoint, and the folder as its encoder reads it.
+    """Load a checkpoint, and add graphs to the prepared folder if its encoder reads them.
 
     Raises:
-        PreparedDataError: when the folder has another vocabulary, with the hint what to do.
+        PreparedDataError: when the folder has another vocabulary; the message ends with `hint`.
     """
     checkpoint = load_checkpoint(path)
     if checkpoint.vocabulary != data.vocabulary:
@@ -47,7 +47,7 @@ def encode(
     device: torch.device,
     progress: Progress,
 ) -> TensorDataset:
-    """What `of_batch` gives for molecules `(n, …)`, and their named properties `(n, P)`, on the CPU."""
+    """The results of `of_batch` for all molecules, `(n, …)`, and their named properties, `(n, P)`, on the CPU."""
     columns = np.array([data.statistics.names.index(name) for name in names], dtype=np.int64)
     codes, properties = [], []
     with progress.stage("Encoding", total=len(indices)) as stage:
@@ -59,7 +59,7 @@ def encode(
 
 
 def shuffled_batches(data: TensorDataset, batch_size: int) -> DataLoader:
-    """Batches in a new order every pass, each indexed at once and not row by row."""
+    """Batches that are shuffled anew in every epoch; each batch is gathered at once and not row by row."""
     order = BatchSampler(RandomSampler(data), batch_size, drop_last=False)
     return DataLoader(data, sampler=order, batch_size=None)
 
@@ -67,7 +67,7 @@ def shuffled_batches(data: TensorDataset, batch_size: int) -> DataLoader:
 def quiet_trainer(
     device: str, *, max_epochs: int, callbacks: list[pl.Callback], precision: Precision = "32-true"
 ) -> pl.Trainer:
-    """A trainer that writes nothing and shows nothing."""
+    """A Lightning trainer without logs, checkpoints and progress bars."""
     return pl.Trainer(
         **lightning_device(device),
         precision=precision,
@@ -83,18 +83,18 @@ def quiet_trainer(
 
 
 class ShowTime(pl.Callback):
-    """Reports the share of the time that is used, in percent."""
+    """Reports the used share of the time, in percent."""
 
     def __init__(self, stage: Stage, timer: Timer, max_time: timedelta) -> None:
         self.stage, self.timer, self.seconds = stage, timer, max_time.total_seconds()
         self.shown = 0
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """Move on by whole percents."""
+        """Report progress in whole percents."""
         percent = int(min(100.0, 100 * self.timer.time_elapsed() / self.seconds))
         self.stage.advance(percent - self.shown)
         self.shown = percent
 
     def on_train_end(self, *_: Any) -> None:
-        """Fitting that stops early is done too."""
+        """Report 100 %, also if fitting stops early."""
         self.stage.advance(100 - self.shown)

@@ -1,4 +1,4 @@
-"""Which molecules of a prepared folder a model is trained on, and which it is judged by."""
+"""The choice of the molecules of a prepared folder that a model is trained and evaluated on."""
 
 import logging
 
@@ -11,10 +11,10 @@ log = logging.getLogger(__name__)
 
 
 def training_molecules(data: PreparedData, max_tokens: int | None) -> np.ndarray:
-    """Molecules of the training split that a model of at most `max_tokens` tokens can hold, ascending.
+    """The training molecules with at most `max_tokens` tokens (`None` for no limit), ascending.
 
     Raises:
-        PreparedDataError: when there is none.
+        PreparedDataError: when there are none.
     """
     indices = data.indices("train")
     if not len(indices):
@@ -23,7 +23,7 @@ def training_molecules(data: PreparedData, max_tokens: int | None) -> np.ndarray
 
 
 def held_out_molecules(data: PreparedData, n: int, seed: int, max_tokens: int | None) -> np.ndarray:
-    """Validation molecules that the model can hold, `n` at most, drawn once; training molecules without others."""
+    """A random choice of at most `n` validation molecules; training molecules if there is no validation split."""
     pool = _fitting(data, data.indices("valid" if "valid" in data.split_names else "train"), max_tokens)
     return np.sort(np.random.default_rng(seed).permutation(pool)[:n])
 
@@ -36,7 +36,7 @@ def _fitting(data: PreparedData, indices: np.ndarray, max_tokens: int | None) ->
         raise PreparedDataError(f"{data.path}: no molecule has at most the {max_tokens} tokens that the slots hold")
     if len(kept) < len(indices):
         log.warning(
-            "%d of %d molecules have more than the %d tokens that the model's slots hold and are left out",
+            "%d of %d molecules are left out, because they have more than the %d tokens that the model's slots hold",
             *(len(indices) - len(kept), len(indices), max_tokens),
         )
     return kept

@@ -1,4 +1,4 @@
-"""What the workers of `prepare` do: a chunk of SMILES → standard SMILES, symbols and descriptors."""
+"""The work of each process of `prepare`: from a chunk of SMILES to standardized SMILES, symbols and descriptors."""
 
 from dataclasses import dataclass
 
@@ -17,10 +17,10 @@ from molvae.errors import InputError
 
 @dataclass(frozen=True)
 class DescribedChunk:
-    """What a worker makes of a chunk of rows; rejected rows have an empty SMILES and a reason."""
+    """The results for a chunk of rows; rejected rows have an empty SMILES and a reason."""
 
     smiles: list[str]
-    symbols: list[str]  # joined by a space: one string pickles faster than many
+    symbols: list[str]  # joined by spaces, because one string pickles faster than many
     scaffolds: list[str]
     reasons: list[str | None]
     descriptors: np.ndarray
@@ -28,7 +28,7 @@ class DescribedChunk:
 
 
 def describe_chunk(smiles: list[str | None], config: PrepareConfig) -> DescribedChunk:
-    """Standardize, write as symbols and describe a chunk of SMILES (`None`: a row already rejected)."""
+    """Standardize a chunk of SMILES and compute their symbols and descriptors; `None` is a row rejected before."""
     names = descriptor_names(config.descriptors)
     standardizer = Standardizer(**config.standard_form.arguments())
     line = notation(config.notation)

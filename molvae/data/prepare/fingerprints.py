@@ -1,4 +1,4 @@
-"""A prepared folder's molecules as fingerprints too, so that training can compare them without rdkit."""
+"""Fingerprints of the molecules of a prepared folder, so that training can compare them without rdkit."""
 
 import numpy as np
 from rdkit import Chem
@@ -14,14 +14,14 @@ CHUNK_ROWS = 1000
 
 
 def add_fingerprints(data: PreparedData, *, n_jobs: int = -1, progress: Progress = SILENT) -> PreparedData:
-    """Write the ECFP4 of every molecule (1,024 bits, packed: 128 bytes) into the folder.
+    """Write the ECFP4 of every molecule (1,024 bits, packed into 128 bytes) to the folder.
 
-    They appear when they are complete; a run that is interrupted leaves the folder as it was.
+    An interrupted run leaves the folder as it was.
 
     Args:
         data: a prepared folder.
-        n_jobs: processes; -1 is one per core.
-        progress: reports molecules.
+        n_jobs: number of processes; -1 is one per core.
+        progress: reports molecules done.
     """
     header = {"descr": "|u1", "fortran_order": False, "shape": (len(data), BITS // 8)}
     with (

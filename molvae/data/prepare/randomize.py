@@ -1,4 +1,4 @@
-"""A prepared folder's molecules in random orders too, without reading and describing them again."""
+"""Adds randomized SMILES to a prepared folder, without preparing its molecules again."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,30 +19,29 @@ CHUNK_ROWS = 1000
 
 @dataclass(frozen=True)
 class _Orders:
-    """What a worker makes of a chunk of molecules: each one's canonical order, then its random ones."""
+    """The results for a chunk of molecules: each one's canonical SMILES, then its randomized SMILES."""
 
-    symbols: list[str]  # joined by a space: one string pickles faster than many
+    symbols: list[str]  # joined by spaces, because one string pickles faster than many
     n_canonical_instead: int
 
 
 def add_randomized(
     data: PreparedData, n_randomized: int, *, n_jobs: int = -1, progress: Progress = SILENT
 ) -> PreparedData:
-    """Write every molecule in `n_randomized` random orders, under the folder's own vocabulary, into its `randomized`.
+    """Write `n_randomized` randomized SMILES of every molecule, as tokens of the folder's vocabulary, to `randomized/`.
 
-    A random order with a symbol that the vocabulary lacks, or that the notation cannot write, is replaced by the
-    canonical one; `meta.json` counts these. Those that the folder has already are replaced. They appear when they are
-    complete; a run that is interrupted leaves the folder as it was. The same molecules get the same orders with any
-    number of processes.
+    A randomized SMILES with a symbol that the vocabulary lacks, or that the notation cannot write, is replaced by the
+    canonical SMILES; `meta.json` counts these. Randomized SMILES that the folder has already are replaced. An
+    interrupted run leaves the folder as it was. The result does not depend on the number of processes.
 
     Args:
         data: a prepared folder.
-        n_randomized: random orders per molecule, 1 to 255.
-        n_jobs: processes; -1 is one per core.
-        progress: reports orders written.
+        n_randomized: number of randomized SMILES per molecule, 1 to 255.
+        n_jobs: number of processes; -1 is one per core.
+        progress: reports SMILES written.
 
     Raises:
-        ConfigError: for another number of orders.
+        ConfigError: for an `n_randomized` outside 1 to 255.
     """
     if not 1 <= n_randomized <= MOST_RANDOMIZED:
         raise ConfigError(f"got {n_randomized} randomized SMILES per molecule; expected 1 to {MOST_RANDOMIZED}")
@@ -63,8 +62,8 @@ def add_randomized(
             rows(),
             len(data) * (n_randomized + 1),
             vocabulary=data.vocabulary,
-            description="Writing orders",
-            unit="orders",
+            description="Writing randomized SMILES",
+            unit="SMILES",
             progress=progress,
         )
     counts = {"each": n_randomized, "canonical_instead": n_canonical_instead, "mean_length": float(lengths.mean())}

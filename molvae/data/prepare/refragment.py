@@ -1,4 +1,4 @@
-"""A prepared folder's molecules under another vocabulary or notation, without reading and describing them again."""
+"""Writes a prepared folder again with another vocabulary or notation, without preparing its molecules again."""
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,20 +30,21 @@ def refragment(
     n_jobs: int = -1,
     progress: Progress = SILENT,
 ) -> PreparedData:
-    """The same molecules, splits and properties under another vocabulary, without describing them again.
+    """Write the molecules, splits and properties of a prepared folder with another vocabulary.
 
     Args:
         data: a prepared folder.
-        out: the folder to write; complete or not there at all.
-        fragments: size of the new vocabulary; 0 gives plain symbols.
-        notation: "selfies" or "smiles"; by default the folder's own. Random orders are kept only with that.
+        out: the folder to write; an interrupted run leaves no incomplete folder.
+        fragments: size of the new vocabulary of symbols and fragments; 0 uses symbols only.
+        notation: "selfies" or "smiles"; by default that of `data`. Randomized SMILES are kept only if the notation
+            stays the same.
         overwrite: replace an existing folder.
-        n_jobs: processes that write the molecules in another notation; -1 is one per core.
+        n_jobs: number of processes that convert the molecules to another notation; -1 is one per core.
         progress: reports molecules tokenized.
 
     Raises:
-        InputFileError: for an existing `out`.
-        InputError: for a molecule that the other notation cannot write.
+        InputFileError: when `out` exists and `overwrite` is not set.
+        InputError: for a molecule that the new notation cannot write.
     """
     same = notation in (None, data.vocabulary.notation)
     source = _Spelled(data) if same else _Rewritten(data, str(notation), n_jobs)
@@ -79,29 +80,29 @@ def refragment(
 
 
 class _Spelled:
-    """A prepared folder's molecules in its own notation."""
+    """The molecules of a prepared folder in its own notation."""
 
     def __init__(self, data: PreparedData) -> None:
         self.data = data
         self.notation = data.vocabulary.notation
 
     def alphabet(self, progress: Progress) -> tuple[Iterable[str], int]:
-        """All symbols, and the most a molecule has."""
+        """All symbols that occur, and the largest number of symbols per molecule."""
         return self.data.vocabulary.symbol_ids, self.data.meta["tokens"]["max_symbols"]
 
     def molecules(self, rows: np.ndarray) -> Iterator[list[str]]:
-        """Symbols of some molecules."""
+        """The symbols of the molecules at `rows`."""
         return spell_tokens(self.data.tokens, self.data.offsets, rows, vocabulary=self.data.vocabulary)
 
 
 class _Rewritten:
-    """A prepared folder's molecules in another notation."""
+    """The molecules of a prepared folder in another notation."""
 
     def __init__(self, data: PreparedData, notation_name: str, n_jobs: int) -> None:
         self.smiles, self.notation, self.n_jobs = data.smiles(), notation(notation_name).name, n_jobs
 
     def alphabet(self, progress: Progress) -> tuple[Iterable[str], int]:
-        """All symbols, and the most a molecule has."""
+        """All symbols that occur, and the largest number of symbols per molecule."""
         found: set[str] = set()
         most = 0
         with progress.stage(f"Writing {self.notation}", total=len(self.smiles), unit="molecules") as stage:
@@ -112,7 +113,7 @@ class _Rewritten:
         return found, most
 
     def molecules(self, rows: np.ndarray) -> Iterator[list[str]]:
-        """Symbols of some molecules; raises `InputError` for one that cannot be written."""
+        """The symbols of the molecules at `rows`; raises `InputError` for one that the notation cannot write."""
         chunks = (rows[first : first + CHUNK_ROWS] for first in range(0, len(rows), CHUNK_ROWS))
         calls = (delayed(_symbols)([self.smiles[i] for i in chunk], self.notation) for chunk in chunks)
         for lines in Parallel(n_jobs=self.n_jobs, return_as="generator", pre_dispatch="4*n_jobs")(calls):

@@ -1,4 +1,4 @@
-"""Any files of molecules → a prepared folder: standardize, de-duplicate, tokenize, describe, account for every row."""
+"""From files of molecules to a prepared folder: standardize, deduplicate, tokenize and compute descriptors."""
 
 import hashlib
 import itertools
@@ -45,16 +45,16 @@ def prepare(
 
     Args:
         inputs: files of molecules, "-" for standard input; see `molvae.formats.readers`.
-        out: the folder to write; complete or not there at all.
-        config: how; see `PrepareConfig`.
-        vocabulary: use this one, under `config.unknown`, in place of learning a new one.
+        out: the folder to write; an interrupted run leaves no incomplete folder.
+        config: the settings.
+        vocabulary: a vocabulary to use in place of a new one; `config.unknown` says what happens to unknown symbols.
         overwrite: replace an existing folder.
         progress: reports rows read and molecules tokenized.
 
     Raises:
         InputError: when no molecule is left.
-        InputFileError: for a file that cannot be read, one of `config.exclude` too, or an existing `out`.
-        VocabularyError: for symbols that `vocabulary` lacks, under `unknown: error`.
+        InputFileError: for an input or a file of `config.exclude` that cannot be read, or an existing `out`.
+        VocabularyError: for symbols that `vocabulary` lacks, if `config.unknown` is "error".
     """
     config = config or PrepareConfig()
     if vocabulary is not None and vocabulary.notation != config.notation:
@@ -129,7 +129,7 @@ def _write_rows(
 
 
 def _standard_smiles(config: PrepareConfig) -> frozenset[str]:
-    """The molecules to leave out, in the standard form."""
+    """The standardized SMILES of the molecules to leave out."""
     standardizer = Standardizer(**config.standard_form.arguments())
     texts = (row.smiles for path in config.exclude for row in read_molecules(path))
     found = {standardizer.apply(text).smiles for text in texts if text is not None}

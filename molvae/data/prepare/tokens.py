@@ -1,4 +1,4 @@
-"""Token arrays of many molecules: written from symbols, and spelled out again."""
+"""Token arrays of many molecules: writing them from symbols, and converting them back to symbols."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from molvae.data.vocabulary import Vocabulary
 from molvae.progress import SILENT, Progress
 
 BATCH = 5_000
-MERGE_SAMPLE = 300_000  # molecules that merges are learned from; more change nothing but the wait
+MERGE_SAMPLE = 300_000  # molecules that fragments are learned from; more take longer and change little
 
 
 def write_tokens(
@@ -25,7 +25,7 @@ def write_tokens(
     unit: str = "molecules",
     progress: Progress = SILENT,
 ) -> np.ndarray:
-    """Write `tokens.npy` and `offsets.npy` of `n` molecules' symbols; gives each one's number of tokens."""
+    """Write `tokens.npy` and `offsets.npy` from the symbols of `n` molecules; return the token counts."""
     dtype = np.uint16 if len(vocabulary) <= np.iinfo(np.uint16).max else np.uint32
     lengths = np.empty(n, np.int64)
     flat = folder / "tokens.raw"
@@ -46,18 +46,18 @@ def write_tokens(
 def spell_tokens(
     tokens: np.ndarray, offsets: np.ndarray, rows: Iterable[int], *, vocabulary: Vocabulary
 ) -> Iterator[list[str]]:
-    """Symbols of some rows of the arrays that `write_tokens` wrote."""
+    """The symbols of some rows of the arrays that `write_tokens` wrote."""
     for row in rows:
         yield vocabulary.decode(tokens[offsets[row] : offsets[row + 1]].tolist())
 
 
 def merge_stride(n: int) -> int:
-    """Merges are learned from every so many of `n` molecules."""
+    """The stride through `n` molecules that gives a sample of at most `MERGE_SAMPLE` to learn fragments from."""
     return max(1, -(-n // MERGE_SAMPLE))
 
 
 def token_counts(vocabulary: Vocabulary, lengths: np.ndarray, max_symbols: int) -> dict[str, Any]:
-    """What `meta.json` says of the tokens."""
+    """The numbers of tokens for `meta.json`."""
     return {
         "vocabulary": len(vocabulary),
         "total": int(lengths.sum()),

@@ -1,4 +1,4 @@
-"""Rows of a prepared folder, streamed to disk as they come."""
+"""Writes the rows of a prepared folder to disk as they come."""
 
 import csv
 import hashlib
@@ -22,7 +22,7 @@ from molvae.formats.readers import InputRow
 
 @dataclass
 class FolderWriter:
-    """Streams kept rows to disk and rejected ones to `rejected.csv`; memory holds one hash per molecule."""
+    """Writes kept rows to arrays and rejected rows to `rejected.csv`; keeps one hash per molecule in memory."""
 
     folder: Path
     names: tuple[str, ...]
@@ -32,7 +32,7 @@ class FolderWriter:
     rejected: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
     unreadable_values: Counter[str] = field(default_factory=Counter)
-    splits: dict[str, int] = field(default_factory=dict)  # name → molecules, in the order of codes
+    splits: dict[str, int] = field(default_factory=dict)  # name → number of molecules, in the order of the codes
 
     def __post_init__(self) -> None:
         self.work = self.folder / "work"
@@ -59,7 +59,7 @@ class FolderWriter:
         known: frozenset[str] | None,
         config: PrepareConfig,
     ) -> str | None:
-        """Write one usable row; gives the reason instead when it is a duplicate or has unknown symbols."""
+        """Write one row; if it is a duplicate or has unknown symbols, return the reason instead of writing it."""
         smiles = chunk.smiles[i]
         digest = hashlib.blake2b(smiles.encode(), digest_size=12).digest()
         if digest in self._seen:
@@ -98,13 +98,13 @@ class FolderWriter:
         return None
 
     def reject(self, row: InputRow, reason: str) -> None:
-        """Count one row that is not kept, and write it down."""
+        """Count a rejected row and write it to `rejected.csv`."""
         self.read += 1
         self.rejected[reason] += 1
         self._rejected.writerow([row.source, row.row, row.name or "", row.smiles or "", reason])
 
     def close(self) -> None:
-        """Finish the streamed files."""
+        """Finish and close the files."""
         self._flush()
         self._parquet.close()
         self._rejected_file.close()
@@ -112,12 +112,12 @@ class FolderWriter:
             file.close()
 
     def raw(self, name: str) -> np.ndarray:
-        """One streamed array, memory-mapped, flat."""
+        """One of the written arrays, memory-mapped and flat."""
         path, dtype = self.work / name, (_RAW | _RAW_GRAPHS)[name]
         return np.memmap(path, dtype=dtype, mode="r") if path.stat().st_size else np.empty(0, dtype)
 
     def save_arrays(self) -> None:
-        """Write the folder's arrays, tokens left out."""
+        """Write the arrays of the folder, except the tokens."""
         np.save(self.folder / "splits.npy", self.raw("splits"))
         np.save(self.folder / "properties.npy", self.raw("properties").reshape(self.kept, len(self.names)))
         if self.graphs:
@@ -129,7 +129,7 @@ class FolderWriter:
                 np.save(folder / f"{name}_offsets.npy", offsets_of(self.raw(f"n_{name}s")))
 
     def statistics(self) -> tuple[list[float], list[float]]:
-        """Mean and standard deviation a property; 0 and 1 where nothing is labeled or nothing varies."""
+        """Mean and standard deviation per property; 0 without any label, and 1 without labels that vary."""
         n, total, squares = self._sums
         mean = np.divide(total, n, out=np.zeros_like(n), where=n > 0)
         variance = np.divide(squares, n, out=np.zeros_like(n), where=n > 0) - mean**2

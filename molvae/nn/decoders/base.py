@@ -1,4 +1,4 @@
-"""What every decoder is, and the one loop that generates tokens."""
+"""The base class of decoders, with the loop that generates tokens."""
 
 from typing import ClassVar
 
@@ -9,20 +9,20 @@ from molvae.config import Section
 from molvae.data.vocabulary import BOS, EOS, MASK, PAD
 from molvae.nn.draws import draw_token
 
-State = tuple[Tensor, ...]  # what a decoder remembers from step to step; every tensor has a row per molecule
+State = tuple[Tensor, ...]  # what a decoder keeps between steps; every tensor has a row per molecule
 
 
 class Decoder(nn.Module):
-    """Base of every autoregressive decoder: z and the tokens before → logits of the next token.
+    """Base of all autoregressive decoders, which predict the next token from z and the previous tokens.
 
-    A child gives `hidden` for teacher forcing, `begin` and `step` for generation, and `to_logits`.
+    A subclass implements `hidden` for teacher forcing, and `begin` and `step` for generation.
 
     Args:
-        vocabulary_size: token ids, specials counted (V).
-        hidden_dim: size of what the logits are made of (D).
-        token_dropout: share of input tokens replaced by <mask> in training, so that the decoder has to
-            read z and cannot live on the tokens before (Bowman et al. 2016).
-        dropout: before the logits.
+        vocabulary_size: number of token ids, special tokens included (V).
+        hidden_dim: size of the hidden state that the logits are computed from (D).
+        token_dropout: share of the input tokens that are replaced by <mask> in training, so that the decoder has to
+            use z and cannot rely on the previous tokens alone (Bowman et al. 2016).
+        dropout: dropout probability before the logits.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Decoder(nn.Module):
         self.to_logits = nn.Linear(hidden_dim, vocabulary_size)
 
     def hidden(self, z: Tensor, inputs: Tensor, *, condition: Tensor | None = None) -> Tensor:
-        """What the logits are made of, `(B, T, D)`, for z `(B, Z)`, tokens `(B, T)` and condition `(B, C)`."""
+        """Hidden states `(B, T, D)` after each input token, for z `(B, Z)`, tokens `(B, T)` and condition `(B, C)`."""
         raise NotImplementedError
 
     def begin(self, z: Tensor, *, condition: Tensor | None = None) -> State:
@@ -42,15 +42,15 @@ class Decoder(nn.Module):
         raise NotImplementedError
 
     def step(self, tokens: Tensor, state: State, place: int) -> tuple[Tensor, State]:
-        """One token further.
+        """Advance by one token.
 
         Args:
-            tokens: `(B,)`, the ones before.
-            state: of those before them.
-            place: how many tokens came before these.
+            tokens: `(B,)`, the previous token of each row.
+            state: the state before these tokens.
+            place: the position of these tokens, 0 for bos.
 
         Returns:
-            What the logits are made of `(B, D)`, and the next state.
+            The hidden state `(B, D)` for the logits of the next token, and the new decoder state.
         """
         raise NotImplementedError
 
@@ -62,16 +62,16 @@ class Decoder(nn.Module):
         condition: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Logits of tokens 1 … T-1 given those before.
+        """Logits of the tokens 1 … T-1, each given those before it (teacher forcing).
 
         Args:
             z: `(B, Z)`.
             token_ids: `(B, T)`, starting with bos.
             condition: `(B, C)`.
-            generator: of the token dropout.
+            generator: random numbers for the token dropout.
 
         Returns:
-            `(B, T - 1, V)`.
+            Logits `(B, T - 1, V)`.
         """
         inputs = token_ids[:, :-1]
         if self.training and self.token_dropout:
@@ -80,16 +80,16 @@ class Decoder(nn.Module):
         return self.to_logits(self.dropout(self.hidden(z, inputs, condition=condition)))
 
     def logits_at(self, z: Tensor, token_ids: Tensor, places: Tensor, *, condition: Tensor | None = None) -> Tensor:
-        """Logits of one token per row: what would follow tokens 0 … `places` of `token_ids`.
+        """Logits of one token per row: the one that follows the tokens 0 … `places` of `token_ids`.
 
         Args:
             z: `(B, Z)`.
             token_ids: `(B, T)`, starting with bos.
-            places: `(B,)`, below T.
+            places: `(B,)`, positions below T.
             condition: `(B, C)`.
 
         Returns:
-            `(B, V)`.
+            Logits `(B, V)`.
         """
         states = self.hidden(z, token_ids[:, : int(places.max()) + 1], condition=condition)
         return self.to_logits(states[torch.arange(len(states), device=states.device), places])
@@ -107,17 +107,17 @@ class Decoder(nn.Module):
         prefix: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Decode a batch token by token; rows that have ended leave the computation.
+        """Generate the tokens of a batch one by one; finished rows are no longer computed.
 
         Args:
             z: `(B, Z)`.
-            max_length: hard cap on tokens per row, eos counted.
+            max_length: the most tokens per row, eos included.
             condition: `(B, C)`.
-            greedy: take the likeliest token; otherwise draw one. `(B,)` bool says it row by row.
-            temperature: divides the logits of a draw.
-            top_p: draw from the smallest set of tokens with at least this probability.
-            prefix: `(B, P)` tokens to start with, bos left out; a row is free from its first pad on.
-            generator: of the draws.
+            greedy: take the most probable token instead of sampling one; `(B,)` bool decides for each row.
+            temperature: divides the logits before sampling.
+            top_p: sample from the smallest set of tokens with at least this probability (Holtzman et al. 2020).
+            prefix: `(B, P)`, tokens to start with, without bos; tokens are generated from a row's first pad on.
+            generator: random numbers for sampling.
 
         Returns:
             `(B, max_length)` int64 token ids without bos; pad after eos.
@@ -148,10 +148,10 @@ class Decoder(nn.Module):
 
 
 class DecoderSettings(Section):
-    """Base of every decoder's settings, which build it."""
+    """Base of the settings of decoders, which build them."""
 
     member: ClassVar[type[Decoder]]
 
     def build(self, vocabulary_size: int, latent_dim: int, *, condition_dim: int = 0) -> Decoder:
-        """The decoder, untrained."""
+        """Build the decoder, with untrained weights."""
         raise NotImplementedError

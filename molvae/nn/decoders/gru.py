@@ -1,4 +1,4 @@
-"""Autoregressive GRU that is given z at every step."""
+"""An autoregressive GRU decoder that gets z at every step."""
 
 from typing import ClassVar, Literal
 
@@ -12,19 +12,19 @@ from molvae.nn.slots import MAX_PARTS, slot_bias
 
 
 class GRUDecoder(Decoder):
-    """z → token logits (teacher-forced) or token ids (generated).
+    """An autoregressive GRU (Cho et al. 2014) that gets z as its initial state and at every step.
 
     Args:
-        vocabulary_size: token ids, specials counted (V).
-        latent_dim: Z.
+        vocabulary_size: number of token ids, special tokens included (V).
+        latent_dim: size of z (Z).
         token_dim: size of a token's embedding.
-        hidden_dim: size of the state.
-        n_layers: stacked GRU layers.
-        dropout: between layers and before the output.
+        hidden_dim: size of the GRU's state (D).
+        n_layers: number of stacked GRU layers.
+        dropout: dropout probability between layers and before the logits.
         token_dropout: see `Decoder`.
-        n_slots: parts of z; above 1 the decoder attends to them, each token at first to the slot of its stretch.
-        tokens_per_slot: tokens that a slot stands for.
-        condition_dim: size of a condition c that every step is given beside z (C); 0 for none.
+        n_slots: number of slots of z; if above 1, the decoder attends to them, at first each token to its own slot.
+        tokens_per_slot: number of consecutive tokens that a slot represents.
+        condition_dim: size of the condition c that every step gets beside z (C); 0 for none.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class GRUDecoder(Decoder):
             )
 
     def hidden(self, z: Tensor, inputs: Tensor, *, condition: Tensor | None = None) -> Tensor:
-        """States `(B, T, D)` after tokens `(B, T)`."""
+        """Hidden states `(B, T, D)` after each input token; see `Decoder.hidden`."""
         embedded = self.embedding(inputs)
         given = z if condition is None else torch.cat([z, condition.to(z.dtype)], dim=-1)
         steps = torch.cat([embedded, given.to(embedded.dtype).unsqueeze(1).expand(-1, inputs.shape[1], -1)], dim=-1)
@@ -68,12 +68,12 @@ class GRUDecoder(Decoder):
         return states if self.attention is None else self.attention(states, z)
 
     def begin(self, z: Tensor, *, condition: Tensor | None = None) -> State:
-        """The GRU's state, z, and z with the condition."""
+        """The initial state of the GRU, z, and z joined with the condition."""
         given = z if condition is None else torch.cat([z, condition], dim=-1)
         return self._first_state(given), z, given
 
     def step(self, tokens: Tensor, state: State, place: int) -> tuple[Tensor, State]:
-        """One token further; see `Decoder.step`."""
+        """Advance by one token; see `Decoder.step`."""
         memory, z, given = state
         inputs = torch.cat([self.embedding(tokens), given], dim=-1).unsqueeze(1)
         states, memory = self.gru(inputs, memory.transpose(0, 1).contiguous())
@@ -82,18 +82,18 @@ class GRUDecoder(Decoder):
         return states[:, 0], (memory.transpose(0, 1), z, given)
 
     def _first_state(self, given: Tensor) -> Tensor:
-        """`(B, layers, D)`."""
+        """The initial state of the GRU, `(B, layers, D)`."""
         return torch.tanh(self.to_state(given)).view(len(given), self.n_layers, self.hidden_dim)
 
 
 class SlotAttention(nn.Module):
-    """Adds to every decoder state what it looks up in the slots of z (Luong et al. 2015).
+    """Attention of decoder states to the slots of z (Luong et al. 2015); its result is added to the states.
 
     Args:
-        hidden_dim: size of a state.
+        hidden_dim: size of a decoder state (D).
         slot_dim: size of a slot.
-        n_slots: M.
-        tokens_per_slot: tokens that a slot stands for.
+        n_slots: number of slots (M).
+        tokens_per_slot: number of consecutive tokens that a slot represents.
     """
 
     def __init__(self, hidden_dim: int, slot_dim: int, *, n_slots: int, tokens_per_slot: int = 1) -> None:
@@ -105,7 +105,7 @@ class SlotAttention(nn.Module):
         self.join = nn.Linear(hidden_dim + slot_dim, hidden_dim)
 
     def forward(self, states: Tensor, z: Tensor, *, first: int = 0) -> Tensor:
-        """States `(B, T, D)` of tokens `first` … and z `(B, Z)` → `(B, T, D)`."""
+        """New states `(B, T, D)` from the states `(B, T, D)` at positions `first` … and z `(B, Z)`."""
         steps = torch.arange(first, first + states.shape[1], device=states.device).clamp(max=MAX_PARTS - 1)
         weights = (self.score(states).float() + self.bias[steps]).softmax(-1)
         found = weights @ z.float().unflatten(1, (self.n_slots, -1))
@@ -113,7 +113,7 @@ class SlotAttention(nn.Module):
 
 
 class GRUDecoderConfig(DecoderSettings):
-    """Autoregressive GRU that sees z at every step."""
+    """An autoregressive GRU that gets z at every step."""
 
     member: ClassVar[type[Decoder]] = GRUDecoder
 
@@ -123,11 +123,11 @@ class GRUDecoderConfig(DecoderSettings):
     n_layers: Positive = 1
     dropout: Fraction = 0.0
     token_dropout: Fraction = 0.1
-    """Share of input tokens replaced by <mask> in training (Bowman et al. 2016)."""
+    """Share of the input tokens that are replaced by <mask> in training (Bowman et al. 2016)."""
     n_slots: Positive = 1
-    """Parts of z; above 1 the decoder attends to them."""
+    """Number of slots of z; if above 1, the decoder attends to them."""
     tokens_per_slot: Positive = 1
 
     def build(self, vocabulary_size: int, latent_dim: int, *, condition_dim: int = 0) -> GRUDecoder:
-        """The decoder, untrained."""
+        """Build the decoder, with untrained weights."""
         return GRUDecoder(vocabulary_size, latent_dim, condition_dim=condition_dim, **self.arguments())

@@ -1,4 +1,4 @@
-"""What every encoder is."""
+"""The base class of encoders."""
 
 from typing import ClassVar
 
@@ -9,14 +9,14 @@ from molvae.data.batches import MolBatch
 
 
 class Encoder(nn.Module):
-    """Base of every encoder: a module from a batch to h `(B, H)`, which consists of `n_slots` equal parts.
+    """Base of all encoders: a module that maps a batch to h `(B, H)`, which consists of `n_slots` equal slots.
 
     Attributes:
-        h_dim: H.
-        n_slots: parts of h, one after the other.
-        max_tokens: the longest molecule whose parts all find a slot; `None` where h is of the whole molecule.
-        reads_tokens: whether it matters to the encoder how a molecule is written.
-        reads_graphs: whether batches must have graphs.
+        h_dim: size of h (H), all slots together.
+        n_slots: number of slots of h; 1 if h represents the molecule as a whole.
+        max_tokens: the most tokens per molecule that the slots can represent; `None` for no limit.
+        reads_tokens: whether the encoder reads tokens, so that h depends on how a molecule is written.
+        reads_graphs: whether the encoder reads graphs, which batches must then have.
     """
 
     h_dim: int
@@ -31,10 +31,10 @@ class Encoder(nn.Module):
 
 
 class EncoderSettings(Section):
-    """Base of every encoder's settings, which build it."""
+    """Base of the settings of encoders, which build them."""
 
     member: ClassVar[type[Encoder]]
 
     def build(self, vocabulary_size: int) -> Encoder:
-        """The encoder, untrained."""
+        """Build the encoder, with untrained weights."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Sequence and graph of the same molecule, read side by side."""
+"""An encoder that reads both the tokens and the graph of a molecule."""
 
 from typing import ClassVar, Literal
 
@@ -13,11 +13,11 @@ from molvae.nn.encoders.gru import GRUEncoder, GRUEncoderConfig
 
 
 class FusedEncoder(Encoder):
-    """h of a sequence encoder joined with h of a graph encoder.
+    """The h of a sequence encoder concatenated with the h of a graph encoder.
 
     Args:
-        sequence: over token ids.
-        graph: over the molecular graph, with as many slots.
+        sequence: the encoder of the tokens.
+        graph: the encoder of the molecular graph, with the same number of slots.
     """
 
     reads_tokens: ClassVar[bool] = True
@@ -32,13 +32,13 @@ class FusedEncoder(Encoder):
         self.h_dim = sequence.h_dim + graph.h_dim
 
     def forward(self, batch: MolBatch) -> Tensor:
-        """h: `(B, H)`, H the sum of both parts', slot after slot."""
+        """Encode a batch: h `(B, H)`, where each slot is the concatenation of both encoders' slots."""
         parts = [part(batch).unflatten(1, (self.n_slots, -1)) for part in (self.sequence, self.graph)]
         return torch.cat(parts, dim=-1).flatten(1)
 
 
 class FusedEncoderConfig(EncoderSettings):
-    """Sequence and graph of the same molecule, their h joined; needs data prepared with graphs."""
+    """A sequence and a graph encoder, whose h are concatenated; needs data prepared with graphs."""
 
     member: ClassVar[type[Encoder]] = FusedEncoder
 
@@ -48,12 +48,12 @@ class FusedEncoderConfig(EncoderSettings):
 
     @property
     def slots(self) -> int:
-        """Parts of h."""
+        """Number of slots of h."""
         return self.sequence.n_slots
 
     @property
     def n_slots(self) -> int:
-        """Parts of h."""
+        """Number of slots of h."""
         return self.sequence.n_slots
 
     @model_validator(mode="after")
@@ -65,5 +65,5 @@ class FusedEncoderConfig(EncoderSettings):
         return self
 
     def build(self, vocabulary_size: int) -> FusedEncoder:
-        """The encoder, untrained."""
+        """Build the encoder, with untrained weights."""
         return FusedEncoder(self.sequence.build(vocabulary_size), self.graph.build(vocabulary_size))

@@ -1,4 +1,4 @@
-"""Message passing over the molecular graph."""
+"""A graph neural network over the molecular graph."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -12,26 +12,26 @@ from molvae.data.graphs import ATOM_CLASSES, BOND_CLASSES
 from molvae.errors import InputError
 from molvae.nn.encoders.base import Encoder, EncoderSettings
 
-MANY = 32.0  # about the number of atoms: divided by it, sums are of the scale of means
-REACH = 24  # places; bonds that lead farther are told from each other no more
+MANY = 32.0  # about the number of atoms per molecule; sums are divided by it to get the scale of means
+REACH = 24  # longest distance between bonded atoms in SMILES order that the slots' bond features distinguish
 
 
 class GNNEncoder(Encoder):
-    """Atoms and bonds → h, whatever the order of the atoms.
+    """Message passing over atoms and bonds. With a single slot, h does not depend on the order of the atoms.
 
     Args:
         hidden_dim: size of an atom's state.
-        n_layers: rounds of message passing.
+        n_layers: number of message-passing layers.
         conv: "gine" (Hu et al. 2020) or "gatv2" (Brody et al. 2022), both from torch-geometric, with bond features.
-        readout: "multi" joins mean, max and standard deviation over the atoms and their sum over 32 (Corso et al.
-            2020); "attention" weighs atoms by a learned score, in four heads (Li et al. 2016); "additive" is "multi"
-            plus what a network says of each atom alone, added up over the atoms: group contributions, which stay right
-            in molecules of any size.
-        dropout: after every round.
-        h_dim: size of h, of each slot where there are several.
-        n_slots: parts that h consists of; above 1 each reads the atoms of its own stretch of the tokens, and what
-            surrounds them, whatever `readout`.
-        tokens_per_slot: tokens that a slot stands for; the last one takes all that are left.
+        readout: how a single slot is computed from the atoms. "multi" concatenates their mean, maximum, standard
+            deviation and sum divided by 32 (Corso et al. 2020); "attention" is a sum weighted by learned scores, with
+            four heads (Li et al. 2016); "additive" adds to "multi" a sum of learned contributions of the atoms, which
+            extrapolates to molecules of any size, as group contribution methods do.
+        dropout: dropout probability after every layer.
+        h_dim: size of h, or of each slot if there are several.
+        n_slots: number of slots of h; if above 1, each slot reads the atoms that its own tokens write and their
+            surroundings, and `readout` is not used.
+        tokens_per_slot: number of consecutive tokens that a slot represents; the last slot takes all remaining ones.
     """
 
     reads_graphs: ClassVar[bool] = True
@@ -74,14 +74,14 @@ class GNNEncoder(Encoder):
             h: `(B, H)`.
 
         Raises:
-            InputError: when the batch has none, or does not assign atoms to tokens where there are slots.
+            InputError: when the batch has no graphs, or there are several slots and the batch has no atom tokens.
         """
         graph = batch.graph
         if graph is None:
             raise InputError("the batch has no graphs; a gnn encoder needs data prepared with graphs")
         states = self.atom_embedding(graph.atoms)
         bonds = self.bond_embedding(graph.bond_codes)
-        if self.n_slots > 1:  # a bond says how many places back or ahead it leads: the slots' own way to write rings
+        if self.n_slots > 1:  # each bond gets the distance between its atoms in the SMILES as a feature
             source, target = graph.edge_index
             bonds = bonds + self.offset_embedding((target - source).clamp(-REACH, REACH) + REACH)
         rounds = []
@@ -101,10 +101,10 @@ class GNNEncoder(Encoder):
 
 
 class CodeEmbedding(nn.Module):
-    """Several columns of class codes → the sum of their embeddings.
+    """Embeds several columns of class codes as the sum of their embeddings.
 
     Args:
-        classes: codes of each column.
+        classes: number of classes of each column.
         dim: size of the embedding.
     """
 
@@ -117,7 +117,7 @@ class CodeEmbedding(nn.Module):
         self.register_buffer("offsets", starts, persistent=False)
 
     def forward(self, codes: Tensor) -> Tensor:
-        """`(n, columns)` int64 → `(n, dim)`."""
+        """Embed codes `(n, columns)` int64: `(n, dim)`."""
         return self.table(codes + self.offsets)
 
 
@@ -135,7 +135,7 @@ class _MultiReadout(nn.Module):
 
 
 class _Contributions(nn.Module):
-    """The sum over the atoms of what each adds to h."""
+    """The sum of the contributions of the atoms to h."""
 
     def __init__(self, dim: int, h_dim: int) -> None:
         super().__init__()
@@ -150,9 +150,9 @@ class _Contributions(nn.Module):
 
 
 class _SlotReadout(nn.Module):
-    """Every slot first of all the atoms that its tokens write, with their bonds, then what surrounds them.
+    """Slots made mainly of the atoms that their tokens write, and to a lesser degree of the rest of the molecule.
 
-    As in `molvae.nn.slots.SequenceSlots`, a slot whose stretch lies beyond the last atom is the same for all molecules.
+    As in `molvae.nn.slots.SequenceSlots`, a slot beyond the last atom is a learned vector, the same for all molecules.
     """
 
     numbers: Tensor
@@ -177,7 +177,7 @@ class _SlotReadout(nn.Module):
         values, _ = to_dense_batch(values, graph_index, batch_size=n_graphs)  # (B, A, 3 · dim), (B, A)
         slots, _ = to_dense_batch(slots, graph_index, batch_size=n_graphs, fill_value=-1)
         belongs = (slots.unsqueeze(1) == self.numbers.unsqueeze(1)).to(values.dtype)  # (B, M, A)
-        own = belongs @ values / 2  # a token writes about as many atoms
+        own = belongs @ values / 2  # a token writes about 2 atoms
         whole = self.from_whole(self.whole(states, graph_index, n_graphs)).unsqueeze(1)
         filled = self.numbers <= slots.amax(1, keepdim=True)  # (B, M)
         h = torch.cat([own, (self.context_scale * whole + self.position).to(own.dtype)], dim=-1)
@@ -208,7 +208,7 @@ def _conv(kind: str, dim: int) -> nn.Module:
 
 
 class GNNEncoderConfig(EncoderSettings):
-    """Message passing over the molecular graph; needs data prepared with graphs."""
+    """A graph neural network over the molecular graph; needs data prepared with graphs."""
 
     member: ClassVar[type[Encoder]] = GNNEncoder
 
@@ -219,11 +219,11 @@ class GNNEncoderConfig(EncoderSettings):
     readout: Literal["multi", "attention", "additive"] = "multi"
     dropout: Fraction = 0.0
     h_dim: Positive = 512
-    """Size of h, of each slot where there are several."""
+    """Size of h, or of each slot if there are several."""
     n_slots: Positive = 1
-    """Parts that h consists of; above 1 each reads the atoms of its own stretch of the tokens, whatever `readout`."""
+    """Number of slots of h; if above 1, each reads the atoms that its tokens write, and `readout` is not used."""
     tokens_per_slot: Positive = 1
 
     def build(self, vocabulary_size: int) -> GNNEncoder:
-        """The encoder, untrained."""
+        """Build the encoder, with untrained weights."""
         return GNNEncoder(**self.arguments())

@@ -1,4 +1,4 @@
-"""Bidirectional GRU over token ids."""
+"""A bidirectional GRU over token ids."""
 
 from typing import ClassVar, Literal
 
@@ -13,20 +13,20 @@ from molvae.nn.slots import SequenceSlots
 
 
 class GRUEncoder(Encoder):
-    """Token ids → h: the last states of both directions of the top layer, or slots over all of its states.
+    """A bidirectional GRU (Cho et al. 2014): h is the last states of both directions, or slots over all states.
 
-    The backward direction reads each row reversed within its own length, so padding changes nothing. Two GRUs over
-    rectangular batches are used in place of one over packed rows, because packing gives nearly every matrix product a
-    shape of its own, which is slower and, on CPUs, fills memory with compiled kernels.
+    The backward direction reads each row reversed within its own length, so that padding has no effect. Two GRUs over
+    padded batches are used instead of one over packed sequences, because packing gives nearly every matrix product a
+    different shape, which is slower and, on CPUs, fills memory with compiled kernels.
 
     Args:
-        vocabulary_size: token ids, specials counted (V).
+        vocabulary_size: number of token ids, special tokens included (V).
         token_dim: size of a token's embedding.
-        hidden_dim: size of each direction's state; h has twice as many.
-        n_layers: stacked layers.
-        dropout: between layers.
-        n_slots: parts that h consists of; above 1 each attends to its own stretch of the tokens.
-        tokens_per_slot: tokens that a slot stands for.
+        hidden_dim: size of the state of each direction; h (or each slot) is twice as large.
+        n_layers: number of stacked layers.
+        dropout: dropout probability between layers.
+        n_slots: number of slots of h; if above 1, each attends to its own tokens.
+        tokens_per_slot: number of consecutive tokens that a slot represents.
     """
 
     reads_tokens: ClassVar[bool] = True
@@ -46,7 +46,7 @@ class GRUEncoder(Encoder):
         state_dim = 2 * hidden_dim
         self.n_slots = n_slots
         self.h_dim = n_slots * state_dim
-        self.max_tokens = n_slots * tokens_per_slot - 1 if n_slots > 1 else None  # eos takes a place too
+        self.max_tokens = n_slots * tokens_per_slot - 1 if n_slots > 1 else None  # eos takes a position too
         self.embedding = nn.Embedding(vocabulary_size, token_dim, padding_idx=PAD)
         sizes = [token_dim] + [state_dim] * (n_layers - 1)
         self.forwards = nn.ModuleList(nn.GRU(size, hidden_dim, batch_first=True) for size in sizes)
@@ -76,14 +76,14 @@ class GRUEncoder(Encoder):
             reverse, _ = back(states[rows, mirror])
             if layer < len(self.forwards) - 1 or self.slots is not None:
                 states = torch.cat([there, reverse[rows, mirror]], dim=-1)
-        if self.slots is not None:  # bos stands for nothing
+        if self.slots is not None:  # bos belongs to no slot
             states = self.local(embedded) + self.context_scale * states
             return self.slots(states[:, 1:], (positions < lengths)[:, 1:]).flatten(1)
         return torch.cat([there[rows, lengths - 1], reverse[rows, lengths - 1]], dim=-1).squeeze(1)
 
 
 class GRUEncoderConfig(EncoderSettings):
-    """Bidirectional GRU over token ids."""
+    """A bidirectional GRU over token ids."""
 
     member: ClassVar[type[Encoder]] = GRUEncoder
 
@@ -93,9 +93,9 @@ class GRUEncoderConfig(EncoderSettings):
     n_layers: Positive = 1
     dropout: Fraction = 0.0
     n_slots: Positive = 1
-    """Parts that h consists of; above 1 each attends to its own stretch of the tokens."""
+    """Number of slots of h; if above 1, each attends to its own tokens."""
     tokens_per_slot: Positive = 1
 
     def build(self, vocabulary_size: int) -> GRUEncoder:
-        """The encoder, untrained."""
+        """Build the encoder, with untrained weights."""
         return GRUEncoder(vocabulary_size, **self.arguments())

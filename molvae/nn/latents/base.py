@@ -1,4 +1,4 @@
-"""What every latent is and gives."""
+"""The base class of latents, and what they return."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ from molvae.config import Section
 from molvae.errors import ConfigError
 from molvae.nn.priors.base import Prior
 
-LogPrior = Callable[[Tensor], Tensor]  # what `Prior.log_prob` is
+LogPrior = Callable[[Tensor], Tensor]  # log-probabilities of targets, as from `Prior.log_prob`
 
-ACTIVE_NATS = 0.01  # a unit is active when it carries more than this
-ACTIVE_VARIANCE = 0.01  # and its posterior mean varies by more than this (Burda et al. 2016)
+ACTIVE_NATS = 0.01  # a unit is active if its KL is above this
+ACTIVE_VARIANCE = 0.01  # and the variance of its posterior mean is above this (Burda et al. 2016)
 
 
 @dataclass(frozen=True)
 class LatentOutput:
-    """One batch's latents.
+    """The latents of a batch.
 
     Attributes:
-        z: `(B, Z)` what the decoder gets: a posterior sample in training, the code itself in eval mode.
-        mean: `(B, Z)` the deterministic code of each molecule.
-        regularizer: scalar, nats per molecule where it is a KL: what the loss weighs by beta.
-        auxiliary: scalar, what the loss counts in full.
-        diagnostics: named scalars to show while training.
+        z: `(B, Z)`, what the decoder gets: a posterior sample in training, `mean` in eval mode.
+        mean: `(B, Z)`, the deterministic latent of each molecule: the posterior mean, or the VQ codes.
+        regularizer: scalar, the loss term that beta weights: a KL in nats per molecule, or the commitment loss of VQ.
+        auxiliary: scalar, a loss term with weight 1.
+        diagnostics: named scalars to show during training.
     """
 
     z: Tensor
@@ -38,13 +38,13 @@ class LatentOutput:
 
 @dataclass(frozen=True)
 class LatentSummary:
-    """How a latent is used on n molecules.
+    """How much n molecules use a latent.
 
     Attributes:
-        kl_per_unit: `(units,)` nats: a Gaussian dimension's KL to N(0, 1); a VQ slot's KL to its own code frequencies,
-            which is their entropy.
-        active_units: how many of them are active.
-        mutual_information: estimate of I(x; z), nats; it cannot exceed log n.
+        kl_per_unit: `(units,)`, nats: the KL of each Gaussian dimension to N(0, 1), or the entropy of the code
+            frequencies of each VQ slot, which is its KL to these frequencies.
+        active_units: number of active units.
+        mutual_information: estimate of I(x; z) in nats; it cannot exceed log n.
     """
 
     kl_per_unit: Tensor
@@ -53,20 +53,20 @@ class LatentSummary:
 
 
 class Latent(nn.Module):
-    """Base of every latent: a module from h `(B, H)` to z `(B, Z)`.
+    """Base of all latents: a module that maps h `(B, H)` to z `(B, Z)`.
 
-    h may consist of several slots, one after the other; each then gives its own part of z, all by the same map.
+    If h consists of several slots, each is mapped to its own slot of z with the same weights.
 
-    What a prior models is a target: a posterior sample `(B, Z)`, or code indices `(B, M)`. `to_z` gives the latents
-    that targets stand for.
+    A *target* is what a prior models: a posterior sample `(B, Z)`, or code indices `(B, M)`. `to_z` converts targets to
+    z.
 
     Attributes:
-        latent_dim: Z.
+        latent_dim: size of z (Z).
         discrete: whether targets are code indices.
-        n_slots: M, the codes per molecule; 1 where there are none.
-        n_codes: K, the codes to choose from; 0 where there are none.
-        shared: whether all slots choose from the same codes.
-        feature_kinds: what `features` gives.
+        n_slots: number of codes per molecule (M); 1 for a continuous latent.
+        n_codes: number of codes to choose from (K); 0 for a continuous latent.
+        shared: whether all slots use the same codebook.
+        feature_kinds: the kinds of features that `features` can compute.
     """
 
     latent_dim: int
@@ -79,57 +79,58 @@ class Latent(nn.Module):
     def forward(
         self, h: Tensor, *, log_prior: LogPrior | None = None, generator: torch.Generator | None = None
     ) -> LatentOutput:
-        """Latents of a batch.
+        """Compute the latents of a batch.
 
         Args:
             h: `(B, H)`.
-            log_prior: log-probability under a prior that is trained jointly, which the regularizer is then against.
-            generator: of the posterior samples.
+            log_prior: log-probability of targets under a jointly trained prior, which then replaces the standard prior
+                in the KL.
+            generator: random numbers for the posterior samples.
         """
         raise NotImplementedError
 
     def standard_prior(self) -> Prior:
-        """The prior that needs no fitting: N(0, I), or every code alike."""
+        """The prior without parameters: N(0, I), or a uniform distribution over codes."""
         raise NotImplementedError
 
     def posterior(self, h: Tensor) -> Tensor:
-        """All there is to know of q(z|x), `(B, Q)`: means and logvars, or code indices."""
+        """The parameters of the posterior q(z|x), `(B, Q)`: means and log-variances, or code indices."""
         raise NotImplementedError
 
     def sample_posterior(
         self, parameters: Tensor, *, generator: torch.Generator | None = None, same_noise: bool = False
     ) -> Tensor:
-        """One target of each of the posteriors `(B, Q)`.
+        """Sample one target from each posterior.
 
         Args:
-            parameters: `(B, Q)`, as `posterior` gives them.
-            generator: of the draws.
-            same_noise: draw the noise once for all rows, so that a row's sample does not depend on the others.
+            parameters: the parameters `(B, Q)` that `posterior` returns.
+            generator: random numbers for the samples.
+            same_noise: use the same noise for all rows, so that a row's sample does not depend on the other rows.
         """
         raise NotImplementedError
 
     def entropy(self, parameters: Tensor) -> Tensor:
-        """Entropy of each of the posteriors `(B, Q)`, nats, `(B,)`: what turns a prior's log-probability into a KL."""
+        """Entropy of posteriors with parameters `(B, Q)`, nats, `(B,)`, as needed for the KL to a prior."""
         raise NotImplementedError
 
     def log_posterior(self, parameters: Tensor, target: Tensor) -> Tensor:
-        """Log q(z|x) of one target for each of the posteriors `(B, Q)`, nats, `(B,)`."""
+        """Log q(z|x) of one target per posterior with parameters `(B, Q)`, nats, `(B,)`."""
         raise NotImplementedError
 
     def to_z(self, target: Tensor) -> Tensor:
-        """The latents `(B, Z)` that targets of a prior stand for."""
+        """Convert targets to z `(B, Z)`."""
         raise NotImplementedError
 
     def summarize(self, h: Tensor) -> LatentSummary:
-        """How the latent is used on the molecules whose h `(n, H)` these are."""
+        """How much n molecules with the given h `(n, H)` use the latent."""
         raise NotImplementedError
 
     def codebook(self) -> Tensor:
-        """The codes `(K, S)` that all slots share, where they do."""
+        """The codes `(K, S)` of the codebook that all slots share; only if `shared`."""
         raise NotImplementedError
 
     def features(self, kind: str, h: Tensor) -> Tensor:
-        """Numbers that describe molecules, `(B, F)`.
+        """Features of molecules, `(B, F)`.
 
         Args:
             kind: one of `feature_kinds`.
@@ -143,32 +144,32 @@ class Latent(nn.Module):
         raise ConfigError(f"the model's latent has no features {kind!r}; it has: {', '.join(self.feature_kinds)}")
 
     def feature_names(self, kind: str) -> list[str]:
-        """A name for each column of `features`; raises `ConfigError` for a kind that is not there."""
+        """A name for each column of `features`; raises `ConfigError` for an unknown kind."""
         if kind == "mean":
             return [f"z{i}" for i in range(self.latent_dim)]
         raise ConfigError(f"the model's latent has no features {kind!r}; it has: {', '.join(self.feature_kinds)}")
 
 
 class LatentSettings(Section):
-    """Base of every latent's settings, which build it."""
+    """Base of the settings of latents, which build them."""
 
     member: ClassVar[type[Latent]]
 
     @property
     def z_dim(self) -> int:
-        """Z."""
+        """Size of z (Z)."""
         raise NotImplementedError
 
     @property
     def code_slots(self) -> int:
-        """Codes per molecule; 0 where there are none."""
+        """Number of codes per molecule; 0 for a continuous latent."""
         return 0
 
     @property
     def needs_standard_prior(self) -> bool:
-        """Whether some setting makes no sense with a prior that is trained jointly."""
+        """Whether some setting cannot be combined with a jointly trained prior."""
         return False
 
     def build(self, h_dim: int, *, h_slots: int = 1) -> Latent:
-        """The latent, untrained, for h of size `h_dim` that consists of `h_slots` parts."""
+        """Build the latent, with untrained weights, for h of size `h_dim` that consists of `h_slots` slots."""
         raise NotImplementedError

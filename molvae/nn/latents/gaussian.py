@@ -1,4 +1,4 @@
-"""Diagonal Gaussian posterior (Kingma and Welling 2014), against N(0, I) or a learned prior."""
+"""A latent with a diagonal Gaussian posterior (Kingma and Welling 2014) and the prior N(0, I) or a learned one."""
 
 import math
 from typing import Annotated, ClassVar, Literal
@@ -24,15 +24,15 @@ MIN_LOGVAR, MAX_LOGVAR = -14.0, 4.0
 
 
 class GaussianLatent(Latent):
-    """h → q(z|x) = N(mean, diag(exp(logvar))).
+    """Gaussian posterior q(z|x) = N(mean, diag(exp(logvar))), linear in h (Kingma and Welling 2014).
 
     Args:
         h_dim: size of h.
-        latent_dim: Z.
-        free_bits: λ nats per dimension; the regularizer counts max(λ, KL_i) of the batch mean, so a dimension
-            below λ feels no pull toward the prior (Kingma et al. 2016).
-        min_rate: nats for the whole vector; the regularizer counts at least this much.
-        n_slots: equal parts of h, each giving its own part of z.
+        latent_dim: size of z (Z).
+        free_bits: λ, nats per dimension; the regularizer is the sum of max(λ, KL_i), with KL_i averaged over the batch,
+            so that a dimension below λ is not pulled toward the prior (Kingma et al. 2016).
+        min_rate: lower bound of the regularizer, in nats for the whole of z.
+        n_slots: number of slots of h, each of which is mapped to its own slot of z.
     """
 
     feature_kinds: ClassVar[tuple[str, ...]] = ("mean", "logvar")
@@ -48,7 +48,7 @@ class GaussianLatent(Latent):
         self.to_logvar = SlotLinear(h_dim, latent_dim, n_slots=n_slots)
 
     def moments(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and logvar of the posteriors, both `(B, Z)` float32."""
+        """Means and log-variances of the posteriors, both `(B, Z)` float32."""
         mean = self.to_mean(h).float()
         logvar = self.to_logvar(h).float().clamp(MIN_LOGVAR, MAX_LOGVAR)
         return mean, logvar
@@ -56,10 +56,10 @@ class GaussianLatent(Latent):
     def forward(
         self, h: Tensor, *, log_prior: LogPrior | None = None, generator: torch.Generator | None = None
     ) -> LatentOutput:
-        """Posterior of a batch: a sample while training, its mean in eval mode.
+        """Compute the latents of a batch: posterior samples in training, posterior means in eval mode.
 
-        The KL to a learned prior is estimated from one posterior sample, its entropy known exactly; free bits and
-        the minimum rate belong to N(0, I) and do not apply.
+        The KL to a learned prior is estimated from one posterior sample per molecule and the exact posterior entropy.
+        Free bits and the minimum rate apply only to the KL to N(0, I).
         """
         mean, logvar = self.moments(h)
         sampled = self.training or log_prior is not None
@@ -77,43 +77,43 @@ class GaussianLatent(Latent):
         return StandardPrior(self.latent_dim)
 
     def posterior(self, h: Tensor) -> Tensor:
-        """Means, then logvars: `(B, 2 · Z)`."""
+        """Means, then log-variances: `(B, 2 · Z)`."""
         return torch.cat(self.moments(h), dim=1)
 
     def sample_posterior(
         self, parameters: Tensor, *, generator: torch.Generator | None = None, same_noise: bool = False
     ) -> Tensor:
-        """One z of each posterior, `(B, Z)`; arguments as in `Latent.sample_posterior`."""
+        """Sample one z from each posterior, `(B, Z)`; see `Latent.sample_posterior`."""
         mean, logvar = parameters.chunk(2, dim=1)
         return reparametrize(mean, logvar, generator=generator, same_noise=same_noise)
 
     def entropy(self, parameters: Tensor) -> Tensor:
-        """Differential entropy of each posterior `(B,)`, nats."""
+        """Differential entropy of each posterior, nats, `(B,)`."""
         return gaussian_entropy(parameters.chunk(2, dim=1)[1])
 
     def log_posterior(self, parameters: Tensor, target: Tensor) -> Tensor:
-        """Log density of `(B, Z)`, nats, `(B,)`."""
+        """Log density of z `(B, Z)` under the posteriors, nats, `(B,)`."""
         mean, logvar = parameters.chunk(2, dim=1)
         return -0.5 * ((target - mean).square() * torch.exp(-logvar) + logvar + math.log(2 * math.pi)).sum(1)
 
     def to_z(self, target: Tensor) -> Tensor:
-        """The target itself."""
+        """The target itself, which is z."""
         return target
 
     @torch.no_grad()
     def summarize(self, h: Tensor) -> LatentSummary:
-        """KL per dimension, active dimensions and mutual information on the molecules whose h `(n, H)` these are."""
+        """KL per dimension, active dimensions and mutual information of n molecules with the given h `(n, H)`."""
         mean, logvar = self.moments(h)
         kl = gaussian_kl(mean, logvar).mean(0)
         active = (kl > ACTIVE_NATS) & (mean.var(0) > ACTIVE_VARIANCE)
         return LatentSummary(kl.cpu(), int(active.sum()), mutual_information(mean.cpu(), logvar.cpu()))
 
     def features(self, kind: str, h: Tensor) -> Tensor:
-        """Posterior means or logvars, `(B, Z)`."""
+        """Posterior means or log-variances, `(B, Z)`."""
         return self.moments(h)[1] if kind == "logvar" else super().features(kind, h)
 
     def feature_names(self, kind: str) -> list[str]:
-        """A name per dimension."""
+        """A name for each dimension."""
         if kind == "logvar":
             return [f"logvar{i}" for i in range(self.latent_dim)]
         return super().feature_names(kind)
@@ -124,38 +124,38 @@ class GaussianLatent(Latent):
 
 
 class GaussianLatentConfig(LatentSettings):
-    """Diagonal Gaussian posterior against N(0, I)."""
+    """A latent with a diagonal Gaussian posterior."""
 
     member: ClassVar[type[Latent]] = GaussianLatent
 
     kind: Literal["gaussian"] = "gaussian"
     latent_dim: Positive = 128
     free_bits: Annotated[float, Field(ge=0)] = 0.0
-    """λ nats per dimension: the loss counts max(λ, KL_i) of the batch mean (Kingma et al. 2016)."""
+    """λ, nats per dimension: the loss counts max(λ, KL_i), averaged over the batch first (Kingma et al. 2016)."""
     min_rate: Annotated[float, Field(ge=0)] = 0.0
-    """Nats for the whole vector: the loss counts max(min_rate, Σ KL_i)."""
+    """Nats for the whole of z: the loss counts max(min_rate, Σ KL_i)."""
 
     @property
     def z_dim(self) -> int:
-        """Z."""
+        """Size of z (Z)."""
         return self.latent_dim
 
     @property
     def needs_standard_prior(self) -> bool:
-        """Free bits and the minimum rate belong to N(0, I)."""
+        """Whether free bits or a minimum rate are set, which apply only to the KL to N(0, I)."""
         return bool(self.free_bits or self.min_rate)
 
     def build(self, h_dim: int, *, h_slots: int = 1) -> GaussianLatent:
-        """The latent, untrained."""
+        """Build the latent, with untrained weights."""
         return GaussianLatent(h_dim, n_slots=h_slots, **self.arguments())
 
 
 def reparametrize(
     mean: Tensor, logvar: Tensor, *, generator: torch.Generator | None = None, same_noise: bool = False
 ) -> Tensor:
-    """A draw of each N(mean, exp(logvar)) through which gradients pass, shape of `mean`; see `Latent.sample_posterior`.
+    """Sample from each N(mean, exp(logvar)), differentiably (Kingma and Welling 2014); the shape is that of `mean`.
 
-    The noise is drawn on the generator's device.
+    The noise is drawn on the device of the generator; `same_noise` is described in `Latent.sample_posterior`.
     """
     shape = mean.shape[1:] if same_noise else mean.shape
     device = mean.device if generator is None else generator.device
@@ -174,19 +174,19 @@ def gaussian_kl(mean: Tensor, logvar: Tensor) -> Tensor:
 
 
 def mutual_information(mean: Tensor, logvar: Tensor, *, block: int = 256) -> float:
-    """I(x; z) ≈ E[log q(z|x) − log q(z)] with q(z) the mixture of the given posteriors, nats.
+    """Estimate I(x; z) ≈ E[log q(z|x) − log q(z)] in nats; q(z) is the mixture of the given posteriors.
 
     Args:
-        mean: `(n, Z)`.
-        logvar: `(n, Z)`.
-        block: rows handled at once; memory is `block · n`.
+        mean: `(n, Z)`, posterior means.
+        logvar: `(n, Z)`, posterior log-variances.
+        block: number of rows handled at once; the memory needed is proportional to `block · n`.
     """
     n = len(mean)
     noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(0)).double()
-    mean, logvar = mean.double(), logvar.double()  # differences of large numbers
+    mean, logvar = mean.double(), logvar.double()  # the result is a difference of large numbers
     z = mean + noise * torch.exp(0.5 * logvar)
     precision = torch.exp(-logvar)
-    constant = -0.5 * (logvar + mean.square() * precision).sum(1)  # of each component, up to what z adds
+    constant = -0.5 * (logvar + mean.square() * precision).sum(1)  # the part of log q(z|x) without z
     own = -0.5 * (logvar + noise.square()).sum(1)
     mixture = torch.cat(
         [

@@ -1,4 +1,4 @@
-"""Vector quantization: M slots of K codes per molecule (van den Oord et al. 2017)."""
+"""A latent with vector quantization (van den Oord et al. 2017): M slots per molecule, each one of K codes."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -12,25 +12,27 @@ from molvae.nn.latents.base import ACTIVE_NATS, Latent, LatentOutput, LatentSett
 from molvae.nn.priors.standard import UniformCodePrior
 from molvae.nn.slots import SlotLinear
 
-REVIVED = 16  # codes of a codebook at most, per batch
+REVIVED = 16  # at most this many codes of a codebook restart per batch
 KMEANS_STEPS = 10
-SMOOTHING = 1e-5  # Laplace's, of the codes' counts
+SMOOTHING = 1e-5  # Laplace smoothing of the code counts
 
 
 class VQLatent(Latent):
-    """h → M vectors, each replaced by the nearest of its slot's K codes; gradients pass straight through.
+    """VQ-VAE latent (van den Oord et al. 2017): h is mapped to M vectors, each replaced by the nearest of K codes.
+
+    Gradients pass through the replacement unchanged (straight-through estimator).
 
     Args:
         h_dim: size of h.
-        n_slots: M; h consists of as many parts, or of one.
-        n_codes: K, a codebook of its own in every slot.
-        code_dim: size of a code; Z = M · code_dim.
-        commitment: weight of the pull of h toward its codes.
-        decay: of the codebooks' moving averages.
-        dead_below: codes that a batch uses less often than this, on average, start again at the vectors of the batch
-            that are farthest from their codes.
-        shared: one codebook for all slots, in place of one each.
-        h_slots: parts that h consists of: 1 or n_slots.
+        n_slots: number of codes per molecule (M).
+        n_codes: number of codes in a codebook (K).
+        code_dim: size of a code (S); Z = M · code_dim.
+        commitment: weight of the commitment loss, which pulls vectors toward their codes.
+        decay: decay of the codebooks' moving averages.
+        dead_below: codes that are used less often than this per batch, on average, are dead: they are moved to the
+            vectors of the batch that are farthest from their codes.
+        shared: whether all slots share one codebook; otherwise each slot has its own.
+        h_slots: number of slots of h: 1 or n_slots.
     """
 
     discrete: ClassVar[bool] = True
@@ -61,12 +63,12 @@ class VQLatent(Latent):
     def forward(
         self, h: Tensor, *, log_prior: LogPrior | None = None, generator: torch.Generator | None = None
     ) -> LatentOutput:
-        """Quantized latents of a batch; the codebooks learn in training mode only.
+        """Compute the quantized latents of a batch; the codebooks are updated in training mode only.
 
-        The posterior is a point, so the KL to a learned prior is the negative log-likelihood of its codes, through
-        which no gradient reaches the encoder.
+        The posterior is a point mass, so the KL to a learned prior is the negative log-likelihood of the codes. This
+        term trains the prior; code indices have no gradient, so it does not train the encoder.
         """
-        with torch.autocast(h.device.type, enabled=False):  # bfloat16 cannot tell close codes apart
+        with torch.autocast(h.device.type, enabled=False):  # bfloat16 cannot distinguish close codes
             vectors = self._vectors(h)
             if self.training:
                 self.codebooks.start(vectors.detach())
@@ -85,44 +87,44 @@ class VQLatent(Latent):
         return LatentOutput(z, z, commitment, auxiliary, diagnostics)
 
     def codes_to_z(self, indices: Tensor) -> Tensor:
-        """Latents `(B, Z)` of code indices `(B, M)`."""
+        """The latent z `(B, Z)` of code indices `(B, M)`."""
         tables = 1 if self.shared else self.n_slots
         return self._joined(self.codebooks.look_up(indices.unflatten(1, (-1, tables)).flatten(0, 1).T))
 
     def codebook(self) -> Tensor:
-        """The codes `(K, S)` that all slots share."""
+        """The codes `(K, S)` of the codebook that all slots share."""
         return self.codebooks.codes[0]
 
     def standard_prior(self) -> UniformCodePrior:
-        """Every code of every slot is as likely as the others."""
+        """The uniform distribution over all codes."""
         return UniformCodePrior(self.n_slots, self.n_codes)
 
     def posterior(self, h: Tensor) -> Tensor:
-        """Code indices `(B, M)`: the posterior is a point."""
+        """Code indices `(B, M)`; the posterior is a point mass."""
         with torch.autocast(h.device.type, enabled=False):
             return self._per_molecule(self.codebooks.nearest(self._vectors(h)))
 
     def sample_posterior(
         self, parameters: Tensor, *, generator: torch.Generator | None = None, same_noise: bool = False
     ) -> Tensor:
-        """The code indices themselves."""
+        """The code indices themselves, since the posterior is a point mass."""
         return parameters
 
     def entropy(self, parameters: Tensor) -> Tensor:
-        """0: the posterior is a point."""
+        """0, since the posterior is a point mass."""
         return torch.zeros(len(parameters), device=parameters.device)
 
     def log_posterior(self, parameters: Tensor, target: Tensor) -> Tensor:
-        """0: the posterior is a point."""
+        """0, since the posterior is a point mass."""
         return torch.zeros(len(parameters), device=parameters.device)
 
     def to_z(self, target: Tensor) -> Tensor:
-        """Latents `(B, Z)` of code indices `(B, M)`."""
+        """The latent z `(B, Z)` of code indices `(B, M)`."""
         return self.codes_to_z(target)
 
     @torch.no_grad()
     def summarize(self, h: Tensor) -> LatentSummary:
-        """Entropy per slot, slots in use, and the entropy of whole codes, on molecules whose h `(n, H)` these are."""
+        """Entropy per slot, active slots and joint entropy of all slots, of n molecules with the given h `(n, H)`."""
         indices = self.posterior(h).cpu()
         entropy = code_entropy(indices, self.n_codes)
         _, counts = indices.unique(dim=0, return_counts=True)
@@ -130,11 +132,11 @@ class VQLatent(Latent):
         return LatentSummary(entropy, int((entropy > ACTIVE_NATS).sum()), float(-(share * share.log()).sum()))
 
     def features(self, kind: str, h: Tensor) -> Tensor:
-        """Latents `(B, Z)`, or code indices `(B, M)`."""
+        """The latent z `(B, Z)`, or code indices `(B, M)`."""
         return self.posterior(h) if kind == "codes" else super().features(kind, h)
 
     def feature_names(self, kind: str) -> list[str]:
-        """A name per dimension, or per slot."""
+        """A name for each dimension, or for each slot."""
         if kind == "codes":
             return [f"code{i}" for i in range(self.n_slots)]
         return super().feature_names(kind)
@@ -144,30 +146,30 @@ class VQLatent(Latent):
         return f"n_slots={self.n_slots}, n_codes={self.n_codes}"
 
     def _vectors(self, h: Tensor) -> Tensor:
-        """Slot vectors of h `(B, H)`, by codebook: `(books, n, S)`."""
+        """The vectors that h `(B, H)` is mapped to, grouped by codebook: `(books, n, S)`."""
         slots = self.to_slots(h.float()).unflatten(1, (self.n_slots, -1))
         return slots.flatten(0, 1).unsqueeze(0) if self.shared else slots.transpose(0, 1)
 
     def _joined(self, vectors: Tensor) -> Tensor:
-        """What `_vectors` took apart: `(books, n, S)` → `(B, Z)`."""
+        """The inverse of the grouping in `_vectors`: `(books, n, S)` → `(B, Z)`."""
         if self.shared:
             return vectors[0].unflatten(0, (-1, self.n_slots)).flatten(1)
         return vectors.transpose(0, 1).flatten(1)
 
     def _per_molecule(self, indices: Tensor) -> Tensor:
-        """`(books, n)` → `(B, M)`."""
+        """Indices grouped by codebook `(books, n)` → by molecule `(B, M)`."""
         return indices.view(-1, self.n_slots) if self.shared else indices.T.contiguous()
 
 
 class Codebooks(nn.Module):
-    """Codes that follow the vectors they stand for by moving averages (van den Oord et al. 2017, appendix A).
+    """Codebooks whose codes are moving averages of the vectors assigned to them (van den Oord et al. 2017, appendix A).
 
     Args:
-        n_books: independent codebooks (G).
-        n_codes: K.
-        dim: S.
-        decay: of the moving averages.
-        dead_below: codes that a batch uses less often than this, on average, start again.
+        n_books: number of independent codebooks (G).
+        n_codes: number of codes per codebook (K).
+        dim: size of a code (S).
+        decay: decay of the moving averages.
+        dead_below: codes that are used less often than this per batch, on average, are moved to other vectors.
     """
 
     codes: Tensor
@@ -185,18 +187,18 @@ class Codebooks(nn.Module):
         self.register_buffer("started", torch.tensor(False))
 
     def nearest(self, vectors: Tensor) -> Tensor:
-        """Index of the code nearest to each vector, `(G, n, S)` → `(G, n)` int64."""
+        """The index of the code nearest to each vector: `(G, n, S)` → `(G, n)` int64."""
         codes = self.codes
         return torch.baddbmm(codes.square().sum(-1).unsqueeze(1), vectors, codes.mT, alpha=-2.0).argmin(-1)
 
     def look_up(self, indices: Tensor) -> Tensor:
-        """Codes `(G, n, S)` of indices `(G, n)`."""
+        """The codes `(G, n, S)` with indices `(G, n)`."""
         books = torch.arange(len(self.codes), device=indices.device).unsqueeze(1)
         return self.codes[books, indices]
 
     @torch.no_grad()
     def start(self, vectors: Tensor) -> None:
-        """Let the codes of a new codebook start at clusters of its first vectors `(G, n, S)` (k-means)."""
+        """Initialize new codebooks by k-means on their first vectors `(G, n, S)`; does nothing later."""
         if self.started:
             return
         n_codes = self.codes.shape[1]
@@ -214,7 +216,7 @@ class Codebooks(nn.Module):
 
     @torch.no_grad()
     def follow(self, vectors: Tensor, indices: Tensor, codes: Tensor) -> None:
-        """Move the codes toward the vectors `(G, n, S)` that they stood for; dead codes start again."""
+        """Move the codes toward the vectors `(G, n, S)` assigned to them, and dead codes to other vectors."""
         counts, sums = self._totals(vectors, indices)
         self.counts.lerp_(counts, 1 - self.decay)
         self.sums.lerp_(sums, 1 - self.decay)
@@ -225,7 +227,7 @@ class Codebooks(nn.Module):
             self._revive(vectors, codes)
 
     def _totals(self, vectors: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """How many vectors chose each code, `(G, K)`, and their sum, `(G, K, S)`."""
+        """The number of vectors assigned to each code, `(G, K)`, and their sum, `(G, K, S)`."""
         n_books, n_codes, dim = self.codes.shape
         flat = (indices + n_codes * torch.arange(n_books, device=indices.device).unsqueeze(1)).flatten()
         counts = torch.bincount(flat, minlength=n_books * n_codes).to(vectors.dtype)
@@ -233,7 +235,7 @@ class Codebooks(nn.Module):
         return counts.view(n_books, n_codes), sums.view(n_books, n_codes, dim)
 
     def _revive(self, vectors: Tensor, codes: Tensor) -> None:
-        """Let dead codes start again at those of the vectors that lie farthest from their codes."""
+        """Move dead codes to the vectors that are farthest from their codes."""
         distances = (vectors - codes).square().sum(-1)
         for book, (own, distance) in enumerate(zip(vectors, distances, strict=True)):
             dead = (self.counts[book] < self.dead_below).nonzero().squeeze(1)[:REVIVED]
@@ -245,14 +247,14 @@ class Codebooks(nn.Module):
 
 
 def code_entropy(indices: Tensor, n_codes: int) -> Tensor:
-    """Entropy of each slot's code frequencies `(M,)`, nats, from code indices `(n, M)`."""
+    """Entropy of the code frequencies of each slot, nats, `(M,)`, from code indices `(n, M)`."""
     counts = torch.stack([torch.bincount(slot, minlength=n_codes) for slot in indices.T])
     share = counts.double() / len(indices)
     return -torch.special.xlogy(share, share).sum(1).float()
 
 
 class VQLatentConfig(LatentSettings):
-    """M slots of K codes; give the training a constant beta of 1, which then weighs the commitment loss."""
+    """A VQ latent; train it with a constant beta of 1, since beta then weights the commitment loss."""
 
     member: ClassVar[type[Latent]] = VQLatent
 
@@ -263,20 +265,20 @@ class VQLatentConfig(LatentSettings):
     commitment: Annotated[float, Field(ge=0)] = 0.25
     decay: Annotated[float, Field(gt=0, lt=1)] = 0.95
     dead_below: Annotated[float, Field(ge=0)] = 0.05
-    """Codes that a batch uses less often than this, on average, are replaced by vectors of the batch."""
+    """Codes that are used less often than this per batch, on average, are replaced by vectors of the batch."""
     shared: bool = False
-    """One codebook for all slots."""
+    """Whether all slots share one codebook."""
 
     @property
     def z_dim(self) -> int:
-        """Z."""
+        """Size of z (Z)."""
         return self.n_slots * self.code_dim
 
     @property
     def code_slots(self) -> int:
-        """M."""
+        """Number of codes per molecule (M)."""
         return self.n_slots
 
     def build(self, h_dim: int, *, h_slots: int = 1) -> VQLatent:
-        """The latent, untrained."""
+        """Build the latent, with untrained weights."""
         return VQLatent(h_dim, h_slots=h_slots, **self.arguments())

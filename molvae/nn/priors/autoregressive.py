@@ -1,4 +1,4 @@
-"""A recurrent network over latent slots: mixtures of Gaussians for a continuous z, a softmax for VQ codes."""
+"""Autoregressive priors over slots: Gaussian mixtures for a continuous z, and a softmax for VQ codes."""
 
 from typing import ClassVar, Literal
 
@@ -15,17 +15,18 @@ from molvae.nn.priors.settings import PriorSettings
 
 
 class AutoregressivePrior(ContinuousPrior):
-    """p(z) = Π p(slot | slots before), each a mixture of diagonal Gaussians (GIVT, Tschannen et al. 2023).
+    """p(z) = Π p(slot | previous slots), each a mixture of diagonal Gaussians (GIVT, Tschannen et al. 2023).
 
     Args:
-        latent_dim: Z, cut into Z / slot_dim slots.
-        slot_dim: dimensions per slot.
-        hidden_dim: of the GRU.
-        n_layers: of the GRU.
-        n_components: Gaussians per slot.
-        shared: one table of Gaussians for all slots, of which the network gives the weights alone: many are then
-            cheap, and prior and encoder can settle on a vocabulary of places. Otherwise every slot's are predicted.
-        condition_dim: C; 0 for a prior without condition.
+        latent_dim: size of z (Z), which is cut into Z / slot_dim slots.
+        slot_dim: number of dimensions per slot (S).
+        hidden_dim: size of the GRU's state.
+        n_layers: number of layers of the GRU.
+        n_components: number of Gaussians in each mixture.
+        shared: whether all slots share one table of Gaussians, of which the network predicts only the weights. Many
+            Gaussians are then cheap, and the encoder can learn to place slots near them. Otherwise the network predicts
+            whole mixtures.
+        condition_dim: size of the condition c (C); 0 for a prior without condition.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class AutoregressivePrior(ContinuousPrior):
         self.mixture: Mixture = (SharedMixture if shared else PredictedMixture)(hidden_dim, slot_dim, n_components)
 
     def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
-        """Log density of `(n, Z)`, nats, `(n,)`."""
+        """Log density of z `(n, Z)`, nats, `(n,)`."""
         slots = self.scaled(target).view(len(target), self.n_slots, self.slot_dim)
         seen = self.mixture.look(slots)
         before = F.pad(self.mixture.embed(slots, seen)[:, :-1], (0, 0, 1, 0))
@@ -62,7 +63,7 @@ class AutoregressivePrior(ContinuousPrior):
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Draw `(n, Z)`."""
+        """Sample z `(n, Z)`."""
         device = self.mean.device
         before, state, drawn = torch.zeros(n, SLOT_EMBEDDING, device=device), self.network.start(n, condition), []
         for number in range(self.n_slots):
@@ -78,14 +79,14 @@ class AutoregressivePrior(ContinuousPrior):
 
 
 class SlotGRU(nn.Module):
-    """What comes before a slot, and the condition → a state for the slot.
+    """A GRU over slots: computes a state for each slot from the previous slots and the condition.
 
     Args:
-        input_dim: size of what is told of a slot (I).
-        n_slots: M.
+        input_dim: size of the embedding of a slot (I).
+        n_slots: number of slots (M).
         hidden_dim: size of the state (D).
-        n_layers: stacked GRU layers.
-        condition_dim: C; 0 for none.
+        n_layers: number of stacked GRU layers.
+        condition_dim: size of the condition c (C); 0 for none.
     """
 
     def __init__(
@@ -99,19 +100,19 @@ class SlotGRU(nn.Module):
         self.at_each_slot = nn.Linear(condition_dim, input_dim) if condition_dim else None
 
     def forward(self, before: Tensor, condition: Tensor | None) -> Tensor:
-        """Slots before `(B, M, I)` and condition `(B, C)` → states `(B, M, D)`."""
+        """States `(B, M, D)` from the embedding of each slot's previous slot `(B, M, I)` and the condition `(B, C)`."""
         states, _ = self.gru(self._with(before, condition), self.start(len(before), condition))
         return states + self.position
 
     def start(self, n: int, condition: Tensor | None) -> Tensor:
-        """The state before the first slot, `(layers, n, D)`."""
+        """The initial state of the GRU, `(layers, n, D)`."""
         shape = (self.n_layers, n, self.gru.hidden_size)
         if self.from_condition is None or condition is None:
             return torch.zeros(shape, device=self.position.device)
         return self.from_condition(condition).view(n, *shape[::2]).transpose(0, 1).contiguous()
 
     def step(self, before: Tensor, state: Tensor, slot: int, condition: Tensor | None) -> tuple[Tensor, Tensor]:
-        """One slot: what was before it `(B, I)` and the GRU's state → output `(B, D)` and the next state."""
+        """Advance by one slot, given the embedding `(B, I)` of the previous one: state `(B, D)` and new GRU state."""
         states, state = self.gru(self._with(before.unsqueeze(1), condition), state)
         return states[:, 0] + self.position[slot], state
 
@@ -122,15 +123,15 @@ class SlotGRU(nn.Module):
 
 
 class AutoregressiveCodePrior(Prior):
-    """P(codes) = Π P(code | codes before), a softmax per slot, as on VQ-VAE codes (van den Oord et al. 2017).
+    """P(codes) = Π P(code | previous codes), each a softmax, as the prior of VQ-VAE (van den Oord et al. 2017).
 
     Args:
-        n_slots: M.
-        n_codes: K.
-        shared: whether all slots choose from the same codes.
-        hidden_dim: of the GRU.
-        n_layers: of the GRU.
-        condition_dim: C; 0 for a prior without condition.
+        n_slots: number of codes per molecule (M).
+        n_codes: number of codes to choose from (K).
+        shared: whether all slots use the same codebook.
+        hidden_dim: size of the GRU's state.
+        n_layers: number of layers of the GRU.
+        condition_dim: size of the condition c (C); 0 for a prior without condition.
     """
 
     first: Tensor
@@ -154,7 +155,7 @@ class AutoregressiveCodePrior(Prior):
         self.to_logits = nn.Linear(hidden_dim, self.n_codes)
 
     def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
-        """Log probability of code indices `(n, M)`, nats, `(n,)`."""
+        """Log-probability of code indices `(n, M)`, nats, `(n,)`."""
         before = F.pad(self.embedding(target + self.first)[:, :-1], (0, 0, 1, 0))
         logits = self.to_logits(self.network(before, condition)).float().log_softmax(-1)
         return logits.gather(-1, target.unsqueeze(-1)).squeeze(-1).sum(-1)
@@ -168,7 +169,7 @@ class AutoregressiveCodePrior(Prior):
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Draw code indices `(n, M)`."""
+        """Sample code indices `(n, M)`."""
         before = torch.zeros(n, self.embedding.embedding_dim, device=self.embedding.weight.device)
         state, drawn = self.network.start(n, condition), []
         for slot in range(self.n_slots):
@@ -184,7 +185,7 @@ class AutoregressiveCodePrior(Prior):
 
 
 class AutoregressivePriorConfig(PriorSettings):
-    """Recurrent network over latent slots: Gaussian mixtures, or a softmax for VQ codes."""
+    """An autoregressive prior over slots: Gaussian mixtures, or a softmax for VQ codes."""
 
     member: ClassVar[type[Prior]] = AutoregressivePrior
 
@@ -192,18 +193,18 @@ class AutoregressivePriorConfig(PriorSettings):
     hidden_dim: Positive = 256
     n_layers: Positive = 2
     slot_dim: Positive = 8
-    """Of a continuous latent; VQ codes have slots of their own."""
+    """Number of dimensions per slot of a continuous latent; a VQ latent defines its slots itself."""
     n_components: Positive = 16
     shared: bool = False
-    """One table of Gaussians for all slots, of which the network gives the weights, in place of predicted ones."""
+    """Whether all slots share one table of Gaussians, of which the network predicts only the weights."""
 
     def check(self, latent: LatentSettings) -> None:
-        """The slots of a continuous latent are of one size."""
+        """Raise `ValueError` if `slot_dim` does not divide the size of a continuous latent."""
         if not latent.member.discrete and latent.z_dim % self.slot_dim:
             raise ValueError(f"slot_dim {self.slot_dim} does not divide the {latent.z_dim} latent dimensions")
 
     def build(self, latent: Latent, *, condition_dim: int = 0) -> Prior:
-        """The prior, unfitted."""
+        """Build the prior, with untrained weights."""
         size = {"hidden_dim": self.hidden_dim, "n_layers": self.n_layers, "condition_dim": condition_dim}
         if latent.discrete:
             return AutoregressiveCodePrior(latent.n_slots, latent.n_codes, shared=latent.shared, **size)

@@ -1,4 +1,4 @@
-"""What every prior is: a distribution of what a latent's posteriors are samples of."""
+"""The base class of priors: distributions of the targets of a latent."""
 
 from typing import ClassVar
 
@@ -9,13 +9,13 @@ MIN_STD = 1e-3
 
 
 class Prior(nn.Module):
-    """A distribution of targets, maybe given a condition c `(n, C)` (see `molvae.nn.condition`).
+    """A distribution of targets, optionally given a condition c `(n, C)` (see `molvae.nn.condition`).
 
-    A target is what `Latent.sample_posterior` gives: a latent `(n, Z)`, or code indices `(n, M)`. All methods speak of
-    targets; `Latent.to_z` gives the latents that they stand for.
+    Targets are what `Latent.sample_posterior` returns: z `(n, Z)`, or code indices `(n, M)`. `Latent.to_z` converts
+    them to z.
 
     Attributes:
-        affordable: rows that `log_prob` should be asked for in a report; `None`: any number, it is cheap.
+        affordable: the most molecules for which reports compute `log_prob`, if it is slow; `None` for no limit.
     """
 
     affordable: ClassVar[int | None] = None
@@ -28,28 +28,28 @@ class Prior(nn.Module):
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Draw targets `(n, …)`; a temperature below 1 favors the likely ones."""
+        """Sample targets `(n, …)`; a temperature below 1 favors probable ones."""
         raise NotImplementedError
 
     def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
-        """Log-probability `(n,)`, nats, of targets, on their device."""
+        """Log-probability of targets, nats, `(n,)`, on their device."""
         raise NotImplementedError
 
     def loss(
         self, target: Tensor, *, condition: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
-        """What fitting minimizes, for each target `(n,)`: by default the negative log-probability, without chance."""
+        """The loss that fitting minimizes, for each target, `(n,)`; by default the negative log-probability."""
         return -self.log_prob(target, condition=condition)
 
     def fit_scale(self, target: Tensor) -> None:
-        """Look at a sample of the targets before fitting starts; by default nothing is learned from it."""
+        """Set scales from a sample of the targets before fitting starts; does nothing by default."""
 
 
 class ContinuousPrior(Prior):
-    """A learned prior over a real-valued z, which it sees with mean 0 and spread 1 in every dimension.
+    """Base of learned priors over a continuous z, which they standardize in every dimension.
 
     Args:
-        latent_dim: Z.
+        latent_dim: size of z (Z).
     """
 
     mean: Tensor
@@ -62,10 +62,10 @@ class ContinuousPrior(Prior):
         self.register_buffer("std", torch.ones(latent_dim))
 
     def fit_scale(self, target: Tensor) -> None:
-        """Take mean and spread of latents `(n, Z)`, so that learning starts near them."""
+        """Take the mean and standard deviation of z `(n, Z)` for standardization."""
         self.mean.copy_(target.mean(0))
         self.std.copy_(target.std(0).clamp(min=MIN_STD))
 
     def scaled(self, target: Tensor) -> Tensor:
-        """Latents `(n, Z)` with mean 0 and spread 1 in every dimension."""
+        """Standardize z `(n, Z)` to mean 0 and standard deviation 1 in every dimension."""
         return (target - self.mean) / self.std

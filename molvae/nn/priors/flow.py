@@ -1,4 +1,4 @@
-"""A normalizing flow over a continuous z."""
+"""A prior over a continuous z: a normalizing flow."""
 
 from collections.abc import Sequence
 from typing import ClassVar, Literal
@@ -13,14 +13,14 @@ from molvae.nn.priors.settings import PriorSettings
 
 
 class FlowPrior(ContinuousPrior):
-    """Coupling flow (RealNVP, Dinh et al. 2017) from zuko: drawing and judging take one pass a transform.
+    """A coupling flow (RealNVP, Dinh et al. 2017) from zuko; sampling and log-density are both fast.
 
     Args:
-        latent_dim: Z.
-        n_transforms: affine coupling layers, each over its own random halves.
-        hidden_dims: of the network in each layer.
-        condition_dim: C; 0 for a prior without condition.
-        seed: of the random halves.
+        latent_dim: size of z (Z).
+        n_transforms: number of affine coupling layers, each with its own random split of the dimensions into halves.
+        hidden_dims: sizes of the hidden layers of each coupling layer's network.
+        condition_dim: size of the condition c (C); 0 for a prior without condition.
+        seed: seed of the random splits.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class FlowPrior(ContinuousPrior):
         import zuko
 
         super().__init__(latent_dim)
-        with torch.random.fork_rng(devices=[]):  # zuko draws the halves from the global generator
+        with torch.random.fork_rng(devices=[]):  # zuko draws the splits from the global generator
             torch.manual_seed(seed)
             self.flow = zuko.flows.MAF(
                 features=latent_dim,
@@ -47,7 +47,7 @@ class FlowPrior(ContinuousPrior):
             )
 
     def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
-        """Log density of `(n, Z)`, nats, `(n,)`."""
+        """Log density of z `(n, Z)`, nats, `(n,)`."""
         return self.flow(condition).log_prob(self.scaled(target)) - self.std.log().sum()
 
     def sample_target(
@@ -58,7 +58,7 @@ class FlowPrior(ContinuousPrior):
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Draw `(n, Z)`."""
+        """Sample z `(n, Z)`; the temperature scales the Gaussian noise that the flow transforms."""
         noise = torch.randn((n, self.latent_dim), generator=generator, device=self.mean.device) * temperature
         with torch.no_grad():
             return self.flow(condition).transform.inv(noise) * self.std + self.mean
@@ -69,7 +69,7 @@ class FlowPrior(ContinuousPrior):
 
 
 class FlowPriorConfig(PriorSettings):
-    """Coupling flow over a continuous latent."""
+    """A coupling flow (RealNVP) over a continuous latent."""
 
     member: ClassVar[type[Prior]] = FlowPrior
 
@@ -78,10 +78,10 @@ class FlowPriorConfig(PriorSettings):
     hidden_dims: tuple[Positive, ...] = (256, 256)
 
     def check(self, latent: LatentSettings) -> None:
-        """A flow has no codes."""
+        """Raise `ValueError` for a discrete latent."""
         if latent.member.discrete:
             raise ValueError("a flow prior needs a continuous latent; for VQ codes choose kind: autoregressive")
 
     def build(self, latent: Latent, *, condition_dim: int = 0) -> FlowPrior:
-        """The prior, unfitted."""
+        """Build the prior, with untrained weights."""
         return FlowPrior(latent.latent_dim, condition_dim=condition_dim, **self.arguments())

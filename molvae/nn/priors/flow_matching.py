@@ -1,4 +1,4 @@
-"""A continuous flow over z, learned by flow matching."""
+"""A prior over a continuous z: a continuous flow, trained by flow matching."""
 
 import math
 from typing import ClassVar, Literal
@@ -14,22 +14,22 @@ from molvae.nn.priors.base import ContinuousPrior, Prior
 from molvae.nn.priors.settings import PriorSettings
 
 TIME_DIM = 64
-BLOCK = 64  # rows whose divergence is taken at once
+BLOCK = 64  # number of rows whose divergence is computed at once
 
 
 class FlowMatchingPrior(ContinuousPrior):
-    """Velocity field that carries N(0, I) to the latents along straight lines (Lipman et al. 2023; Liu et al. 2023).
+    """A velocity field that moves N(0, I) to the distribution of z (Lipman et al. 2023; Liu et al. 2023).
 
-    Learning is a regression: at x_t = (1 − t) · noise + t · z the network is to give z − noise. Drawing follows the
-    velocity from noise (Heun's method). The likelihood follows it back (midpoint method) with the exact divergence,
-    which takes Z products per step: affordable for some hundred molecules.
+    Training is a regression: at x_t = (1 − t) · noise + t · z, the network predicts z − noise. Sampling integrates the
+    velocity from noise to z (Heun's method). The log density integrates it back (midpoint method) with the exact
+    divergence, which needs Z Jacobian-vector products per step: affordable for a few hundred molecules.
 
     Args:
-        latent_dim: Z.
-        hidden_dim: of the network.
-        n_layers: residual layers.
-        n_steps: from noise to z, two evaluations of the network each.
-        condition_dim: C; 0 for a prior without condition.
+        latent_dim: size of z (Z).
+        hidden_dim: width of the network.
+        n_layers: number of residual layers.
+        n_steps: number of integration steps, each with two evaluations of the network.
+        condition_dim: size of the condition c (C); 0 for a prior without condition.
     """
 
     affordable: ClassVar[int | None] = 128
@@ -50,9 +50,9 @@ class FlowMatchingPrior(ContinuousPrior):
     def loss(
         self, target: Tensor, *, condition: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Squared error of the velocity `(n,)`, summed over dimensions, at one random time and noise per row.
+        """Squared error of the velocity, summed over dimensions, at one random time and noise per row, `(n,)`.
 
-        The times of a batch are spread evenly, so that its mean varies less.
+        The times of a batch are spread evenly over [0, 1], which reduces the variance of its mean loss.
         """
         z = self.scaled(target)
         noise = torch.randn(z.shape, generator=generator, device=z.device, dtype=z.dtype)
@@ -63,7 +63,7 @@ class FlowMatchingPrior(ContinuousPrior):
         return (self.velocity(x, time, condition).float() - (z - noise)).square().sum(1)
 
     def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
-        """Log density of `(n, Z)`, nats, `(n,)`: along the flow it changes by the divergence (Chen et al. 2018)."""
+        """Log density of z `(n, Z)`, nats, `(n,)`, by the instantaneous change of variables (Chen et al. 2018)."""
         x = self.scaled(target)
         blocks = [slice(first, first + BLOCK) for first in range(0, len(x), BLOCK)]
         density = torch.cat([self._log_density(x[b], None if condition is None else condition[b]) for b in blocks])
@@ -100,7 +100,7 @@ class FlowMatchingPrior(ContinuousPrior):
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Draw `(n, Z)`; the temperature scales the noise at the start."""
+        """Sample z `(n, Z)`; the temperature scales the initial noise."""
         x = torch.randn((n, self.latent_dim), generator=generator, device=self.mean.device) * temperature
         step = 1.0 / self.n_steps
         for i in range(self.n_steps):
@@ -115,9 +115,9 @@ class FlowMatchingPrior(ContinuousPrior):
 
 
 class Velocity(nn.Module):
-    """Residual network from a place `(n, Z)`, its time `(n,)` and a condition `(n, C)` to a velocity `(n, Z)`.
+    """A residual network that computes velocities `(n, Z)` from x `(n, Z)`, times `(n,)` and a condition `(n, C)`.
 
-    It starts as zero: the prior of an untrained network is N(mean, std²).
+    Its output is zero before training, so that an untrained prior is N(mean, std²).
     """
 
     def __init__(self, latent_dim: int, *, hidden_dim: int, n_layers: int, condition_dim: int = 0) -> None:
@@ -132,7 +132,7 @@ class Velocity(nn.Module):
         nn.init.zeros_(self.leave.bias)
 
     def forward(self, x: Tensor, time: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Velocity `(n, Z)`."""
+        """The velocity `(n, Z)`."""
         given = time_features(time).to(x.dtype)
         given = self.given(given if condition is None else torch.cat([given, condition], dim=1))
         h = self.enter(x) + given
@@ -152,14 +152,14 @@ class _Layer(nn.Module):
 
 
 def time_features(time: Tensor) -> Tensor:
-    """Sines and cosines of times in [0, 1]: `(n,)` → `(n, TIME_DIM)` (as positions in Vaswani et al. 2017)."""
+    """Sines and cosines of times in [0, 1], `(n,)` → `(n, TIME_DIM)` (positional encoding, Vaswani et al. 2017)."""
     frequencies = torch.exp(torch.linspace(0.0, math.log(100.0), TIME_DIM // 2, device=time.device)).to(time.dtype)
     angles = time.unsqueeze(1) * frequencies
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
 class FlowMatchingPriorConfig(PriorSettings):
-    """Continuous flow over a continuous latent, learned by flow matching; fitted once the model is trained."""
+    """A flow-matching prior over a continuous latent; it can only be fitted after the model has been trained."""
 
     member: ClassVar[type[Prior]] = FlowMatchingPrior
     joint: ClassVar[bool] = False
@@ -168,15 +168,15 @@ class FlowMatchingPriorConfig(PriorSettings):
     hidden_dim: Positive = 512
     n_layers: Positive = 3
     n_steps: Positive = 10
-    """Of the path from noise to z; each evaluates the network twice."""
+    """Number of integration steps from noise to z; each evaluates the network twice."""
 
     def check(self, latent: LatentSettings) -> None:
-        """A flow has no codes."""
+        """Raise `ValueError` for a discrete latent."""
         if latent.member.discrete:
             raise ValueError(
                 "a flow_matching prior needs a continuous latent; for VQ codes choose kind: autoregressive"
             )
 
     def build(self, latent: Latent, *, condition_dim: int = 0) -> FlowMatchingPrior:
-        """The prior, unfitted."""
+        """Build the prior, with untrained weights."""
         return FlowMatchingPrior(latent.latent_dim, condition_dim=condition_dim, **self.arguments())

@@ -1,4 +1,4 @@
-"""Mixtures of Gaussians over one slot of a latent, given a state of what came before."""
+"""Gaussian mixtures over one slot of a continuous latent, given a state that summarizes the previous slots."""
 
 import math
 
@@ -10,49 +10,49 @@ from molvae.nn.draws import draw_index
 
 MIN_LOG_SCALE = -5.0
 MIN_VARIANCE = 1e-4
-MIN_USE = 0.05  # slots of a batch below which a Gaussian of a shared table starts again
-RESTARTS = 16  # at most, per batch
-SLOT_EMBEDDING = 128  # numbers that later slots are told of one
+MIN_USE = 0.05  # a Gaussian of a shared table restarts if it gets fewer slots of a batch than this, on average
+RESTARTS = 16  # at most this many Gaussians restart per batch
+SLOT_EMBEDDING = 128  # size of the embedding of a slot for the slots after it
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 class Mixture(nn.Module):
-    """Base of both: a mixture of diagonal Gaussians over a slot, given a state.
+    """Base of both kinds: a mixture of diagonal Gaussians over a slot, given a state.
 
     Args:
-        slot_dim: S.
+        slot_dim: size of a slot (S).
     """
 
     def __init__(self, slot_dim: int) -> None:
         super().__init__()
         self.slot_dim = slot_dim
-        # a noisy slot of few numbers hides which of many places is meant: a recurrent gate cannot read that by itself
+        # a slot has few, noisy dimensions; without this network the GRU could not tell many cluster centers apart
         self.to_embedding = nn.Sequential(nn.Linear(slot_dim, 256), nn.SiLU(), nn.Linear(256, SLOT_EMBEDDING))
 
     def look(self, slots: Tensor) -> Tensor:
-        """All that can be said of slots `(…, S)` without a state, `(…, any)`."""
+        """What can be computed from slots `(…, S)` without a state, for `embed` and `forward`; `(…, any)`."""
         raise NotImplementedError
 
     def embed(self, slots: Tensor, seen: Tensor) -> Tensor:
-        """What later slots are told of these `(…, S)`, of which `seen` is known: `(…, I)`."""
+        """Embeddings `(…, I)` of slots `(…, S)` for the slots after them; `seen` is the result of `look`."""
         raise NotImplementedError
 
     def forward(self, states: Tensor, slots: Tensor, seen: Tensor) -> Tensor:
-        """Log density of slots `(…, S)`, of which `seen` is known, given states `(…, D)`: `(…)`."""
+        """Log density `(…)` of slots `(…, S)` given states `(…, D)`; `seen` is the result of `look`."""
         raise NotImplementedError
 
     def sample(self, states: Tensor, *, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
-        """One slot for each state: `(n, D)` → `(n, S)`."""
+        """Sample one slot for each state: `(n, D)` → `(n, S)`."""
         raise NotImplementedError
 
 
 class PredictedMixture(Mixture):
-    """A mixture that the state gives as a whole.
+    """A mixture whose weights, means and scales are all predicted from the state.
 
     Args:
-        state_dim: D.
-        slot_dim: S.
-        n_components: C.
+        state_dim: size of a state (D).
+        slot_dim: size of a slot (S).
+        n_components: number of Gaussians.
     """
 
     def __init__(self, state_dim: int, slot_dim: int, n_components: int) -> None:
@@ -61,22 +61,22 @@ class PredictedMixture(Mixture):
         self.to_mixture = nn.Linear(state_dim, n_components * (1 + 2 * slot_dim))
 
     def look(self, slots: Tensor) -> Tensor:
-        """Nothing: the Gaussians are not known before the state is."""
+        """Nothing, since the Gaussians depend on the state: `(…, 0)`."""
         return slots[..., :0]
 
     def embed(self, slots: Tensor, seen: Tensor) -> Tensor:
-        """What later slots are told of these `(…, S)`: `(…, I)`."""
+        """Embeddings `(…, I)` of slots `(…, S)` for the slots after them."""
         return self.to_embedding(slots)
 
     def forward(self, states: Tensor, slots: Tensor, seen: Tensor) -> Tensor:
-        """Log density of slots `(…, S)` given states `(…, D)`: `(…)`."""
+        """Log density `(…)` of slots `(…, S)` given states `(…, D)`."""
         log_weights, means, log_scales = self._parts(states)
         scaled = (slots.unsqueeze(-2) - means) * torch.exp(-log_scales)
         log_components = (-0.5 * scaled.square() - log_scales).sum(-1) - self.slot_dim * HALF_LOG_2PI
         return torch.logsumexp(log_weights + log_components, dim=-1)
 
     def sample(self, states: Tensor, *, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
-        """One slot for each state: `(n, D)` → `(n, S)`."""
+        """Sample one slot for each state: `(n, D)` → `(n, S)`."""
         log_weights, means, log_scales = self._parts(states)
         pick = draw_index((log_weights / temperature).softmax(-1), generator)
         rows = torch.arange(len(states), device=states.device)
@@ -90,17 +90,18 @@ class PredictedMixture(Mixture):
 
 
 class SharedMixture(Mixture):
-    """A mixture from one table of Gaussians with the same spread; the state gives their weights.
+    """A mixture of Gaussians from one table, which share one variance; only their weights are predicted from the state.
 
-    While training, the table follows the slots by online expectation-maximization (Cappé and Moulines 2009), which
-    keeps up with an encoder that is learning too, where gradients do not. Gaussians that are hardly used start again
-    at the slots that surprise most. With spreads of their own a few wide Gaussians would take all slots.
+    In training, the table is updated by online expectation-maximization (Cappé and Moulines 2009), which keeps up with
+    an encoder that is trained at the same time; gradient descent does not. Gaussians that are hardly used are moved to
+    the slots with the lowest density. The variance is shared because otherwise a few wide Gaussians would take all
+    slots.
 
     Args:
-        state_dim: D.
-        slot_dim: S.
-        n_components: C.
-        decay: of the moving averages.
+        state_dim: size of a state (D).
+        slot_dim: size of a slot (S).
+        n_components: number of Gaussians (C).
+        decay: decay of the moving averages.
     """
 
     counts: Tensor
@@ -112,7 +113,7 @@ class SharedMixture(Mixture):
         self.decay = decay
         self.to_weights = nn.Linear(state_dim, n_components)
         self.embedding = nn.Parameter(torch.randn(n_components, SLOT_EMBEDDING))
-        self.register_buffer("counts", torch.zeros(n_components))  # slots of a batch that belong to it
+        self.register_buffer("counts", torch.zeros(n_components))  # mean number of a batch's slots of each
         self.register_buffer("means", torch.randn(n_components, slot_dim))
         self.register_buffer("variance", torch.ones(slot_dim))
 
@@ -125,11 +126,11 @@ class SharedMixture(Mixture):
             return F.linear(values, means, -0.5 * means.square().sum(1)) + own
 
     def embed(self, slots: Tensor, seen: Tensor) -> Tensor:
-        """What later slots are told of these `(…, S)`: mostly, which of the Gaussians they belong to; `(…, I)`."""
+        """Embeddings `(…, I)` of slots `(…, S)` for the slots after them: mostly which Gaussian each belongs to."""
         return seen.softmax(-1).to(slots.dtype) @ self.embedding + self.to_embedding(slots)
 
     def forward(self, states: Tensor, slots: Tensor, seen: Tensor) -> Tensor:
-        """Log density of slots `(…, S)` given states `(…, D)` and what `look` says of the slots: `(…)`."""
+        """Log density `(…)` of slots `(…, S)` given states `(…, D)` and the result of `look`."""
         joint = self.to_weights(states).float().log_softmax(-1) + seen
         log_density = torch.logsumexp(joint, dim=-1) - self.slot_dim * HALF_LOG_2PI
         if self.training and torch.is_grad_enabled():
@@ -137,7 +138,7 @@ class SharedMixture(Mixture):
         return log_density
 
     def sample(self, states: Tensor, *, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
-        """One slot for each state: `(n, D)` → `(n, S)`."""
+        """Sample one slot for each state: `(n, D)` → `(n, S)`."""
         weights = (self.to_weights(states) / temperature).softmax(-1)
         pick = draw_index(weights, generator)
         noise = torch.randn((len(states), self.slot_dim), generator=generator, device=states.device)

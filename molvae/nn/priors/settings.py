@@ -1,4 +1,4 @@
-"""What the settings of every learned prior are."""
+"""The base class of the settings of learned priors."""
 
 from typing import ClassVar
 
@@ -8,15 +8,15 @@ from molvae.nn.priors.base import Prior
 
 
 class PriorSettings(Section):
-    """Base of every learned prior's settings, which build it."""
+    """Base of the settings of learned priors, which build them."""
 
     member: ClassVar[type[Prior]]
     joint: ClassVar[bool] = True
-    """Whether it can be trained with the model, and not only afterwards."""
+    """Whether the prior can be trained jointly with the model; otherwise only afterwards."""
 
     def check(self, latent: LatentSettings) -> None:
-        """Raise `ValueError` when prior and latent do not fit."""
+        """Raise `ValueError` if the prior cannot be used with the latent."""
 
     def build(self, latent: Latent, *, condition_dim: int = 0) -> Prior:
-        """The prior of a latent's targets, unfitted, given a condition of that size."""
+        """Build the prior of a latent's targets, with untrained weights, for a condition of the given size."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""The priors that nothing is fitted for, and that no condition changes: N(0, I), and every VQ code alike."""
+"""Priors without parameters, which ignore the condition: N(0, I), and a uniform distribution over VQ codes."""
 
 import math
 
@@ -9,7 +9,7 @@ from molvae.nn.priors.base import Prior
 
 
 class StandardPrior(Prior):
-    """The standard normal prior over z.
+    """The standard normal prior over z (Kingma and Welling 2014).
 
     >>> StandardPrior(2).log_prob(torch.zeros(1, 2))
     tensor([-1.8379])
@@ -27,11 +27,11 @@ class StandardPrior(Prior):
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Draw `(n, Z)`; on the generator's device."""
+        """Sample z `(n, Z)` on the generator's device."""
         return torch.randn((n, self.latent_dim), generator=generator, device=_device(generator)) * temperature
 
     def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
-        """Log density of `(n, Z)`, nats, `(n,)`."""
+        """Log density of z `(n, Z)`, nats, `(n,)`."""
         return -0.5 * (target.square().sum(-1) + self.latent_dim * math.log(2 * math.pi))
 
     def extra_repr(self) -> str:
@@ -40,11 +40,11 @@ class StandardPrior(Prior):
 
 
 class UniformCodePrior(Prior):
-    """Every code of every slot is as likely as the others.
+    """A uniform prior over the codes of every slot (van den Oord et al. 2017).
 
     Args:
-        n_slots: M.
-        n_codes: K.
+        n_slots: number of codes per molecule (M).
+        n_codes: number of codes to choose from (K).
 
     >>> UniformCodePrior(2, 4).log_prob(torch.zeros(1, 2, dtype=torch.int64))
     tensor([-2.7726])
@@ -63,11 +63,11 @@ class UniformCodePrior(Prior):
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Draw code indices `(n, M)`; on the generator's device."""
+        """Sample code indices `(n, M)` on the generator's device."""
         return torch.randint(self.n_codes, (n, self.n_slots), generator=generator, device=_device(generator))
 
     def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
-        """Log probability of each row's codes, nats, `(n,)`: the same for all."""
+        """Log-probability of the codes of each row, nats, `(n,)`; the same for all rows."""
         return torch.full((len(target),), -self.n_slots * math.log(self.n_codes), device=target.device)
 
     def extra_repr(self) -> str:

@@ -22,7 +22,7 @@ def test_without_references_only_what_needs_none_is_computed():
     table = evaluate_smiles(SMILES, n_jobs=1)
     assert set(table.metrics) == {"valid", "unique@1k", "unique@10k", "IntDiv", "IntDiv2", "Filters"}
     assert (table.metrics["valid"], table.metrics["unique@1k"]) == (0.8, 0.75)
-    assert table.notes[0] == "unique@1k is of 4 valid molecules only"
+    assert table.notes[0] == "unique@1k is computed from only 4 valid molecules"
 
 
 def test_the_reference_beside_itself_is_nearest_to_itself(reference):
