@@ -50,13 +50,8 @@ class SequenceSlots(nn.Module):
         return torch.where(filled.unsqueeze(2), found, self.empty.to(found.dtype)) + self.position
 
 
-<<<<<<< HEAD
 def slot_bias(n_parts: int, n_slots: int, *, tokens_per_slot: int = 1) -> Tensor:
-    """Attention logits that tie part t to the slot of its stretch, `(n_parts, n_slots)`.
-=======
-def stretch_bias(n_parts: int, n_slots: int, *, tokens_per_slot: int = 1) -> Tensor:
     """Initial attention logits `(n_parts, n_slots)` between token positions and slots, highest at the own slot.
->>>>>>> words1
 
     >>> slot_bias(4, 2, tokens_per_slot=2)
     tensor([[-0.0000, -1.0000],
