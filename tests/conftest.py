@@ -1,7 +1,10 @@
 """Small molecules, a prepared folder and a model that every test may use."""
 
-import json
 import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread for each of pytest's workers; before torch is imported
+
+import json
 import shutil
 from pathlib import Path
 
