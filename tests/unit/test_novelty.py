@@ -79,7 +79,7 @@ def per_symbol(vae: MoleculeGenerator, molecules: tuple[str, ...]) -> np.ndarray
 def test_novelty_against_given_molecules(vae: MoleculeGenerator, molecules: tuple[str, ...]) -> None:
     elbo = per_symbol(vae, molecules)
     scores = vae.novelty_score(molecules, reference=molecules)
-    assert scores[elbo.argmin()] == 0
+    assert scores[elbo.argmin()] == pytest.approx(0, abs=0.01)  # quantiles are stored with four digits
     assert scores[elbo.argmax()] == pytest.approx(100, abs=0.01)  # quantiles are rounded
     assert list(np.argsort(scores, kind="stable")) == list(np.argsort(elbo, kind="stable"))
     with pytest.raises(InputError, match="none of 2 reference molecules can be encoded"):
