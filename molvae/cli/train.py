@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from molvae.cli.options import device_option, quiet_option
+from molvae.cli.options import console, device_option, quiet_option
 
 if TYPE_CHECKING:
     from molvae.data.prepared import PreparedData
@@ -107,7 +107,7 @@ def _default(
     from molvae.config import override, parse_config
     from molvae.data.prepare.config import PrepareConfig
     from molvae.data.prepared import PreparedData
-    from molvae.training.recipes import default_preparation, experiment_for
+    from molvae.training.recipes import SMALL, default_preparation, experiment_for
 
     if data_path is not None:
         prepared = PreparedData.open(data_path)
@@ -119,6 +119,10 @@ def _default(
         config = parse_config(PrepareConfig, values["data"]["prepare"], where="data.prepare")
         paths = [path if path == "-" else Path(path).resolve() for path in inputs]
         prepared = prepare_data(paths, out / "data", config, quiet=quiet)
+    if (n := prepared.meta["splits"].get("train", 0)) < SMALL:
+        console(quiet).print(
+            f"{n:,} molecules are few to learn from alone; `molvae finetune zinc …` starts from a model that ships"
+        )
     kept = [text for text in overrides if not text.startswith("data.")]
     return experiment_for(prepared, kept), prepared
 

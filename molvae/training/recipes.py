@@ -10,6 +10,7 @@ from molvae.errors import ConfigError
 from molvae.training.config import ExperimentConfig, load_experiment, read_experiment
 
 DEFAULT = "quickstart"
+ROUND = 10_000  # training molecules that a pass over the data usually has
 SMALL, LARGE = 5_000, 200_000  # training molecules below and above which the network sizes change
 SHORTEST_TRAINING = 200  # least number of steps between validations
 
@@ -60,13 +61,15 @@ def experiment_for(data: PreparedData, overrides: Sequence[str] = ()) -> Experim
     n, tokens = data.meta["splits"].get("train", len(data)), data.meta["tokens"]["mean_length"]
     scale = 0.5 if n < SMALL else 1.5 if n > LARGE else 1.0
     model = values["model"]
-    model["encoder"]["hidden_dim"] = _of_32(model["encoder"]["hidden_dim"] * scale)
-    model["decoder"]["hidden_dim"] = _of_32(model["decoder"]["hidden_dim"] * scale)
+    for part in ("encoder", "decoder"):
+        model[part]["hidden_dim"] = _multiple(model[part]["hidden_dim"] * scale, 32)
     usual = 12.0  # mean number of tokens of drug-like molecules
-    model["latent"]["latent_dim"] = _of_32(model["latent"]["latent_dim"] * max(1.0, min(2.0, tokens / usual)))
+    model["latent"]["latent_dim"] = _multiple(model["latent"]["latent_dim"] * max(1.0, min(2.0, tokens / usual)), 4)
     batch_size = values["training"].get("batch_size", 256)
     values["training"]["batch_size"] = max(16, min(batch_size, n // 20))
     values["training"]["valid_every"] = max(SHORTEST_TRAINING, values["training"].get("valid_every", 500))
+    passes = max(1, ROUND // n)  # of a few molecules many make one of the usual size
+    values["prior"] |= {"max_epochs": 100 * passes, "patience": values["prior"]["patience"] * passes}
     values["data"] = {"prepared": str(data.path.resolve()), "prepare": data.meta["options"]}
     for text in overrides:
         override(values, text)
@@ -79,5 +82,5 @@ def default_preparation() -> dict[str, Any]:
     return prepare | {"split": "hash"}
 
 
-def _of_32(size: float) -> int:
-    return max(32, round(size / 32) * 32)
+def _multiple(size: float, of: int) -> int:
+    return max(of, round(size / of) * of)
