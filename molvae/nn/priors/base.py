@@ -1,11 +1,17 @@
 """The base class of priors: distributions of the targets of a latent."""
 
+import math
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 MIN_STD = 1e-3
+
+
+def standard_normal_log_prob(z: Tensor) -> Tensor:
+    """Log density of z `(n, Z)` under N(0, I), nats, `(n,)`."""
+    return -0.5 * (z.square().sum(-1) + z.shape[-1] * math.log(2 * math.pi))
 
 
 class Prior(nn.Module):

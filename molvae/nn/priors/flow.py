@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from molvae.config import Positive
-from molvae.nn.latents.base import Latent, LatentSettings
+from molvae.nn.latents.base import Latent
 from molvae.nn.priors.base import ContinuousPrior, Prior
 from molvae.nn.priors.settings import PriorSettings
 
@@ -72,15 +72,11 @@ class FlowPriorConfig(PriorSettings):
     """A coupling flow (RealNVP) over a continuous latent."""
 
     member: ClassVar[type[Prior]] = FlowPrior
+    continuous_only: ClassVar[bool] = True
 
     kind: Literal["flow"] = "flow"
     n_transforms: Positive = 8
     hidden_dims: tuple[Positive, ...] = (256, 256)
-
-    def check(self, latent: LatentSettings) -> None:
-        """Raise `ValueError` for a discrete latent."""
-        if latent.member.discrete:
-            raise ValueError("a flow prior needs a continuous latent; for VQ codes choose kind: autoregressive")
 
     def build(self, latent: Latent, *, condition_dim: int = 0) -> FlowPrior:
         """Build the prior, with untrained weights."""

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.func import jvp, vmap
 
 from molvae.config import Positive
-from molvae.nn.latents.base import Latent, LatentSettings
-from molvae.nn.priors.base import ContinuousPrior, Prior
+from molvae.nn.latents.base import Latent
+from molvae.nn.priors.base import ContinuousPrior, Prior, standard_normal_log_prob
 from molvae.nn.priors.settings import PriorSettings
 
 TIME_DIM = 64
@@ -76,7 +76,7 @@ class FlowMatchingPrior(ContinuousPrior):
             middle = x - 0.5 * step * self.velocity(x, x.new_full((len(x),), i * step), condition)
             velocity, divergence = self._velocity_and_divergence(middle, (i - 0.5) * step, condition)
             x, gained = x - step * velocity, gained - step * divergence
-        return gained - 0.5 * (x.square().sum(1) + self.latent_dim * math.log(2 * math.pi))
+        return gained + standard_normal_log_prob(x)
 
     def _velocity_and_divergence(self, x: Tensor, time: float, condition: Tensor | None) -> tuple[Tensor, Tensor]:
         """Velocity `(n, Z)` and the trace of its Jacobian `(n,)`."""
@@ -163,19 +163,13 @@ class FlowMatchingPriorConfig(PriorSettings):
 
     member: ClassVar[type[Prior]] = FlowMatchingPrior
     joint: ClassVar[bool] = False
+    continuous_only: ClassVar[bool] = True
 
     kind: Literal["flow_matching"] = "flow_matching"
     hidden_dim: Positive = 512
     n_layers: Positive = 3
     n_steps: Positive = 10
     """Number of integration steps from noise to z; each evaluates the network twice."""
-
-    def check(self, latent: LatentSettings) -> None:
-        """Raise `ValueError` for a discrete latent."""
-        if latent.member.discrete:
-            raise ValueError(
-                "a flow_matching prior needs a continuous latent; for VQ codes choose kind: autoregressive"
-            )
 
     def build(self, latent: Latent, *, condition_dim: int = 0) -> FlowMatchingPrior:
         """Build the prior, with untrained weights."""

@@ -11,11 +11,16 @@ class PriorSettings(Section):
     """Base of the settings of learned priors, which build them."""
 
     member: ClassVar[type[Prior]]
+    kind: str
     joint: ClassVar[bool] = True
     """Whether the prior can be trained jointly with the model; otherwise only afterwards."""
+    continuous_only: ClassVar[bool] = False
+    """Whether the prior needs a continuous latent."""
 
     def check(self, latent: LatentSettings) -> None:
         """Raise `ValueError` if the prior cannot be used with the latent."""
+        if self.continuous_only and latent.member.discrete:
+            raise ValueError(f"a {self.kind} prior needs a continuous latent; for VQ codes choose kind: autoregressive")
 
     def build(self, latent: Latent, *, condition_dim: int = 0) -> Prior:
         """Build the prior of a latent's targets, with untrained weights, for a condition of the given size."""

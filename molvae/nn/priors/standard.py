@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from molvae.nn.priors.base import Prior
+from molvae.nn.priors.base import Prior, standard_normal_log_prob
 
 
 class StandardPrior(Prior):
@@ -32,7 +32,7 @@ class StandardPrior(Prior):
 
     def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
         """Log density of z `(n, Z)`, nats, `(n,)`."""
-        return -0.5 * (target.square().sum(-1) + self.latent_dim * math.log(2 * math.pi))
+        return standard_normal_log_prob(target)
 
     def extra_repr(self) -> str:
         """Settings for `repr`."""
