@@ -15,9 +15,9 @@ from molvae.training.config import (
     TrainingConfig,
 )
 from molvae.training.schedules import ConstantBetaConfig
+from molvae.training.selection import passes_as_one
 
 LEARNING_RATE = 1e-3  # a quarter of the default for training
-ROUND = 10_000  # molecules in a usual pass of fitting a prior
 PRIOR_SHARE = 0.3  # share of the time for fitting the prior, if it is fitted after training
 BETA = 0.1  # for a Gaussian latent whose checkpoint does not contain the final beta
 
@@ -91,7 +91,7 @@ def _prior(
     model = prior_config(path)
     if checkpoint.diagnostics.get("prior", {}).get("fit") == "joint":
         return JointPriorConfig(model=model)
-    passes = max(1, ROUND // n)  # so many passes over a small data set count as one
+    passes = passes_as_one(n)
     return PriorFitConfig(
         model=model,
         max_time=max_time * PRIOR_SHARE,

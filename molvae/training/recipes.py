@@ -8,9 +8,9 @@ from molvae.config import override, parse_config
 from molvae.data.prepared import PreparedData
 from molvae.errors import ConfigError
 from molvae.training.config import ExperimentConfig, load_experiment, read_experiment
+from molvae.training.selection import passes_as_one
 
 DEFAULT = "quickstart"
-ROUND = 10_000  # training molecules that a pass over the data usually has
 SMALL, LARGE = 5_000, 200_000  # training molecules below and above which the network sizes change
 SHORTEST_TRAINING = 200  # least number of steps between validations
 
@@ -68,7 +68,7 @@ def experiment_for(data: PreparedData, overrides: Sequence[str] = ()) -> Experim
     batch_size = values["training"].get("batch_size", 256)
     values["training"]["batch_size"] = max(16, min(batch_size, n // 20))
     values["training"]["valid_every"] = max(SHORTEST_TRAINING, values["training"].get("valid_every", 500))
-    passes = max(1, ROUND // n)  # of a few molecules many make one of the usual size
+    passes = passes_as_one(n)
     values["prior"] |= {"max_epochs": 100 * passes, "patience": values["prior"]["patience"] * passes}
     values["data"] = {"prepared": str(data.path.resolve()), "prepare": data.meta["options"]}
     for text in overrides:

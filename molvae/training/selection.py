@@ -9,6 +9,8 @@ from molvae.errors import PreparedDataError
 
 log = logging.getLogger(__name__)
 
+PASS = 10_000  # molecules in a usual pass over the data
+
 
 def training_molecules(data: PreparedData, max_tokens: int | None) -> np.ndarray:
     """The training molecules with at most `max_tokens` tokens (`None` for no limit), ascending.
@@ -20,6 +22,11 @@ def training_molecules(data: PreparedData, max_tokens: int | None) -> np.ndarray
     if not len(indices):
         raise PreparedDataError(f"{data.path} has no training molecules")
     return _fitting(data, indices, max_tokens)
+
+
+def passes_as_one(n: int) -> int:
+    """How many passes over `n` molecules count as one of the usual size when a prior is fitted; at least 1."""
+    return max(1, PASS // max(1, n))
 
 
 def held_out_molecules(data: PreparedData, n: int, seed: int, max_tokens: int | None) -> np.ndarray:
