@@ -211,15 +211,14 @@ class MoleculeGenerator(LoadedModel):
             b: the end.
             steps: molecules on the path, both ends counted.
             method: "linear", a straight line; "spherical", a great circle with linearly changing length (Shoemake
-                1985; White 2016); "bridge", the smoothest path among molecules that the model makes between the two,
-                see `molvae.optimize.bridge`. `None` is "bridge" for a latent of codes, where a
-                straight line jumps from one code to another, and otherwise "linear".
+                1985; White 2016), see `molvae.inference.paths`; "bridge", the smoothest path among molecules that the
+                model makes between the two, see `molvae.optimize.bridge`. `None` is "bridge" for a latent of codes,
+                where a straight line jumps from one code to another, and otherwise "linear".
 
         Returns:
             Rows from start to end: `fraction`; `smiles`; `source`: "given" for the two molecules as they were given,
-            "decoded" for the path (the ends of a line are the given molecules' own reconstructions), "repeated" where
-            a bridge shows a molecule again, "none" where no sound molecule was found; `tanimoto_to_start`,
-            `tanimoto_to_end`.
+            "decoded" for those between them, "repeated" where a molecule is shown again, "none" where no sound molecule
+            was found; `tanimoto_to_start`, `tanimoto_to_end`.
 
         Raises:
             InputError: when an end cannot be encoded.
@@ -234,15 +233,19 @@ class MoleculeGenerator(LoadedModel):
         ends = self._encoded(given)
         start, end = str(ends.smiles[0]), str(ends.smiles[1])
         fractions = np.linspace(0.0, 1.0, steps)
-        if method == "bridge":
-            path = bridge(self, start, end, steps=steps)
-            sources = ["repeated" if path[i] in path[:i] else "decoded" for i in range(1, steps - 1)]
-            fractions, path = fractions[1:-1], path[1:-1]
+        if start == end:
+            path = [start] * (steps - 2)
+        elif method == "bridge":
+            path = bridge(self, start, end, steps=steps)[1:-1]
         else:
-            path = paths.line(self, ends.z[0], ends.z[1], fractions, method=method)
-            sources = ["decoded" if smiles else "none" for smiles in path]
+            path = paths.line(self, start, end, ends.z, fractions[1:-1], method=method)
+        before = [[start, end, *path[:i]] for i in range(len(path))]
+        sources = [
+            "none" if not smiles else "repeated" if smiles in shown else "decoded"
+            for smiles, shown in zip(path, before, strict=True)
+        ]
         first, last = (canonical_smiles(text) for text in given)
-        frame = pd.DataFrame({"fraction": [0.0, *fractions, 1.0], "smiles": [first, *path, last]})
+        frame = pd.DataFrame({"fraction": fractions, "smiles": [first, *path, last]})
         frame["source"] = ["given", *sources, "given"]
         compared = [start, *path, end]
         frame["tanimoto_to_start"] = [tanimoto(s, start) for s in compared]

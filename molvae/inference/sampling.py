@@ -1,6 +1,6 @@
 """Latents → molecules: draws from the prior, and the decode loop."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from molvae.data.batches import MolBatch
 from molvae.errors import ConfigError, InputError, MolvaeError
 from molvae.inference.loaded import BATCH, LoadedModel
+from molvae.nn.decoders.base import Anchors
 from molvae.progress import SILENT, Progress
 
 GUIDANCE = 1.5  # default for conditions, chosen by measurement
@@ -106,11 +108,15 @@ def decode(
     top_p: float | None = None,
     retries: int = 0,
     condition: Tensor | None = None,
+    anchors: Anchors | None = None,
     seed: int | None = None,
     batch_size: int = BATCH,
     progress: Progress = SILENT,
 ) -> list[str]:
-    """Canonical SMILES of latents `(n, Z)`; `condition` is `(1, C)`, the others as in `MoleculeGenerator.decode`."""
+    """Canonical SMILES of latents `(n, Z)`.
+
+    `condition` is `(1, C)`, `anchors` has n rows, the others are as in `MoleculeGenerator.decode`.
+    """
     temperature = vae.sampling.temperature if temperature is None else temperature
     top_p = vae.sampling.top_p if top_p is None else top_p
     check_decoding(temperature, top_p)
@@ -130,9 +136,9 @@ def decode(
             for first in range(0, len(missing), batch_size):
                 rows = missing[first : first + batch_size]
                 there = torch.from_numpy(z[rows]).to(vae.device)
-                for row, smiles in zip(
-                    rows, decode_batch(vae, there, greedy=greedy and attempt == 0, **how), strict=True
-                ):
+                held = None if anchors is None else anchors[torch.from_numpy(rows).to(vae.device)]
+                decoded = decode_batch(vae, there, greedy=greedy and attempt == 0, anchors=held, **how)
+                for row, smiles in zip(rows, decoded, strict=True):
                     out[row] = smiles
                 stage.advance(len(rows) if attempt == 0 else 0)
     return out
@@ -146,6 +152,7 @@ def decode_batch(
     temperature: float = 1.0,
     top_p: float = 1.0,
     condition: Tensor | None = None,
+    anchors: Anchors | None = None,
     generator: torch.Generator | None = None,
 ) -> list[str]:
     """Canonical SMILES of latents `(B, Z)` on the model's device, "" where there is none."""
@@ -157,9 +164,25 @@ def decode_batch(
             greedy=greedy,
             temperature=temperature,
             top_p=top_p,
+            anchors=anchors,
             generator=generator,
         )
     )
+
+
+@torch.no_grad()
+def anchors_of(vae: LoadedModel, smiles: Sequence[str], z: np.ndarray, *, condition: Tensor | None = None) -> Anchors:
+    """The anchors, one per row, under which latents `(n, Z)` decode greedily to the given molecules.
+
+    Args:
+        vae: the model.
+        smiles: molecules that the model can encode.
+        z: their latents.
+        condition: `(1, C)`.
+    """
+    batch = MolBatch.of_token_ids([m.canonical_ids for m in vae.tokenize(list(smiles))]).to(vae.device)
+    given = vae.model.embed_condition(len(z)) if condition is None else condition.expand(len(z), -1)
+    return vae.model.decoder.anchor(torch.from_numpy(z).to(vae.device), batch.token_ids, condition=given)
 
 
 def check_decoding(temperature: float, top_p: float) -> None:

@@ -223,7 +223,7 @@ def test_interpolate_gives_a_path_and_a_picture(run: Path, tmp_path: Path) -> No
     result = call("interpolate", "CCO", "c1ccccc1", "-m", run, "--steps", 4, "--method", "spherical", "-q",
                   "--grid", tmp_path / "path.svg")  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert len(result.stdout.splitlines()) == 7
+    assert len(result.stdout.splitlines()) == 5
     assert (tmp_path / "path.svg").is_file()
 
 

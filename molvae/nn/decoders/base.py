@@ -1,5 +1,6 @@
 """The base class of decoders, with the loop that generates tokens."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -10,6 +11,32 @@ from molvae.data.vocabulary import BOS, EOS, MASK, PAD
 from molvae.nn.draws import draw_token
 
 State = tuple[Tensor, ...]  # what a decoder keeps between steps; every tensor has a row per molecule
+NEVER = [PAD, BOS, MASK]  # tokens that are never generated
+LEAD = 0.01  # nats by which an anchored token leads; stepwise and teacher-forced logits differ by rounding
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """Molecules that decoding is drawn to: each adds to the logits of its own next token, as long as a row follows it.
+
+    With the additions of `Decoder.anchor`, greedy decoding from z writes just the anchor, whatever its length; from a
+    z nearby it writes the anchor until some other token leads by more than the addition. They are the likeliest
+    perturbations that decode it; top-down sampling draws random ones instead (Maddison et al. 2014).
+
+    Attributes:
+        token_ids: `(B, K, T)`, K anchors per row, without bos, padded.
+        additions: `(B, K, T)`, nats, what is added to the logit of each of these tokens.
+    """
+
+    token_ids: Tensor
+    additions: Tensor
+
+    def __getitem__(self, rows: Tensor) -> "Anchors":
+        return Anchors(self.token_ids[rows], self.additions[rows])
+
+    def weighted(self, weights: Tensor) -> "Anchors":
+        """The same anchors, their additions multiplied by weights `(B, K)`."""
+        return Anchors(self.token_ids, self.additions * weights.unsqueeze(2))
 
 
 class Decoder(nn.Module):
@@ -95,6 +122,23 @@ class Decoder(nn.Module):
         return self.to_logits(states[torch.arange(len(states), device=states.device), places])
 
     @torch.no_grad()
+    def anchor(self, z: Tensor, token_ids: Tensor, *, condition: Tensor | None = None) -> Anchors:
+        """The smallest additions to the logits under which greedy decoding from z writes the given tokens.
+
+        Args:
+            z: `(B, Z)`.
+            token_ids: `(B, T)`, starting with bos and ending with eos, padded.
+            condition: `(B, C)`.
+        """
+        targets = token_ids[:, 1:]
+        logits = self.to_logits(self.hidden(z, token_ids[:, :-1], condition=condition)).float()
+        logits[..., NEVER] = -torch.inf
+        own = logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
+        others = logits.scatter(-1, targets.unsqueeze(-1), -torch.inf).amax(-1)
+        short = (others + LEAD - own).clamp(min=0.0).masked_fill(targets == PAD, 0.0)
+        return Anchors(targets.unsqueeze(1), short.unsqueeze(1))
+
+    @torch.no_grad()
     def generate(
         self,
         z: Tensor,
@@ -105,6 +149,7 @@ class Decoder(nn.Module):
         temperature: float = 1.0,
         top_p: float = 1.0,
         prefix: Tensor | None = None,
+        anchors: Anchors | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Generate the tokens of a batch one by one; finished rows are no longer computed.
@@ -117,6 +162,7 @@ class Decoder(nn.Module):
             temperature: divides the logits before sampling.
             top_p: sample from the smallest set of tokens with at least this probability (Holtzman et al. 2020).
             prefix: `(B, P)`, tokens to start with, without bos; tokens are generated from a row's first pad on.
+            anchors: molecules to follow, a row of them per z.
             generator: random numbers for sampling.
 
         Returns:
@@ -126,11 +172,15 @@ class Decoder(nn.Module):
         out = torch.full((n, max_length), PAD, dtype=torch.int64, device=z.device)
         rows = torch.arange(n, device=z.device)
         free = ~greedy if isinstance(greedy, Tensor) else torch.full((n,), not greedy, device=z.device)
+        anchors = anchors or Anchors(out[:, None, :0], z[:, None, :0])
+        follows = torch.ones(anchors.token_ids.shape[:2], dtype=torch.bool, device=z.device)
         state, tokens = self.begin(z, condition=condition), torch.full((n,), BOS, dtype=torch.int64, device=z.device)
         for place in range(max_length):
             hidden, state = self.step(tokens, state, place)
             logits = self.to_logits(hidden).float()
-            logits[:, [PAD, BOS, MASK]] = -torch.inf
+            logits[:, NEVER] = -torch.inf
+            if place < anchors.token_ids.shape[2]:
+                logits.scatter_add_(1, anchors.token_ids[:, :, place], anchors.additions[:, :, place] * follows)
             tokens = logits.argmax(-1)
             if free.any():
                 tokens[free] = draw_token(logits[free] / temperature, top_p, generator)
@@ -138,12 +188,15 @@ class Decoder(nn.Module):
                 forced = prefix[rows, place]
                 tokens = torch.where(forced == PAD, tokens, forced)
             out[rows, place] = tokens
+            if place < anchors.token_ids.shape[2]:
+                follows &= anchors.token_ids[:, :, place] == tokens.unsqueeze(1)
             going = tokens != EOS
             if not going.any():
                 break
             if not going.all():
                 rows, tokens, free = rows[going], tokens[going], free[going]
                 state = tuple(part[going] for part in state)
+                anchors, follows = anchors[going], follows[going]
         return out
 
 
