@@ -18,6 +18,7 @@ from torch import nn
 
 from molvae.chem.standard_form import StandardForm
 from molvae.config import Section, parse_config
+from molvae.data.known import KnownMolecules
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import CheckpointError, ConfigError, PreparedDataError
 from molvae.files import atomic_folder, write_json
@@ -56,6 +57,7 @@ class Checkpoint:
         diagnostics: the content of `diagnostics.json`; empty if the file is missing.
         prior: the learned prior; `None` if there is none.
         sampling: the default sampling settings.
+        known: the training set; `None` if it was not kept.
     """
 
     model: MolVAE
@@ -66,6 +68,7 @@ class Checkpoint:
     diagnostics: dict[str, Any] = field(default_factory=dict)
     prior: Prior | None = None
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    known: KnownMolecules | None = None
 
 
 def checkpoint_path(path: str | Path | None) -> Path:
@@ -96,6 +99,7 @@ def save_checkpoint(
     standard_form: StandardForm | None = None,
     sampling: SamplingConfig | None = None,
     diagnostics: dict[str, Any] | None = None,
+    known: KnownMolecules | None = None,
     half: bool = False,
 ) -> None:
     """Write a checkpoint directory, in place of an existing one.
@@ -109,6 +113,7 @@ def save_checkpoint(
         standard_form: see `Checkpoint`.
         sampling: see `Checkpoint`.
         diagnostics: written to `diagnostics.json`.
+        known: see `Checkpoint`.
         half: store the weights in half precision; they are loaded in single precision.
     """
     tensors = _plain(model, half=half)
@@ -117,6 +122,8 @@ def save_checkpoint(
         vocabulary.save(folder / "vocabulary.json")
         if diagnostics:
             write_json(folder / "diagnostics.json", diagnostics)
+        if known is not None:
+            known.save(folder)
         description = {
             "format_version": CHECKPOINT_VERSION,
             "molvae_version": version("molvae"),
@@ -176,6 +183,7 @@ def load_checkpoint(path: str | Path | None = None, *, device: torch.device | st
         diagnostics=_read_diagnostics(path),
         prior=_load_prior(path, model, description.get("prior"), device),
         sampling=sampling,
+        known=KnownMolecules.load(path),
     )
 
 

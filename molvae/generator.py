@@ -45,6 +45,7 @@ class MoleculeGenerator(LoadedModel):
         top_p: float | None = None,
         greedy: bool = False,
         unique: bool = False,
+        novel: bool = False,
         novel_against: frozenset[str] | set[str] = frozenset(),
         condition: Mapping[str, float] | None = None,
         guidance: float = GUIDANCE,
@@ -62,6 +63,7 @@ class MoleculeGenerator(LoadedModel):
             top_p: nucleus of the draws of tokens (Holtzman et al. 2020); by default the checkpoint's own.
             greedy: take the likeliest tokens, so that only z varies.
             unique: leave out molecules drawn before.
+            novel: leave out molecules of the training set, which the checkpoint keeps as hashes (`KnownMolecules`).
             novel_against: canonical SMILES to leave out.
             condition: values of properties to ask for, in their own units; the model must be conditioned on them.
             guidance: how far to go from the condition that asks for nothing toward the one wanted: 1 reaches it, as in
@@ -75,6 +77,7 @@ class MoleculeGenerator(LoadedModel):
             progress: reports molecules found.
 
         Raises:
+            ConfigError: when only novel ones are asked for and the checkpoint does not know its training set.
             MolvaeError: when nearly every draw is invalid, repeated or known, so that `n` cannot be reached.
         """
         return sampling.draw(
@@ -84,6 +87,7 @@ class MoleculeGenerator(LoadedModel):
             top_p=top_p,
             greedy=greedy,
             unique=unique,
+            novel=novel,
             novel_against=novel_against,
             condition=condition,
             guidance=guidance,

@@ -25,6 +25,7 @@ GRID_MOLECULES = 25
 @table_option()
 @decoding_options
 @click.option("--unique", is_flag=True, help="No molecule twice.")
+@click.option("--novel", is_flag=True, help="Leave out molecules of the model's training set.")
 @click.option("--novel-against", metavar="FILE", multiple=True, help="Leave out molecules of this file (repeatable).")
 @condition_options
 @click.option(
@@ -44,6 +45,7 @@ def sample(
     top_p: float | None,
     greedy: bool,
     unique: bool,
+    novel: bool,
     novel_against: tuple[str, ...],
     conditions: tuple[str, ...],
     guidance: float,
@@ -73,6 +75,7 @@ def sample(
         top_p=top_p,
         greedy=greedy,
         unique=unique,
+        novel=novel,
         novel_against=known,
         condition=condition,
         guidance=guidance,
@@ -88,4 +91,4 @@ def sample(
         first = frame.head(GRID_MOLECULES)
         legends = [f"QED {r.qed:.2f}  logP {r.logp:.1f}  SA {r.sa:.1f}" for r in first.itertuples()]
         draw_grid(first["smiles"].tolist(), grid, legends=legends)
-    console(quiet).print(sampling_summary(frame, drawn, known, vae.diagnostics))
+    console(quiet).print(sampling_summary(frame, drawn, novel=novel or bool(known), diagnostics=vae.diagnostics))

@@ -57,9 +57,7 @@ def known_molecules(paths: Sequence[str], standardizer: Standardizer) -> frozens
     return frozenset(known)
 
 
-def sampling_summary(
-    frame: pd.DataFrame, drawn: Sampled, known: frozenset[str], diagnostics: Mapping[str, Any]
-) -> Table:
+def sampling_summary(frame: pd.DataFrame, drawn: Sampled, *, novel: bool, diagnostics: Mapping[str, Any]) -> Table:
     """What was drawn, its average properties, and whether the model uses its latent.
 
     Validity and novelty alone say nothing: a collapsed model has both.
@@ -71,7 +69,7 @@ def sampling_summary(
     table.add_row("valid", f"{100 * (1 - drawn.n_invalid / total):.2f} %")
     table.add_row("kept", f"{n:,}")
     table.add_row("unique among the kept", f"{100 * frame['smiles'].nunique() / n:.2f} %")
-    if known:
+    if novel:
         share = drawn.n_known / max(total - drawn.n_invalid - drawn.n_repeated, 1)
         table.add_row("known, left out", f"{drawn.n_known:,} ({100 * share:.2f} %)")
     for column, label in zip(COLUMNS, ("QED", "logP", "SA"), strict=True):

@@ -42,6 +42,7 @@ class LoadedModel:
         max_length: most tokens a generated molecule may have, eos counted.
         sampling: the default temperatures and top-p of draws.
         diagnostics: what was measured after training.
+        known: the training set; `None` where the checkpoint does not have it.
 
     Raises:
         ConfigError: for a device that is not there.
@@ -54,6 +55,7 @@ class LoadedModel:
         self.max_length = checkpoint.max_length
         self.diagnostics = checkpoint.diagnostics
         self.sampling = checkpoint.sampling
+        self.known = checkpoint.known
         self.notation = notation(checkpoint.vocabulary.notation)
         self.standardizer = Standardizer(**checkpoint.standard_form.arguments())
         self.tokenizer = MoleculeTokenizer(

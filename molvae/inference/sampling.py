@@ -1,6 +1,6 @@
 """Latents → molecules: draws from the prior, and the decode loop."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ class Sampled:
         n_drawn: latents decoded in all.
         n_invalid: draws that decoded to no molecule.
         n_repeated: draws left out because they were drawn before (only when unique ones were asked for).
-        n_known: draws left out because they are in `novel_against`.
+        n_known: draws left out because they are in the training set or in `novel_against`.
     """
 
     smiles: list[str]
@@ -45,6 +45,7 @@ def draw(
     top_p: float | None,
     greedy: bool,
     unique: bool,
+    novel: bool,
     novel_against: frozenset[str] | set[str],
     condition: Mapping[str, float] | None,
     guidance: float,
@@ -65,6 +66,11 @@ def draw(
         latent_temperature = vae.sampling.latent_temperature if source is vae.priors.get("learned") else 1.0
     if not latent_temperature > 0:
         raise ConfigError(f"got latent_temperature {latent_temperature}; expected a number above 0")
+    trained_on: Container[str] = ()
+    if novel:
+        if vae.known is None:
+            raise ConfigError("the checkpoint does not know its training set; name files to be novel against instead")
+        trained_on = vae.known
     asked, generator = vae.condition(condition or {}, guidance=guidance), vae.generator(seed)
     found: list[str] = []
     seen: set[str] = set()
@@ -85,7 +91,7 @@ def draw(
                     n_invalid += 1
                 elif unique and smiles in seen:
                     n_repeated += 1
-                elif smiles in novel_against:
+                elif smiles in novel_against or smiles in trained_on:
                     n_known += 1
                 else:
                     found.append(smiles)

@@ -90,6 +90,9 @@ class TrainingConfig(Section):
     """Number of validations without improvement before training stops early; `None` never stops early."""
     save_every: Positive = 500
     """Number of steps between saves of the state to resume from."""
+    keep_known: bool = True
+    """Keep a hash of each training molecule in the checkpoint, for `molvae sample --novel`. Who has the checkpoint can
+    then find out whether a given molecule was trained on; turn it off if the training set is confidential."""
     seed: int = 0
 
     @property

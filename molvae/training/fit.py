@@ -14,10 +14,11 @@ from pytorch_lightning.loggers import CSVLogger
 from rich.console import Console
 from torch.utils.data import DataLoader
 
-from molvae.checkpoint import add_prior, length_cap, save_checkpoint, start_from
+from molvae.checkpoint import add_prior, checkpoint_path, length_cap, save_checkpoint, start_from
 from molvae.chem.standard_form import StandardForm
 from molvae.config import dump_config
 from molvae.data.batches import ResidentBatches, TokenBatches, ordered_batches
+from molvae.data.known import KnownMolecules
 from molvae.data.prepared import PreparedData
 from molvae.device import resolve_device
 from molvae.errors import CheckpointError
@@ -27,7 +28,7 @@ from molvae.nn.likelihood import QUANTILES, per_symbol_quantiles
 from molvae.nn.vae import MolVAE
 from molvae.training.callbacks import SaveLast, StopAtBudget, TrainingProgress, Validate
 from molvae.training.clock import TrainingClock
-from molvae.training.config import ExperimentConfig, JointPriorConfig
+from molvae.training.config import ExperimentConfig, JointPriorConfig, TrainingConfig
 from molvae.training.module import VAEModule
 from molvae.training.selection import held_out_molecules, training_molecules
 
@@ -218,7 +219,15 @@ def save_run(
         ),
         sampling=config.sampling,
         diagnostics=diagnostics,
+        known=_trained_on(config.training, data) if config.training.keep_known else None,
     )
+
+
+def _trained_on(training: TrainingConfig, data: PreparedData) -> KnownMolecules:
+    """The training set, with that of the model that training started from."""
+    known = KnownMolecules.of(data.smiles(data.indices("train")))
+    before = None if training.init_from is None else KnownMolecules.load(checkpoint_path(training.init_from))
+    return known if before is None else known | before
 
 
 def _max_steps(config: ExperimentConfig, batches_per_epoch: int) -> int | None:
