@@ -22,8 +22,8 @@ from molvae.inference.loaded import LoadedModel
 from molvae.inference.sampling import anchors_of, decode
 from molvae.nn.decoders.base import Anchors
 
-ENOUGH = 12  # molecules that are looked for at each place
-DRAWS = 24  # draws per place, at most
+ENOUGH = 24  # molecules that are looked for at each place
+DRAWS = 40  # draws per place, at most
 SPREAD_DRAWS = 256  # draws of the prior from which its spread is estimated
 JITTER = 0.5  # noise on a latent in the last draw, in units of a step
 

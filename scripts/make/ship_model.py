@@ -48,6 +48,7 @@ def main(run: Path, name: str, prepared: Path, latent_temperature: float | None)
         standard_form=checkpoint.standard_form,
         sampling=sampling,
         diagnostics=diagnostics,
+        known=checkpoint.known,
         half=True,
     )
     if checkpoint.prior is not None:

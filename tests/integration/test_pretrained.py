@@ -17,6 +17,14 @@ from molvae.pretrained import DEFAULT, FEATURIZER, READER, model_card, model_fol
 LIMIT_MB = 25
 
 
+def test_samples_of_the_default_model_can_be_asked_to_be_novel() -> None:
+    vae = molvae.load(DEFAULT, device="cpu")
+    assert vae.known is not None
+    assert len(vae.known) == pytest.approx(1_568_717, rel=1e-3)
+    drawn = vae.draw(300, novel=True, seed=0)
+    assert 0.05 < drawn.n_known / (drawn.n_drawn - drawn.n_invalid) < 0.3  # the model card has 15 %
+
+
 def test_there_is_a_default_model() -> None:
     assert model_names()[0] == DEFAULT
 
