@@ -71,6 +71,10 @@ def test_a_name_that_does_not_ship_is_one_sentence() -> None:
 
 def test_models_are_listed_and_their_cards_printed() -> None:
     listed = CliRunner().invoke(main, ["models"])
+    said = " ".join(listed.output.split())
+    assert "moses reads molecules of Br, C, Cl, F, N, O, S, up to" in said
+    assert "stereo: refused; charges: refused" in said
+    assert "stereo: dropped; charges: removed where protons can balance them, else kept" in said
     assert listed.exit_code == 0
     assert all(name in listed.output for name in model_names())
     assert "sampling" in listed.output
