@@ -23,6 +23,10 @@ class TrainingClock:
         """Start measuring time."""
         self._started = time.monotonic()
 
+    def stop(self) -> None:
+        """Stop measuring time."""
+        self._before, self._started = self.seconds, None
+
     @property
     def seconds(self) -> float:
         """Training time so far, in seconds."""
