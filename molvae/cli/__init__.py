@@ -8,9 +8,12 @@ from typing import Any
 import click
 
 from molvae.errors import MolvaeError
+from molvae.interruption import Interrupted, raise_interrupted
 
 # Two threads that spin while they wait, on cores that something else uses too, bring each other nearly to a stand.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+ARGUMENTS = "molvae.arguments"  # where click's context has the arguments of the whole call
 
 COMMANDS = {
     "data": "molvae.cli.data",
@@ -65,10 +68,25 @@ class _LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(SUMMARIES.items()))
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command, which SIGINT and SIGTERM end in an orderly way."""
+        with raise_interrupted():
+            return super().main(*args, **kwargs)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Remember what was called, for the command that goes on with it."""
+        ctx.meta[ARGUMENTS] = list(args)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Turn molvae's errors, and the system's, into one sentence and exit code 1."""
+        """Turn errors of molvae and of the system into one sentence and exit code 1, a signal into 128 + its number."""
         try:
             return super().invoke(ctx)
+        except Interrupted as interrupted:
+            click.echo(f"Interrupted by {interrupted}.", err=True)
+            if interrupted.command is not None:
+                click.echo(f"Go on with: {interrupted.command}", err=True)
+            ctx.exit(128 + interrupted.signum)
         except (MolvaeError, OSError) as error:
             if isinstance(error, BrokenPipeError):  # the process that reads our output has ended
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

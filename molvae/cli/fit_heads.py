@@ -2,7 +2,7 @@
 
 import click
 
-from molvae.cli.options import console, device_option, progress_for, quiet_option
+from molvae.cli.options import console, device_option, progress_for, quiet_option, resumable, same_command
 
 
 @click.command("fit-heads")
@@ -21,16 +21,21 @@ from molvae.cli.options import console, device_option, progress_for, quiet_optio
 @click.option(
     "--molecules", type=click.IntRange(1), default=200_000, show_default=True, help="Molecules to encode, at most."
 )
+@click.option("--max-epochs", type=click.IntRange(1), help="Passes over them, at most.  [default: as the time allows]")
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on with an interrupted fit of the same heads.")
 @device_option
 @quiet_option
+@resumable(lambda: same_command("--resume"))
 def fit_heads(
     model_path: str,
     data_path: str,
     properties: tuple[str, ...],
     max_time: str,
     molecules: int,
+    max_epochs: int | None,
     seed: int,
+    resume: bool,
     device: str,
     quiet: bool,
 ) -> None:
@@ -52,8 +57,10 @@ def fit_heads(
         PreparedData.open(data_path),
         properties=properties or None,
         max_time=duration,
+        max_epochs=max_epochs,
         molecules=molecules,
         seed=seed,
+        resume=resume,
         device=device,
         progress=progress_for(quiet),
     )

@@ -1,5 +1,6 @@
 """`molvae optimize`."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -12,6 +13,8 @@ from molvae.cli.options import (
     quiet_option,
     read_conditions,
     reader_option,
+    resumable,
+    same_command,
     table_option,
 )
 
@@ -133,23 +136,24 @@ def optimize(
         first += [s for s in read_input(start_file, split="test", smiles_column=None) if s]
     if similar_to and similar_to not in first:
         first.insert(0, similar_to)
-    found = run(
-        molvae.load(model_path, device=device),
-        objective,
-        method=method,
-        n_calls=calls,
-        target=target,
-        hits=hits,
-        start=first,
-        condition=read_conditions(conditions),
-        guidance=guidance,
-        finetune=finetune,
-        batch_size=batch,
-        seed=seed,
-        record=record,
-        resume=resume,
-        progress=progress_for(quiet),
-    )
+    with resumable(lambda: same_command("--resume")) if record is not None else nullcontext():
+        found = run(
+            molvae.load(model_path, device=device),
+            objective,
+            method=method,
+            n_calls=calls,
+            target=target,
+            hits=hits,
+            start=first,
+            condition=read_conditions(conditions),
+            guidance=guidance,
+            finetune=finetune,
+            batch_size=batch,
+            seed=seed,
+            record=record,
+            resume=resume,
+            progress=progress_for(quiet),
+        )
     write_table(found.frame, output)
     if plot:
         from molvae.optimize.curves import top_curve
