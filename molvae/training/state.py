@@ -53,10 +53,8 @@ class SavedState:
                     log.warning("%s is damaged; going on from the state before it, %s", files[0], path)
                 return path, content
         if files:
-            damaged = " and ".join(str(path) for path in files)
-            raise CheckpointError(
-                f"{damaged} {'are' if len(files) > 1 else 'is'} damaged; start again without --resume"
-            )
+            names = " and ".join(str(path) for path in files)
+            raise CheckpointError(f"no whole state to resume from: {names}; start again without --resume")
         return None
 
     def remove(self) -> None:

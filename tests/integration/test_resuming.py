@@ -63,9 +63,10 @@ def interrupted(module: type[ResumableModule], at: int, how: signal.Signals) -> 
         return step(self, batch, batch_idx)
 
     expected = KilledError if how == signal.SIGKILL else Interrupted
-    with pytest.MonkeyPatch.context() as patch, raise_interrupted(), pytest.raises(expected):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "training_step", interrupted_step)
-        yield
+        with raise_interrupted(), pytest.raises(expected):
+            yield
 
 
 def of_kind(kind: str, experiment: ExperimentConfig) -> ExperimentConfig:
@@ -145,16 +146,16 @@ def test_a_run_that_is_interrupted_three_times_ends_as_one_that_is_not(
 def test_a_run_that_was_stopped_in_a_validation_validates_first(
     experiment: ExperimentConfig, prepared: PreparedData, run: Path, tmp_path: Path
 ) -> None:
-    diagnosing = "molvae.training.callbacks.diagnose"
     out = tmp_path / "run"
 
     def stopped(model: Any, batches: Any, **how: Any) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         list(batches)
 
-    with pytest.MonkeyPatch.context() as patch, raise_interrupted(), pytest.raises(Interrupted):
-        patch.setattr(diagnosing, stopped)
-        train(experiment, prepared, out, device="cpu")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("molvae.training.callbacks.diagnose", stopped)
+        with raise_interrupted(), pytest.raises(Interrupted):
+            train(experiment, prepared, out, device="cpu")
     assert torch.load(out / "last" / "last.ckpt", weights_only=True)["global_step"] == 3
     train(experiment, prepared, out, device="cpu", resume=True)
     assert_equal(outcome(out), outcome(run))
@@ -205,7 +206,8 @@ def test_a_damaged_state_falls_back_to_the_one_before_it_and_says_so(
 def break_file(path: Path, damage: str) -> None:
     content = bytearray(path.read_bytes())
     middle = len(content) // 2
-    content[middle] ^= 1
+    for i in range(middle, middle + 200):  # a single byte may be padding
+        content[i] ^= 1
     broken = {"cut": content[:middle], "changed": content, "garbage": b"garbage" * 99, "empty": b""}
     if damage in broken:
         path.write_bytes(broken[damage])
@@ -219,7 +221,7 @@ def test_two_damaged_states_are_one_sentence(
     shutil.copytree(run, tmp_path / "run")
     for name in ("last", "before"):
         break_file(tmp_path / "run" / "last" / f"{name}.ckpt", "cut")
-    with pytest.raises(CheckpointError, match="damaged: .*; start again without --resume"):
+    with pytest.raises(CheckpointError, match="no whole state to resume from"):
         train(experiment, prepared, tmp_path / "run", device="cpu", resume=True)
 
 
