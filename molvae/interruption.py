@@ -11,8 +11,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ONE_REQUEST = 1.0  # seconds in which further signals belong to the first, since `timeout` and others send it twice
 
 
-class Interrupted(KeyboardInterrupt):
-    """The program was asked to end.
+class Interrupted(BaseException):
+    """The program was asked to end; not a `KeyboardInterrupt`, which libraries handle in ways of their own.
 
     Attributes:
         signum: the signal.

@@ -69,9 +69,15 @@ class _LazyGroup(click.Group):
             formatter.write_dl(list(SUMMARIES.items()))
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run a command, which SIGINT and SIGTERM end in an orderly way."""
-        with raise_interrupted():
-            return super().main(*args, **kwargs)
+        """Run a command; SIGINT and SIGTERM end it in an orderly way, with 128 and their number as exit code."""
+        try:
+            with raise_interrupted():
+                return super().main(*args, **kwargs)
+        except Interrupted as interrupted:
+            click.echo(f"Interrupted by {interrupted}.", err=True)
+            if interrupted.command is not None:
+                click.echo(f"Go on with: {interrupted.command}", err=True)
+            sys.exit(128 + interrupted.signum)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Remember what was called, for the command that goes on with it."""
@@ -79,14 +85,9 @@ class _LazyGroup(click.Group):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Turn errors of molvae and of the system into one sentence and exit code 1, a signal into 128 + its number."""
+        """Turn molvae's errors, and the system's, into one sentence and exit code 1."""
         try:
             return super().invoke(ctx)
-        except Interrupted as interrupted:
-            click.echo(f"Interrupted by {interrupted}.", err=True)
-            if interrupted.command is not None:
-                click.echo(f"Go on with: {interrupted.command}", err=True)
-            ctx.exit(128 + interrupted.signum)
         except (MolvaeError, OSError) as error:
             if isinstance(error, BrokenPipeError):  # the process that reads our output has ended
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,6 +1,5 @@
 """`molvae optimize`."""
 
-from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -76,6 +75,7 @@ GRID_MOLECULES = 25
 )
 @device_option
 @quiet_option
+@resumable(lambda: _command_to_resume())
 def optimize(
     model_path: str,
     task: str | None,
@@ -136,24 +136,23 @@ def optimize(
         first += [s for s in read_input(start_file, split="test", smiles_column=None) if s]
     if similar_to and similar_to not in first:
         first.insert(0, similar_to)
-    with resumable(lambda: same_command("--resume")) if record is not None else nullcontext():
-        found = run(
-            molvae.load(model_path, device=device),
-            objective,
-            method=method,
-            n_calls=calls,
-            target=target,
-            hits=hits,
-            start=first,
-            condition=read_conditions(conditions),
-            guidance=guidance,
-            finetune=finetune,
-            batch_size=batch,
-            seed=seed,
-            record=record,
-            resume=resume,
-            progress=progress_for(quiet),
-        )
+    found = run(
+        molvae.load(model_path, device=device),
+        objective,
+        method=method,
+        n_calls=calls,
+        target=target,
+        hits=hits,
+        start=first,
+        condition=read_conditions(conditions),
+        guidance=guidance,
+        finetune=finetune,
+        batch_size=batch,
+        seed=seed,
+        record=record,
+        resume=resume,
+        progress=progress_for(quiet),
+    )
     write_table(found.frame, output)
     if plot:
         from molvae.optimize.curves import top_curve
@@ -173,6 +172,12 @@ def optimize(
             f"nothing but the {found.n_start} start molecules could be scored; what the model proposed was refused "
             f"({listed(found.refusals) or 'nothing new was proposed'})"
         )
+
+
+def _command_to_resume() -> str | None:
+    """The same command with --resume, if it keeps a record."""
+    given = click.get_current_context().params
+    return None if given["record"] is None and given["output"] == "-" else same_command("--resume")
 
 
 def _constraints(

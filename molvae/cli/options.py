@@ -97,7 +97,7 @@ def decoding_options(function: F) -> F:
 
 
 @contextmanager
-def resumable(command: Callable[[], str]) -> Iterator[None]:
+def resumable(command: Callable[[], str | None]) -> Iterator[None]:
     """Tell the user the command that goes on with the work in this block, or function, when a signal interrupts it."""
     try:
         yield

@@ -55,7 +55,7 @@ def _command(request: dict[str, Any], counted: int) -> None:
         log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         for stream, descriptor in ((0, os.open(os.devnull, os.O_RDONLY)), (1, log), (2, log)):
             os.dup2(descriptor, stream)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _watch(Path(request["folder"]), counted, request.get("change"), request.get("signal"))
         from molvae.cli import main
@@ -91,24 +91,31 @@ def _watch(folder: Path, counted: int, change: int | None, number: int | None) -
     sys.addaudithook(hook)
 
 
-def import_everything() -> None:
-    """Import what the commands import when they are called."""
+def warm_up() -> None:
+    """Import what the commands import when they are called, and load the tables of their scores."""
     import importlib
 
     import pytorch_lightning  # noqa: F401
+    import sklearn.pipeline  # noqa: F401
+    import tokenizers  # noqa: F401
     import torch
 
+    from molvae.chem.parse import parse_smiles
     from molvae.cli import COMMANDS
+    from molvae.cli.tables import described
+    from molvae.scoring.structural_filters import passes_filters
 
     torch.set_num_threads(1)  # a fork would not have the threads
-    for module in [*COMMANDS.values(), "molvae.generator", "molvae.training.prior", "molvae.training.heads"]:
+    for module in (*COMMANDS.values(), "molvae.generator", "molvae.training.prior", "molvae.training.heads"):
         importlib.import_module(module)
-    for module in ("molvae.optimize.run", "molvae.report.grid", "molvae.evaluation.collapse", "molvae.cli.tables"):
+    for module in ("molvae.optimize.run", "molvae.report.grid", "molvae.evaluation.collapse"):
         importlib.import_module(module)
+    described(["CCO"])
+    passes_filters(parse_smiles("CCO"))
 
 
 if __name__ == "__main__":
-    import_everything()
+    warm_up()
     answers = os.fdopen(os.dup(1), "w")
     answers.write("ready\n")
     answers.flush()
