@@ -218,3 +218,5 @@ class TrainingProgress(pl.Callback):
         if self._live is not None:
             self._live.stop()
             self._live = None
+            if not self.console.is_terminal:
+                self.console.line()  # which the bar's last line ends with on a terminal only
