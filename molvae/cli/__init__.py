@@ -1,5 +1,6 @@
 """The command line: one module per command, loaded when it is called."""
 
+import errno
 import importlib
 import os
 import sys
@@ -68,7 +69,9 @@ class _LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Turn molvae's errors, and the system's, into one sentence and exit code 1."""
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # what cannot be written is an error here, and not after the program's end
+            return result
         except (MolvaeError, OSError) as error:
             if isinstance(error, BrokenPipeError):  # the process that reads our output has ended
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -77,12 +80,25 @@ class _LazyGroup(click.Group):
                 raise
             raise click.ClickException(_sentence(error)) from error
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run, also without a standard output (`>&-`): the first thing written to it is an error."""
+        if sys.stdout is None:
+            # The file to be opened first would get its number otherwise, and then what was meant for it.
+            sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")  # noqa: SIM115
+        try:
+            return super().main(*args, **extra)
+        except OSError as error:  # of `--help` and the like, which call no command
+            click.echo(f"Error: {_sentence(error)}", err=True)
+            sys.exit(1)
+
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, MolvaeError):
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.errno == errno.EBADF:
+        return "cannot write to standard output: it is closed"
     return str(error)
 
 

@@ -46,6 +46,7 @@ def fit_prior(
     from molvae.config import parse_config
     from molvae.data.prepared import PreparedData
     from molvae.errors import ConfigError
+    from molvae.files import writing
     from molvae.training.config import PriorFitConfig, load_experiment
     from molvae.training.prior import fit_prior_of
 
@@ -61,7 +62,8 @@ def fit_prior(
     values |= {name: value for name, value in given.items() if value is not None}
     config = parse_config(PriorFitConfig, values, where="fit-prior")
     path = checkpoint_path(model_path)
-    report = fit_prior_of(path, PreparedData.open(data_path), config, device=device, progress=progress_for(quiet))
+    with writing(path):
+        report = fit_prior_of(path, PreparedData.open(data_path), config, device=device, progress=progress_for(quiet))
     console(quiet).print(
         f"KL to the standard prior {report.kl_standard:.2f} nats, to the learned prior {report.kl:.2f} nats "
         f"({report.epochs} passes over {report.molecules:,} molecules); written to {path}"

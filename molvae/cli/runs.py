@@ -55,7 +55,16 @@ def _account(prepared: "PreparedData", *, quiet: bool) -> None:
 def run_experiment(
     config: "ExperimentConfig", prepared: "PreparedData", out: Path, *, device: str, resume: bool, quiet: bool
 ) -> None:
-    """Train, fit the prior if one is asked for, and print the results."""
+    """Train, fit the prior if one is asked for, and print the results; the run's folder is locked meanwhile."""
+    from molvae.files import writing
+
+    with writing(out):
+        _run_experiment(config, prepared, out, device=device, resume=resume, quiet=quiet)
+
+
+def _run_experiment(
+    config: "ExperimentConfig", prepared: "PreparedData", out: Path, *, device: str, resume: bool, quiet: bool
+) -> None:
     from molvae.training.fit import train
 
     screen = console(quiet)

@@ -1,8 +1,10 @@
 """Every oracle call, in order, in a file that grows as the calls are made, so that an interrupted run can resume."""
 
+import io
 import json
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -11,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from molvae.errors import RecordError
-from molvae.files import atomic_path
+from molvae.files import atomic_path, is_stream, open_stream, writing
 
 FORMAT_VERSION = 1
 
@@ -47,6 +49,7 @@ class History:
         self.calls: list[Call] = []
         self._number: dict[str, int] = {}
         self._file: TextIO | None = None
+        self._own = ExitStack()  # the right to write the file
 
     def __len__(self) -> int:
         return len(self.calls)
@@ -103,9 +106,22 @@ class History:
 
         Raises:
             RecordError: when the file exists and `resume` is not set, is damaged, or is another run's.
+            InputFileError: when it cannot be written, or another process is writing it.
         """
         path = Path(path)
         header = {"format_version": FORMAT_VERSION, **json.loads(json.dumps(description))}
+        if is_stream(path):  # which holds nothing to resume from
+            self._file = io.TextIOWrapper(open_stream(path), encoding="utf-8")
+            self._file.write(json.dumps(header) + "\n")
+            return
+        self._own.enter_context(writing(path))
+        try:
+            self._open(path, header, resume=resume)
+        except BaseException:
+            self._own.close()
+            raise
+
+    def _open(self, path: Path, header: dict[str, Any], *, resume: bool) -> None:
         if path.exists():
             if not resume:
                 raise RecordError(f"{path} holds the calls of a run already; resume it (--resume) or name another")
@@ -123,6 +139,7 @@ class History:
         if self._file is not None:
             self._file.close()
             self._file = None
+        self._own.close()
 
     def _remember(self, call: Call) -> None:
         if call.number != len(self) + 1 or call.smiles in self:
@@ -134,7 +151,9 @@ class History:
         self.calls, self._number = [], {}
 
     def _read(self, path: Path, header: dict[str, Any]) -> None:
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # what follows the last newline was cut off
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[
+            :-1
+        ]  # what follows the last newline was cut off
         if not lines:
             return
         found = _line(path, 1, lines[0])
@@ -148,7 +167,7 @@ class History:
             line = _line(path, number, text)
             try:
                 raw = tuple(_number(line["components"][name]) for name in self.names)
-                call = Call(line["call"], line["smiles"], _number(line["score"]), raw, line["origin"])
+                call = Call(line["call"], str(line["smiles"]), _number(line["score"]), raw, line["origin"])
             except (KeyError, TypeError, ValueError) as error:
                 raise RecordError(f"{path}, line {number} is no oracle call: {error!r}") from error
             self._remember(call)

@@ -22,6 +22,7 @@ from molvae.data.prepared import PreparedData
 from molvae.device import resolve_device
 from molvae.errors import CheckpointError
 from molvae.evaluation.collapse import LatentDiagnostics
+from molvae.files import write_text
 from molvae.nn.build import build_model
 from molvae.nn.likelihood import QUANTILES, per_symbol_quantiles
 from molvae.nn.vae import MolVAE
@@ -118,7 +119,7 @@ def train(
     if console is not None:
         callbacks.append(TrainingProgress(console, validate))
     state.parent.mkdir(parents=True, exist_ok=True)
-    (out / EXPERIMENT).write_text(dump_config(config), encoding="utf-8")
+    write_text(out / EXPERIMENT, dump_config(config))
     with quiet_lightning():
         trainer = pl.Trainer(
             **lightning_device(device),
