@@ -4,6 +4,7 @@ import errno
 import importlib
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -73,8 +74,8 @@ class _LazyGroup(click.Group):
             sys.stdout.flush()  # what cannot be written is an error here, and not after the program's end
             return result
         except (MolvaeError, OSError) as error:
+            _give_up_stdout(error)
             if isinstance(error, BrokenPipeError):  # the process that reads our output has ended
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 ctx.exit(1)
             if ctx.params.get("debug"):
                 raise
@@ -88,8 +89,16 @@ class _LazyGroup(click.Group):
         try:
             return super().main(*args, **extra)
         except OSError as error:  # of `--help` and the like, which call no command
+            _give_up_stdout(error)
             click.echo(f"Error: {_sentence(error)}", err=True)
             sys.exit(1)
+
+
+def _give_up_stdout(error: Exception) -> None:
+    """Send what could not be written to standard output nowhere, as Python writes it once more when it ends."""
+    if isinstance(error, OSError) and not isinstance(error, MolvaeError) and error.filename is None:
+        with suppress(OSError):  # it has no descriptor under a test runner
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _sentence(error: Exception) -> str:

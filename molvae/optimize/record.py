@@ -3,7 +3,7 @@
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,20 +70,24 @@ class History:
         """Raw values of all components, `(n, C)`."""
         return np.array([call.raw for call in self.calls], dtype=np.float64).reshape(len(self), len(self.names))
 
-    def add(self, call: Call) -> None:
-        """Append a call; its line is in the file when this returns."""
-        self._remember(call)
+    def add(self, calls: Iterable[Call]) -> None:
+        """Append the calls of a batch; their lines are in the file when this returns, all or none."""
+        lines = []
+        for call in calls:
+            self._remember(call)
+            lines.append(json.dumps(self._line(call)) + "\n")
         if self._file is not None:
-            components = dict(zip(self.names, map(_json_number, call.raw), strict=True))
-            line = {
-                "call": call.number,
-                "smiles": call.smiles,
-                "score": _json_number(call.score),
-                "components": components,
-                "origin": call.origin,
-            }
-            self._file.write(json.dumps(line) + "\n")
+            self._file.write("".join(lines))
             self._file.flush()
+
+    def _line(self, call: Call) -> dict[str, Any]:
+        return {
+            "call": call.number,
+            "smiles": call.smiles,
+            "score": _json_number(call.score),
+            "components": dict(zip(self.names, map(_json_number, call.raw), strict=True)),
+            "origin": call.origin,
+        }
 
     def frame(self) -> pd.DataFrame:
         """One row per call, best first: `smiles`, `score`, every component's raw value, `call`, `origin`."""
@@ -130,8 +134,7 @@ class History:
             file.write(json.dumps(header) + "\n")
             self._file, calls = file, list(self.calls)
             self._forget()
-            for call in calls:
-                self.add(call)
+            self.add(calls)
         self._file = path.open("a", encoding="utf-8")
 
     def close(self) -> None:
@@ -184,7 +187,7 @@ def _line(path: Path, number: int, text: str) -> dict[str, Any]:
 
 
 def _json_number(value: float) -> float | None:
-    return None if math.isnan(value) else value
+    return value if math.isfinite(value) else None
 
 
 def _number(value: Any) -> float:
