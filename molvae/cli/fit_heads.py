@@ -46,24 +46,27 @@ def fit_heads(
     from molvae.config import parse_duration
     from molvae.data.prepared import PreparedData
     from molvae.errors import ConfigError
+    from molvae.files import writing
     from molvae.training.heads import fit_heads_of
 
     try:
         duration = parse_duration(max_time)
     except ValueError as error:
         raise ConfigError(f"--max-time: {error}") from error
-    report = fit_heads_of(
-        checkpoint_path(model_path),
-        PreparedData.open(data_path),
-        properties=properties or None,
-        max_time=duration,
-        max_epochs=max_epochs,
-        molecules=molecules,
-        seed=seed,
-        resume=resume,
-        device=device,
-        progress=progress_for(quiet),
-    )
+    path = checkpoint_path(model_path)
+    with writing(path):
+        report = fit_heads_of(
+            path,
+            PreparedData.open(data_path),
+            properties=properties or None,
+            max_time=duration,
+            max_epochs=max_epochs,
+            molecules=molecules,
+            seed=seed,
+            resume=resume,
+            device=device,
+            progress=progress_for(quiet),
+        )
     table = Table("property", "R² on held-out molecules")
     table.columns[1].justify = "right"
     for name, r2 in report.property_r2.items():

@@ -51,6 +51,7 @@ def fit_prior(
     from molvae.config import parse_config
     from molvae.data.prepared import PreparedData
     from molvae.errors import ConfigError
+    from molvae.files import writing
     from molvae.training.config import PriorFitConfig, load_experiment
     from molvae.training.prior import fit_prior_of
 
@@ -67,7 +68,8 @@ def fit_prior(
     config = parse_config(PriorFitConfig, values, where="fit-prior")
     path = checkpoint_path(model_path)
     data = PreparedData.open(data_path)
-    report = fit_prior_of(path, data, config, resume=resume, device=device, progress=progress_for(quiet))
+    with writing(path):
+        report = fit_prior_of(path, data, config, resume=resume, device=device, progress=progress_for(quiet))
     console(quiet).print(
         f"KL to the standard prior {report.kl_standard:.2f} nats, to the learned prior {report.kl:.2f} nats "
         f"({report.epochs} passes over {report.molecules:,} molecules); written to {path}"

@@ -1,5 +1,6 @@
 """`molvae optimize`."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -114,6 +115,7 @@ def optimize(
     import molvae
     from molvae.cli.tables import optimization_summary, read_input
     from molvae.errors import MolvaeError
+    from molvae.files import fitting_name, is_stream
     from molvae.formats.writers import check_output, write_table
     from molvae.optimize.objective import load_objective
     from molvae.optimize.run import listed
@@ -129,8 +131,8 @@ def optimize(
         check_plot(plot)
     if grid:
         check_picture(grid)
-    if record is None and output != "-":
-        record = f"{output}.calls.jsonl"
+    if record is None and output != "-" and not is_stream(output):
+        record = str(Path(output).with_name(fitting_name(Path(output).name, ".calls.jsonl")))
     first = list(start)
     if start_file:
         first += [s for s in read_input(start_file, split="test", smiles_column=None) if s]

@@ -56,10 +56,12 @@ def _account(prepared: "PreparedData", *, quiet: bool) -> None:
 def run_experiment(
     config: "ExperimentConfig", prepared: "PreparedData", out: Path, *, device: str, resume: bool, quiet: bool
 ) -> None:
-    """Train, fit the prior if one is asked for, and print the results."""
+    """Train, fit the prior if one is asked for, and print the results; the run's folder is locked meanwhile."""
+    from molvae.files import writing
+
     screen = console(quiet)
     screen.print(f"{prepared!r}")
-    with resumable(lambda: _command_to_resume(config, out, device)):
+    with resumable(lambda: _command_to_resume(config, out, device)), writing(out):
         result = _train(config, prepared, out, device=device, resume=resume, quiet=quiet)
     _summary(screen, result, out)
 

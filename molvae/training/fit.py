@@ -22,7 +22,7 @@ from molvae.data.prepared import PreparedData
 from molvae.device import resolve_device
 from molvae.errors import CheckpointError
 from molvae.evaluation.collapse import LatentDiagnostics
-from molvae.files import atomic_path
+from molvae.files import write_text
 from molvae.interruption import HeldSignals, hold_signals
 from molvae.nn.build import build_model
 from molvae.nn.likelihood import QUANTILES, per_symbol_quantiles
@@ -118,8 +118,7 @@ def train(
     if saved is None:
         state.remove()  # that of a run which is overwritten
     out.mkdir(parents=True, exist_ok=True)
-    with atomic_path(out / EXPERIMENT) as temporary:
-        temporary.write_text(dump_config(config), encoding="utf-8")
+    write_text(out / EXPERIMENT, dump_config(config))
     metrics = MetricsFile(out / METRICS, after=0 if saved is None else int(saved[1]["global_step"]))
     with hold_signals() as held, quiet_lightning():
         validate = Validate(
