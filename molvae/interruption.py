@@ -68,6 +68,7 @@ class HeldSignals:
         if self.signum is None:
             self.signum, self._received_at = signum, time.monotonic()
         elif time.monotonic() - self._received_at > ONE_REQUEST:
+            self.signum = None
             signal.signal(signum, self._before[signal.Signals(signum)])
             signal.raise_signal(signum)
 
