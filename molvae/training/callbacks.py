@@ -34,18 +34,11 @@ class WriteMetrics(pl.Callback):
         self.file = file
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        """Write a row if it is time."""
-        if trainer.global_step and trainer.global_step % self.EVERY == 0:
-            self._write(trainer, pl_module)
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the last row."""
-        self._write(trainer, pl_module)
-
-    def _write(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module, VAEModule)
-        if module.last:
-            values = module.last | {"gradient_norm": float(module.gradient_norm), "molecules": module.molecules_seen}
+        """Write a row if it is time; the last one comes before the last save, after which nothing is trained."""
+        if trainer.global_step and (trainer.global_step % self.EVERY == 0 or trainer.should_stop):
+            assert isinstance(pl_module, VAEModule)
+            norm = float(pl_module.gradient_norm)
+            values = pl_module.last | {"gradient_norm": norm, "molecules": pl_module.molecules_seen}
             self.file.add({"step": trainer.global_step} | {f"train/{name}": v for name, v in values.items()})
 
 

@@ -39,7 +39,7 @@ class Case:
     Attributes:
         arguments: of molvae; `{name}` stands for an input.
         outputs: files and folders that the command makes whole or not at all.
-        progress: files that it goes on from; they have to be the same only in the end.
+        progress: files that it goes on from, the first of them first; they have to be the same only in the end.
         before: inputs that are copied into the folder first, by the name they get there.
         resume: the command that goes on after SIGKILL, if it is not the same call.
     """
@@ -230,7 +230,7 @@ class Stage:
                 go_on = shlex.split(told.splitlines()[0])
             elif result["status"] == 128 + number and result["changes"]:
                 return outcome, "no command to go on with was printed"
-            elif all((self.folder / name).exists() for name in self.case.progress):
+            elif all((self.folder / name).exists() for name in self.case.progress[:1]):
                 go_on = self.arguments(self.case.resume)
         result = self.run(go_on)
         if result["status"] != 0:
