@@ -21,7 +21,7 @@ from molvae.config import Section, parse_config
 from molvae.data.known import KnownMolecules
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import CheckpointError, ConfigError, PreparedDataError
-from molvae.files import atomic_folder, write_json
+from molvae.files import FolderKind, atomic_folder, write_json
 from molvae.migrations import CHECKPOINT_VERSION, checkpoint_from_1, tensors_from_1
 from molvae.nn.build import ModelConfig, build_model
 from molvae.nn.heads import PropertyHeads
@@ -30,6 +30,11 @@ from molvae.nn.registry import PriorConfig
 from molvae.nn.vae import MolVAE
 from molvae.pretrained import DEFAULT, model_folder, model_names
 
+CHECKPOINT = FolderKind(
+    "checkpoint",
+    "config.json",
+    ("config.json", "model.safetensors", "vocabulary.json", "prior.safetensors", "diagnostics.json"),
+)
 _LENGTH_MARGIN = 1.25  # generated molecules may be this much longer than the longest training molecule
 
 
@@ -102,7 +107,7 @@ def save_checkpoint(
     known: KnownMolecules | None = None,
     half: bool = False,
 ) -> None:
-    """Write a checkpoint directory, in place of an existing one.
+    """Write a checkpoint directory, in place of an existing one, whose files that molvae did not make are kept.
 
     Args:
         path: the directory.
@@ -117,7 +122,7 @@ def save_checkpoint(
         half: store the weights in half precision; they are loaded in single precision.
     """
     tensors = _plain(model, half=half)
-    with atomic_folder(path, overwrite=True) as folder:
+    with atomic_folder(path, overwrite=True, kind=CHECKPOINT, keep=True) as folder:
         (folder / "model.safetensors").write_bytes(to_safetensors(tensors, metadata={"format": "pt"}))
         vocabulary.save(folder / "vocabulary.json")
         if diagnostics:
@@ -255,8 +260,7 @@ def replace_heads(path: str | Path, checkpoint: Checkpoint, heads: PropertyHeads
 def _revised(path: Path) -> Iterator[Path]:
     """Yield a copy of a checkpoint directory, which replaces the directory on success and is deleted on any error."""
     with atomic_folder(path, overwrite=True) as folder:
-        for file in path.iterdir():
-            shutil.copyfile(file, folder / file.name)
+        shutil.copytree(path, folder, symlinks=True, dirs_exist_ok=True)
         yield folder
 
 

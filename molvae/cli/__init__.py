@@ -1,16 +1,21 @@
 """The command line: one module per command, loaded when it is called."""
 
+import errno
 import importlib
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
 
 from molvae.errors import MolvaeError
+from molvae.interruption import Interrupted, raise_interrupted
 
 # Two threads that spin while they wait, on cores that something else uses too, bring each other nearly to a stand.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+ARGUMENTS = "molvae.arguments"  # where click's context has the arguments of the whole call
 
 COMMANDS = {
     "data": "molvae.cli.data",
@@ -65,17 +70,52 @@ class _LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(SUMMARIES.items()))
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Remember what was called, for the command that goes on with it."""
+        ctx.meta[ARGUMENTS] = list(args)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Turn molvae's errors, and the system's, into one sentence and exit code 1."""
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # what cannot be written is an error here, and not after the program's end
+            return result
         except (MolvaeError, OSError) as error:
+            _give_up_stdout(error)
             if isinstance(error, BrokenPipeError):  # the process that reads our output has ended
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 ctx.exit(1)
             if ctx.params.get("debug"):
                 raise
             raise click.ClickException(_sentence(error)) from error
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run, also without a standard output (`>&-`): the first thing written to it is an error.
+
+        SIGINT and SIGTERM end the command in an orderly way, with 128 and their number as exit code.
+        """
+        if sys.stdout is None:
+            # The file to be opened first would get its number otherwise, and then what was meant for it.
+            sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")  # noqa: SIM115
+        try:
+            with raise_interrupted():
+                return super().main(*args, **extra)
+        except Interrupted as interrupted:
+            click.echo(f"Interrupted by {interrupted}.", err=True)
+            if interrupted.command is not None:
+                click.echo(f"Go on with: {interrupted.command}", err=True)
+            sys.exit(128 + interrupted.signum)
+        except OSError as error:  # of `--help` and the like, which call no command
+            _give_up_stdout(error)
+            click.echo(f"Error: {_sentence(error)}", err=True)
+            sys.exit(1)
+
+
+def _give_up_stdout(error: Exception) -> None:
+    """Send what could not be written to standard output nowhere, as Python writes it once more when it ends."""
+    if isinstance(error, OSError) and not isinstance(error, MolvaeError) and error.filename is None:
+        with suppress(OSError):  # it has no descriptor under a test runner
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _sentence(error: Exception) -> str:
@@ -83,6 +123,8 @@ def _sentence(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.errno == errno.EBADF:
+        return "cannot write to standard output: it is closed"
     return str(error)
 
 

@@ -69,11 +69,13 @@ def diagnose(
     from molvae.cli.tables import read_input
     from molvae.errors import InputFileError
     from molvae.evaluation.geometry import latent_geometry, measure_molecules
-    from molvae.files import write_json
+    from molvae.files import check_writable, is_stream, write_json
     from molvae.report.latent_map import check_map, draw_map, project, write_page
 
-    if output not in (None, "-") and not output.lower().endswith(".json"):
-        raise InputFileError(f"cannot write {output}; expected an ending of .json")
+    if output not in (None, "-"):
+        if not output.lower().endswith(".json") and not is_stream(output):
+            raise InputFileError(f"cannot write {output}; expected an ending of .json")
+        check_writable(output)
     for file, endings in ((map_path, (".png", ".svg", ".pdf")), (page, (".html",))):
         if file and not file.lower().endswith(endings):
             raise InputFileError(f"cannot draw {file}; expected an ending of {', '.join(endings)}")

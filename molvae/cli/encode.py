@@ -65,11 +65,14 @@ def encode(
     import pandas as pd
 
     import molvae
+    from molvae.files import check_writable
     from molvae.formats.readers import InputRow, count_rows, read_molecules
     from molvae.formats.writers import check_output, features_writer
     from molvae.inference.features import FeatureEncoder, count_reasons
 
-    if not output.endswith(".npy"):
+    if output.lower().endswith(".npy"):
+        check_writable(output)
+    else:
         check_output(output)
     encoder = FeatureEncoder(
         molvae.load(model_path, device=device),

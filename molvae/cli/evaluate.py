@@ -72,6 +72,7 @@ def evaluate(
 
     from molvae.device import resolve_device
     from molvae.errors import InputFileError
+    from molvae.files import check_writable, is_stream
     from molvae.pretrained import model_names
     from molvae.report.distributions import check_plot, plot_distributions
     from molvae.scoring.fcd import fcd_available, require_fcd
@@ -79,8 +80,10 @@ def evaluate(
     from molvae.scoring.reference import known_molecules, reference_statistics
     from molvae.scoring.suite import compare, evaluate_described
 
-    if output not in (None, "-") and Path(output).suffix.lower() not in ENDINGS:
-        raise InputFileError(f"cannot write {output}; expected an ending of {' or '.join(ENDINGS)}")
+    if output not in (None, "-"):
+        if Path(output).suffix.lower() not in ENDINGS and not is_stream(output):
+            raise InputFileError(f"cannot write {output}; expected an ending of {' or '.join(ENDINGS)}")
+        check_writable(output)
     if plot:
         check_plot(plot)
     if fcd:
@@ -204,7 +207,7 @@ def _show(tables: "Mapping[str, MetricTable]", frame: "pd.DataFrame", output: st
     from rich.console import Console
     from rich.table import Table
 
-    from molvae.files import atomic_path
+    from molvae.files import write_text
 
     screen = Console(highlight=False) if output is None else console(quiet)
     shown = Table(*frame.columns)
@@ -222,8 +225,7 @@ def _show(tables: "Mapping[str, MetricTable]", frame: "pd.DataFrame", output: st
     if output == "-":
         click.echo(text, nl=False)
         return
-    with atomic_path(output) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(output, text)
 
 
 def _json(tables: "Mapping[str, MetricTable]") -> str:

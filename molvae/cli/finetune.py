@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from molvae.cli.options import device_option, quiet_option
+from molvae.cli.options import device_option, quiet_option, resumable, same_command
 
 
 @click.command()
@@ -26,6 +26,7 @@ from molvae.cli.options import device_option, quiet_option
 @click.option("--overwrite", is_flag=True, help="Start again even if DIR holds a run.")
 @device_option
 @quiet_option
+@resumable(same_command)
 def finetune(
     model_path: str,
     inputs: tuple[str, ...],

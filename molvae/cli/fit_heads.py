@@ -2,7 +2,7 @@
 
 import click
 
-from molvae.cli.options import console, device_option, progress_for, quiet_option
+from molvae.cli.options import console, device_option, progress_for, quiet_option, resumable, same_command
 
 
 @click.command("fit-heads")
@@ -21,16 +21,21 @@ from molvae.cli.options import console, device_option, progress_for, quiet_optio
 @click.option(
     "--molecules", type=click.IntRange(1), default=200_000, show_default=True, help="Molecules to encode, at most."
 )
+@click.option("--max-epochs", type=click.IntRange(1), help="Passes over them, at most.  [default: as the time allows]")
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on with an interrupted fit of the same heads.")
 @device_option
 @quiet_option
+@resumable(lambda: same_command("--resume"))
 def fit_heads(
     model_path: str,
     data_path: str,
     properties: tuple[str, ...],
     max_time: str,
     molecules: int,
+    max_epochs: int | None,
     seed: int,
+    resume: bool,
     device: str,
     quiet: bool,
 ) -> None:
@@ -41,22 +46,27 @@ def fit_heads(
     from molvae.config import parse_duration
     from molvae.data.prepared import PreparedData
     from molvae.errors import ConfigError
+    from molvae.files import writing
     from molvae.training.heads import fit_heads_of
 
     try:
         duration = parse_duration(max_time)
     except ValueError as error:
         raise ConfigError(f"--max-time: {error}") from error
-    report = fit_heads_of(
-        checkpoint_path(model_path),
-        PreparedData.open(data_path),
-        properties=properties or None,
-        max_time=duration,
-        molecules=molecules,
-        seed=seed,
-        device=device,
-        progress=progress_for(quiet),
-    )
+    path = checkpoint_path(model_path)
+    with writing(path):
+        report = fit_heads_of(
+            path,
+            PreparedData.open(data_path),
+            properties=properties or None,
+            max_time=duration,
+            max_epochs=max_epochs,
+            molecules=molecules,
+            seed=seed,
+            resume=resume,
+            device=device,
+            progress=progress_for(quiet),
+        )
     table = Table("property", "R² on held-out molecules")
     table.columns[1].justify = "right"
     for name, r2 in report.property_r2.items():

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from molvae.cli.options import console, device_option, progress_for, quiet_option
+from molvae.cli.options import console, device_option, progress_for, quiet_option, resumable, same_command
 
 
 @click.command("fit-prior")
@@ -27,9 +27,12 @@ from molvae.cli.options import console, device_option, progress_for, quiet_optio
 @click.option(
     "--molecules", type=click.IntRange(1), help="Molecules to encode, at most; by default 200,000, or the experiment's."
 )
+@click.option("--max-epochs", type=click.IntRange(1), help="Passes over them, at most; by default 100.")
 @click.option("--seed", type=int, help="By default 0, or the experiment's.")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted fit of the same prior.")
 @device_option
 @quiet_option
+@resumable(lambda: same_command("--resume"))
 def fit_prior(
     model_path: str,
     data_path: str,
@@ -37,7 +40,9 @@ def fit_prior(
     kind: str,
     max_time: str | None,
     molecules: int | None,
+    max_epochs: int | None,
     seed: int | None,
+    resume: bool,
     device: str,
     quiet: bool,
 ) -> None:
@@ -46,6 +51,7 @@ def fit_prior(
     from molvae.config import parse_config
     from molvae.data.prepared import PreparedData
     from molvae.errors import ConfigError
+    from molvae.files import writing
     from molvae.training.config import PriorFitConfig, load_experiment
     from molvae.training.prior import fit_prior_of
 
@@ -57,11 +63,13 @@ def fit_prior(
                 f"{config_path} asks for no prior that is fitted afterwards; add prior: {{fit: two-stage}}"
             )
         values = asked.model_dump(mode="json")
-    given = {"max_time": max_time, "molecules": molecules, "seed": seed}
+    given = {"max_time": max_time, "molecules": molecules, "max_epochs": max_epochs, "seed": seed}
     values |= {name: value for name, value in given.items() if value is not None}
     config = parse_config(PriorFitConfig, values, where="fit-prior")
     path = checkpoint_path(model_path)
-    report = fit_prior_of(path, PreparedData.open(data_path), config, device=device, progress=progress_for(quiet))
+    data = PreparedData.open(data_path)
+    with writing(path):
+        report = fit_prior_of(path, data, config, resume=resume, device=device, progress=progress_for(quiet))
     console(quiet).print(
         f"KL to the standard prior {report.kl_standard:.2f} nats, to the learned prior {report.kl:.2f} nats "
         f"({report.epochs} passes over {report.molecules:,} molecules); written to {path}"

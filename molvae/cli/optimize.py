@@ -1,5 +1,6 @@
 """`molvae optimize`."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,6 +13,8 @@ from molvae.cli.options import (
     quiet_option,
     read_conditions,
     reader_option,
+    resumable,
+    same_command,
     table_option,
 )
 
@@ -73,6 +76,7 @@ GRID_MOLECULES = 25
 )
 @device_option
 @quiet_option
+@resumable(lambda: _command_to_resume())
 def optimize(
     model_path: str,
     task: str | None,
@@ -111,6 +115,7 @@ def optimize(
     import molvae
     from molvae.cli.tables import optimization_summary, read_input
     from molvae.errors import MolvaeError
+    from molvae.files import fitting_name, is_stream
     from molvae.formats.writers import check_output, write_table
     from molvae.optimize.objective import load_objective
     from molvae.optimize.run import listed
@@ -126,8 +131,8 @@ def optimize(
         check_plot(plot)
     if grid:
         check_picture(grid)
-    if record is None and output != "-":
-        record = f"{output}.calls.jsonl"
+    if record is None and output != "-" and not is_stream(output):
+        record = str(Path(output).with_name(fitting_name(Path(output).name, ".calls.jsonl")))
     first = list(start)
     if start_file:
         first += [s for s in read_input(start_file, split="test", smiles_column=None) if s]
@@ -169,6 +174,12 @@ def optimize(
             f"nothing but the {found.n_start} start molecules could be scored; what the model proposed was refused "
             f"({listed(found.refusals) or 'nothing new was proposed'})"
         )
+
+
+def _command_to_resume() -> str | None:
+    """The same command with --resume, if it keeps a record."""
+    given = click.get_current_context().params
+    return None if given["record"] is None and given["output"] == "-" else same_command("--resume")
 
 
 def _constraints(

@@ -1,5 +1,6 @@
 """Options that several commands share, and how progress is drawn."""
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -9,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichBars
 
+from molvae.cli import ARGUMENTS
+from molvae.interruption import Interrupted
 from molvae.pretrained import DEFAULT, READER
 from molvae.progress import Progress, Stage
 
@@ -91,6 +94,22 @@ def decoding_options(function: F) -> F:
     return click.option(
         "--temperature", type=float, help="Below 1: likelier tokens, less variety.  [default: the model's own]"
     )(function)
+
+
+@contextmanager
+def resumable(command: Callable[[], str | None]) -> Iterator[None]:
+    """Tell the user the command that goes on with the work in this block, or function, when a signal interrupts it."""
+    try:
+        yield
+    except Interrupted as interrupted:
+        interrupted.command = interrupted.command or command()
+        raise
+
+
+def same_command(*options: str) -> str:
+    """The command that is running, with these options added if it lacks them."""
+    arguments = click.get_current_context().meta[ARGUMENTS]
+    return shlex.join(["molvae", *arguments, *(option for option in options if option not in arguments)])
 
 
 def console(quiet: bool) -> Console:

@@ -1,10 +1,11 @@
 """What the commands that train share: preparing the data, training, and printing the results."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from molvae.cli.options import console, progress_for
+from molvae.cli.options import console, progress_for, resumable, same_command
 from molvae.errors import ConfigError, InputFileError
 
 if TYPE_CHECKING:
@@ -55,11 +56,34 @@ def _account(prepared: "PreparedData", *, quiet: bool) -> None:
 def run_experiment(
     config: "ExperimentConfig", prepared: "PreparedData", out: Path, *, device: str, resume: bool, quiet: bool
 ) -> None:
-    """Train, fit the prior if one is asked for, and print the results."""
-    from molvae.training.fit import train
+    """Train, fit the prior if one is asked for, and print the results; the run's folder is locked meanwhile."""
+    from molvae.files import writing
 
     screen = console(quiet)
     screen.print(f"{prepared!r}")
+    with resumable(lambda: _command_to_resume(config, out, device)), writing(out):
+        result = _train(config, prepared, out, device=device, resume=resume, quiet=quiet)
+    _summary(screen, result, out)
+
+
+def _command_to_resume(config: "ExperimentConfig", out: Path, device: str) -> str:
+    """The command that goes on with a run: the same one if `train` has not begun yet."""
+    from molvae.config import dump_config
+
+    experiment = out / EXPERIMENT
+    if not experiment.is_file() or experiment.read_text(encoding="utf-8") != dump_config(config):
+        return same_command()
+    return shlex.join(
+        ["molvae", "train", "--resume", "-o", str(out), *([] if device == "auto" else ["--device", device])]
+    )
+
+
+def _train(
+    config: "ExperimentConfig", prepared: "PreparedData", out: Path, *, device: str, resume: bool, quiet: bool
+) -> "LatentDiagnostics":
+    from molvae.training.fit import train
+
+    screen = console(quiet)
     try:
         result = train(config, prepared, out, device=device, resume=resume, console=None if quiet else screen)
     except FloatingPointError as error:
@@ -72,11 +96,12 @@ def run_experiment(
             prepared,
             config.prior,
             start=config.training.init_from,
+            resume=resume,
             device=device,
             progress=progress_for(quiet),
         )
         screen.print(f"KL to the standard prior {report.kl_standard:.2f} nats, to the learned prior {report.kl:.2f}")
-    _summary(screen, result, out)
+    return result
 
 
 def _summary(screen: "Console", result: "LatentDiagnostics", out: Path) -> None:

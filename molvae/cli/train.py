@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from molvae.cli.options import console, device_option, quiet_option
+from molvae.cli.options import console, device_option, quiet_option, resumable, same_command
 
 if TYPE_CHECKING:
     from molvae.data.prepared import PreparedData
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--overwrite", is_flag=True, help="Start again even if DIR holds a run.")
 @device_option
 @quiet_option
+@resumable(same_command)
 def train(
     inputs: tuple[str, ...],
     output: str,

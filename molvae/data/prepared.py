@@ -23,15 +23,28 @@ import numpy as np
 import pandas as pd
 
 from molvae.data.atom_tokens import AtomTokenMap
+from molvae.data.graphs import ARRAYS as GRAPH_ARRAYS
 from molvae.data.graphs import FOLDER as GRAPHS
 from molvae.data.graphs import GraphStore
 from molvae.data.randomized import FOLDER as RANDOMIZED
+from molvae.data.randomized import FOLDERS as RANDOMIZED_FOLDERS
 from molvae.data.randomized import META_KEY, RandomizedStore
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import PreparedDataError
+from molvae.files import FolderKind
 from molvae.migrations import PREPARED_VERSION, prepared_from_1
 
 FINGERPRINTS = "fingerprints.npy"
+PREPARED = FolderKind(
+    "prepared folder",
+    "meta.json",
+    (
+        *("meta.json", "vocabulary.json", "tokens.npy", "offsets.npy", "splits.npy", "properties.npy"),
+        *("smiles.parquet", "rejected.csv", "conflicts.csv", FINGERPRINTS),
+        *(f"{GRAPHS}/{name}.npy" for name in (*GRAPH_ARRAYS, "atom_offsets", "bond_offsets")),
+        *(f"{folder}/{name}.npy" for folder in (*RANDOMIZED_FOLDERS, "variants") for name in ("tokens", "offsets")),
+    ),
+)
 
 
 @dataclass(frozen=True)

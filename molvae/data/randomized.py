@@ -9,6 +9,7 @@ from molvae.data.graphs import stretches
 from molvae.errors import PreparedDataError
 
 FOLDER = "randomized"
+FOLDERS = (FOLDER, "randomized-2")  # new ones are complete before the old ones go; `meta.json` names those that count
 META_KEY = "randomized_smiles"
 
 

@@ -4,6 +4,7 @@ An interrupted write leaves no incomplete file. A table may be written in parts,
 """
 
 import gzip
+import io
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from molvae.errors import InputFileError
-from molvae.files import atomic_path
+from molvae.files import atomic_path, check_writable, is_stream
 
 WriteFrame = Callable[[pd.DataFrame], None]
 WriteFeatures = Callable[[np.ndarray, pd.DataFrame], None]
@@ -33,7 +34,7 @@ def table_writer(path: str | Path) -> Iterator[WriteFrame]:
     """Open a file for a table that is written in parts with the same columns; it appears when the block succeeds.
 
     SMI and SDF need a column `smiles`. SDF keeps the other columns as data fields and leaves out rows whose SMILES does
-    not parse. "-" is CSV on standard output.
+    not parse. "-" is CSV on standard output; so is a device or pipe without an ending, such as `/dev/stdout`.
 
     Raises:
         InputFileError: for an unknown ending, before anything is written.
@@ -65,9 +66,10 @@ def features_writer(path: str | Path, names: list[str]) -> Iterator[WriteFeature
 
 
 def check_output(path: str | Path) -> None:
-    """Raise `InputFileError` before any work is done if `write_table` cannot write to a file with this ending."""
+    """Raise `InputFileError`, before any work is done, if `write_table` cannot write to this file."""
     if str(path) != "-":
         _writer(Path(path))
+        check_writable(path)
 
 
 def _writer(path: Path) -> Callable[[Path], AbstractContextManager[WriteFrame]]:
@@ -85,15 +87,20 @@ def _writer(path: Path) -> Callable[[Path], AbstractContextManager[WriteFrame]]:
             return _sdf
         case ".parquet" if not zipped:
             return _parquet
+    if is_stream(path):
+        return partial(_delimited, separator=",", zipped=False)
     raise InputFileError(
         f"cannot write {path}: unknown ending; expected .csv, .tsv, .smi (each also .gz), .sdf or .parquet"
     )
 
 
-def _text(path: Path, zipped: bool) -> IO[str]:
-    if zipped:
-        return gzip.open(path, "wt", encoding="utf-8", newline="")
-    return path.open("w", encoding="utf-8", newline="")
+@contextmanager
+def _text(path: Path, zipped: bool) -> Iterator[IO[str]]:
+    with path.open("wb") as file:
+        # Without a name and a time in the header, the same rows are the same bytes.
+        packed = gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) if zipped else file
+        with io.TextIOWrapper(packed, encoding="utf-8", newline="") as text:
+            yield text
 
 
 @contextmanager

@@ -3,12 +3,14 @@
 import difflib
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
+import pandas as pd
 from pydantic import Field
 
 from molvae.config import Section, parse_config, read_yaml
@@ -20,6 +22,8 @@ from molvae.optimize.transforms import Transform
 log = logging.getLogger(__name__)
 
 Mean = Literal["geometric", "arithmetic", "pareto"]
+COLUMNS = ("smiles", "score", "call", "origin", "front")
+"""Columns of the results beside those of the scores."""
 
 
 class ObjectiveConfig(Section):
@@ -59,11 +63,24 @@ class Component:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """Why a whole batch of molecules has no score.
+
+    Attributes:
+        why: in a sentence.
+        raised: whether the user's function raised, or gave something else than numbers.
+    """
+
+    why: str
+    raised: bool = False
+
+
+@dataclass(frozen=True)
 class Objective:
     """Scores and how they are joined.
 
     Attributes:
-        components: at least one (C).
+        components: at least one (C); their names differ from each other and from `COLUMNS`.
         mean: how they are joined.
         constraints: what must hold before a molecule is scored.
         description: plain values that identify the objective; stored in the record of a run.
@@ -77,6 +94,19 @@ class Objective:
     mean: Mean = "geometric"
     constraints: Constraints = field(default_factory=Constraints)
     description: Any = None
+
+    def __post_init__(self) -> None:
+        if not self.components:
+            raise ConfigError("the objective has no scores; expected at least one")
+        for name, n in Counter(self.names).items():
+            if name in COLUMNS:
+                raise ConfigError(
+                    f"a score cannot be called {name!r}, which is a column of the results; give it another `name`"
+                )
+            if n > 1:
+                raise ConfigError(f"{n} scores are called {name!r}; give each a `name` of its own")
+            if not name.strip() or not name.isprintable():
+                raise ConfigError(f"a score cannot be called {name!r}; expected a name of printable characters")
 
     @classmethod
     def of_config(cls, config: ObjectiveConfig) -> "Objective":
@@ -106,7 +136,7 @@ class Objective:
         return tuple(c.name for c in self.components)
 
     def raw_values(self, molecules: Sequence[Molecule]) -> np.ndarray:
-        """Every component's raw values, `(n, C)`; nan where there is none."""
+        """Every component's raw values, `(n, C)`; nan where there is none or an infinite one."""
         columns = []
         for component in self.components:
             values = np.asarray(list(component.scorer(molecules)), dtype=np.float64)
@@ -115,47 +145,160 @@ class Objective:
                     f"the score {component.name!r} gave {values.size} values for {len(molecules)} molecules; "
                     "expected one per molecule"
                 )
-            columns.append(values)
+            if n_infinite := int(np.isinf(values).sum()):
+                log.warning(
+                    "%d of %d molecules have an infinite %s, which is no score", n_infinite, len(values), component.name
+                )
+            columns.append(np.where(np.isfinite(values), values, np.nan))
         return np.stack(columns, axis=1)
 
     def transformed(self, raw: np.ndarray) -> np.ndarray:
         """Components as the mean sees them, `(n, C)`, from raw values `(n, C)`."""
-        columns = [
-            raw[:, i] if component.transform is None else component.transform(raw[:, i])
-            for i, component in enumerate(self.components)
-        ]
+        with np.errstate(over="ignore"):  # an infinite value is no score, see `scores`
+            columns = [
+                raw[:, i] if component.transform is None else component.transform(raw[:, i])
+                for i, component in enumerate(self.components)
+            ]
         return np.stack(columns, axis=1)
 
     def scores(self, raw: np.ndarray) -> np.ndarray:
-        """The scores `(n,)` of raw values `(n, C)`; nan where a component is nan.
+        """The scores `(n,)` of raw values `(n, C)`, finite; nan where a component is nan.
 
         In a geometric mean a negative component counts as 0.
         """
         values = self.transformed(raw)
         weights = np.array([c.weight for c in self.components])
         weights = weights / weights.sum()
-        if self.mean == "geometric":
-            return np.prod(np.maximum(values, 0.0) ** weights, axis=1)
-        return values @ weights
+        geometric = self.mean == "geometric"
+        scores = np.prod(np.maximum(values, 0.0) ** weights, axis=1) if geometric else values @ weights
+        return np.where(np.isfinite(scores), scores, np.nan)
+
+    def failure(self, raw: np.ndarray) -> "Failure | None":
+        """Why no molecule of the last call of `raw_values` has a score, by the values it gave; `None` when one has."""
+        if not len(raw) or not np.isnan(self.scores(raw)).all():
+            return None
+        for i, component in enumerate(self.components):
+            if np.isnan(raw[:, i]).all():
+                why = getattr(component.scorer, "failure", None)
+                if why is not None:
+                    return Failure(
+                        f"{component.name} failed on each, such as {why} "
+                        "(a function is given a list of SMILES and returns a number for each)",
+                        raised=True,
+                    )
+                return Failure(f"{component.name} has no value for any of them")
+        return Failure("each lacks the value of one of the scores")
+
+    def zeros(self, raw: np.ndarray) -> str | None:
+        """Why every molecule scores 0, by their raw values `(n, C)`; `None` when one does not."""
+        with_score = raw[~np.isnan(self.scores(raw))]
+        if not len(with_score) or self.scores(with_score).any():
+            return None
+        reasons = []
+        for i, (component, values) in enumerate(zip(self.components, self.transformed(with_score).T, strict=True)):
+            low, high = with_score[:, i].min(), with_score[:, i].max()
+            span = f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
+            if component.transform is not None and not values.any():
+                reasons.append(f"the transform {component.transform.kind} makes 0 of {component.name} = {span}")
+            elif not values.any():
+                reasons.append(f"{component.name} is 0 for all of them")
+            elif self.mean == "geometric" and not np.maximum(values, 0).any():
+                reasons.append(
+                    f"{component.name} is {span}, and a geometric mean counts what is negative as 0 "
+                    "(give it a `transform`)"
+                )
+        return "; ".join(reasons) or "in each of them one of the scores is 0"
 
 
 class _CallableScorer:
-    """A user's function; a molecule on which it raises gets nan."""
+    """A user's function; a molecule on which it raises gets nan.
 
-    def __init__(self, function: Callable[[list[str]], Sequence[float]]) -> None:
+    Attributes:
+        failure: why molecules of the last batch have no number, `None` if all have one.
+    """
+
+    def __init__(self, function: Callable[[list[str]], Any]) -> None:
         self.function = function
+        self.failure: str | None = None
 
     def __call__(self, molecules: Sequence[Molecule]) -> list[float]:
         smiles = [m.smiles for m in molecules]
         try:
-            return [float(v) for v in self.function(smiles)]
+            values, failures = self._score(smiles)
         except MolvaeError:
             raise
-        except Exception as error:  # the function is the user's: whatever it raises must not end a long run
-            if len(molecules) == 1:
-                log.warning("the score of %s failed: %r", smiles[0], error)
-                return [math.nan]
-        return [value for molecule in molecules for value in self([molecule])]
+        except Exception:  # the function is the user's: whatever it raises on one molecule must not end a long run
+            values, failures = self._score_singly(smiles)
+        self.failure = failures[0] if failures else None
+        if failures and len(failures) < len(smiles):
+            log.warning("%d of %d molecules have no score, such as %s", len(failures), len(smiles), failures[0])
+        return values
+
+    def _score(self, smiles: list[str]) -> tuple[list[float], list[str]]:
+        """Numbers, nan where there is none, and a sentence for each value that is not missing and yet no number."""
+        values, failures = [], []
+        for text, value in zip(smiles, _one_each(self.function(smiles), len(smiles)), strict=True):
+            values.append(_as_number(value))
+            if math.isnan(values[-1]) and not _is_missing(value):
+                failures.append(f"{text}: it gave {_short(value)}, no finite number")
+        return values, failures
+
+    def _score_singly(self, smiles: list[str]) -> tuple[list[float], list[str]]:
+        values, failures = [], []
+        for text in smiles:
+            try:
+                value, why = self._score([text])
+            except MolvaeError:
+                raise
+            except Exception as error:
+                value, why = [math.nan], [f"{text}: {_short(error)}"]
+            values += value
+            failures += why
+        return values, failures
+
+
+def _one_each(given: Any, n: int) -> list[Any]:
+    """What a function gave for n molecules, as a list of n.
+
+    Raises:
+        ScoreError: when it is no list, array, Series, … of n values, or an array of another shape than `(n,)` or
+            `(n, 1)`.
+    """
+    if hasattr(given, "detach"):
+        given = given.detach().cpu()  # a tensor, which may be on a GPU and have a gradient
+    shape = getattr(given, "shape", None)
+    if isinstance(given, str | bytes | Mapping | Set) or not isinstance(given, Iterable) or shape == ():
+        raise ScoreError(f"the objective gave {_short(given)} for {n} molecules; expected one number per molecule")
+    if shape is not None and len(shape) > 1:
+        if tuple(shape[1:]) != (1,):
+            raise ScoreError(f"the objective gave an array of shape {tuple(shape)}; expected ({n},) or ({n}, 1)")
+        given = np.asarray(given)[:, 0]
+    values = given.to_pylist() if hasattr(given, "to_pylist") else list(given)
+    if len(values) != n:
+        raise ScoreError(f"the objective gave {len(values)} values for {n} molecules; expected one number per molecule")
+    return values
+
+
+def _as_number(value: Any) -> float:
+    """A finite number; nan for anything else."""
+    try:
+        if isinstance(value, list | tuple | np.ndarray) and len(value) == 1:
+            value = value[0]
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+    return number if math.isfinite(number) else math.nan
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (not isinstance(value, list | tuple | np.ndarray | str) and bool(pd.isna(value)))
+
+
+def _short(value: object) -> str:
+    """The first line of a representation."""
+    text = repr(value) if not isinstance(value, Exception) else f"{type(value).__name__}: {value}"
+    line = " ".join(text.split())
+    return line if len(line) <= 200 else f"{line[:199]}…"
 
 
 def load_objective(path: str | Path) -> Objective:

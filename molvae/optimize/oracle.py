@@ -9,10 +9,12 @@ import numpy as np
 from rdkit import Chem
 
 from molvae.chem.parse import parse_smiles
-from molvae.errors import ConfigError
+from molvae.errors import ConfigError, ScoreError
 from molvae.optimize.objective import Objective
 from molvae.optimize.record import Call, History
 from molvae.optimize.scores import Molecule
+
+SYSTEMATIC = 10  # molecules without a score in one batch that are no accident
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,10 @@ class Oracle:
         """Score the candidates that are new, as many as the budget allows, and return these calls.
 
         Candidates that do not parse, that were scored before or that a constraint refuses cost nothing.
+
+        Raises:
+            ScoreError: when the objective fails altogether: on the whole first batch, or on a whole large one. These
+                calls are not counted.
         """
         new: dict[str, tuple[Molecule, str]] = {}
         for candidate in candidates:
@@ -96,9 +102,22 @@ class Oracle:
         raw = self.objective.raw_values(molecules)
         self.seconds += time.perf_counter() - start
         scores = np.asarray(self.objective.scores(raw))
-        made = []
-        for (molecule, origin), score, values in zip(new.values(), scores, raw, strict=True):
-            call = Call(len(self.history) + 1, molecule.smiles, float(score), tuple(map(float, values)), origin)
-            self.history.add(call)
-            made.append(call)
+        self._check(raw)
+        made = [
+            Call(number, molecule.smiles, float(score), tuple(map(float, values)), origin)
+            for number, ((molecule, origin), score, values) in enumerate(
+                zip(new.values(), scores, raw, strict=True), start=len(self.history) + 1
+            )
+        ]
+        self.history.add(made)
         return made
+
+    def _check(self, raw: np.ndarray) -> None:
+        """Raise `ScoreError` when the objective fails altogether on a batch, with raw values `(n, C)`."""
+        failure = self.objective.failure(raw)
+        if failure is None:
+            return
+        first = bool(np.isnan(self.history.scores).all())  # also of no calls
+        if (first and failure.raised) or (len(raw) >= SYSTEMATIC and (first or failure.raised)):
+            which = f"the {len(raw)} molecules of the {'first' if not len(self.history) else 'last'} batch"
+            raise ScoreError(f"none of {which} has a score: {failure.why}")

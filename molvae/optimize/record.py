@@ -1,8 +1,10 @@
 """Every oracle call, in order, in a file that grows as the calls are made, so that an interrupted run can resume."""
 
+import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -11,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from molvae.errors import RecordError
-from molvae.files import atomic_path
+from molvae.files import atomic_path, is_stream, open_stream, writing
 
 FORMAT_VERSION = 1
 
@@ -47,6 +49,7 @@ class History:
         self.calls: list[Call] = []
         self._number: dict[str, int] = {}
         self._file: TextIO | None = None
+        self._own = ExitStack()  # the right to write the file
 
     def __len__(self) -> int:
         return len(self.calls)
@@ -67,20 +70,24 @@ class History:
         """Raw values of all components, `(n, C)`."""
         return np.array([call.raw for call in self.calls], dtype=np.float64).reshape(len(self), len(self.names))
 
-    def add(self, call: Call) -> None:
-        """Append a call; its line is in the file when this returns."""
-        self._remember(call)
+    def add(self, calls: Iterable[Call]) -> None:
+        """Append the calls of a batch; their lines are in the file when this returns, all or none."""
+        lines = []
+        for call in calls:
+            self._remember(call)
+            lines.append(json.dumps(self._line(call)) + "\n")
         if self._file is not None:
-            components = dict(zip(self.names, map(_json_number, call.raw), strict=True))
-            line = {
-                "call": call.number,
-                "smiles": call.smiles,
-                "score": _json_number(call.score),
-                "components": components,
-                "origin": call.origin,
-            }
-            self._file.write(json.dumps(line) + "\n")
+            self._file.write("".join(lines))
             self._file.flush()
+
+    def _line(self, call: Call) -> dict[str, Any]:
+        return {
+            "call": call.number,
+            "smiles": call.smiles,
+            "score": _json_number(call.score),
+            "components": dict(zip(self.names, map(_json_number, call.raw), strict=True)),
+            "origin": call.origin,
+        }
 
     def frame(self) -> pd.DataFrame:
         """One row per call, best first: `smiles`, `score`, every component's raw value, `call`, `origin`."""
@@ -103,9 +110,22 @@ class History:
 
         Raises:
             RecordError: when the file exists and `resume` is not set, is damaged, or is another run's.
+            InputFileError: when it cannot be written, or another process is writing it.
         """
         path = Path(path)
         header = {"format_version": FORMAT_VERSION, **json.loads(json.dumps(description))}
+        if is_stream(path):  # which holds nothing to resume from
+            self._file = io.TextIOWrapper(open_stream(path), encoding="utf-8")
+            self._file.write(json.dumps(header) + "\n")
+            return
+        self._own.enter_context(writing(path))
+        try:
+            self._open(path, header, resume=resume)
+        except BaseException:
+            self._own.close()
+            raise
+
+    def _open(self, path: Path, header: dict[str, Any], *, resume: bool) -> None:
         if path.exists():
             if not resume:
                 raise RecordError(f"{path} holds the calls of a run already; resume it (--resume) or name another")
@@ -114,8 +134,7 @@ class History:
             file.write(json.dumps(header) + "\n")
             self._file, calls = file, list(self.calls)
             self._forget()
-            for call in calls:
-                self.add(call)
+            self.add(calls)
         self._file = path.open("a", encoding="utf-8")
 
     def close(self) -> None:
@@ -123,6 +142,7 @@ class History:
         if self._file is not None:
             self._file.close()
             self._file = None
+        self._own.close()
 
     def _remember(self, call: Call) -> None:
         if call.number != len(self) + 1 or call.smiles in self:
@@ -134,7 +154,9 @@ class History:
         self.calls, self._number = [], {}
 
     def _read(self, path: Path, header: dict[str, Any]) -> None:
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # what follows the last newline was cut off
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[
+            :-1
+        ]  # what follows the last newline was cut off
         if not lines:
             return
         found = _line(path, 1, lines[0])
@@ -148,7 +170,7 @@ class History:
             line = _line(path, number, text)
             try:
                 raw = tuple(_number(line["components"][name]) for name in self.names)
-                call = Call(line["call"], line["smiles"], _number(line["score"]), raw, line["origin"])
+                call = Call(line["call"], str(line["smiles"]), _number(line["score"]), raw, line["origin"])
             except (KeyError, TypeError, ValueError) as error:
                 raise RecordError(f"{path}, line {number} is no oracle call: {error!r}") from error
             self._remember(call)
@@ -165,7 +187,7 @@ def _line(path: Path, number: int, text: str) -> dict[str, Any]:
 
 
 def _json_number(value: float) -> float | None:
-    return None if math.isnan(value) else value
+    return value if math.isfinite(value) else None
 
 
 def _number(value: Any) -> float:

@@ -17,7 +17,7 @@ from molvae.inference.sampling import GUIDANCE
 from molvae.optimize.curves import top_auc, top_mean
 from molvae.optimize.methods import DEFAULT, FINETUNED, build_search
 from molvae.optimize.objective import Objective, load_objective
-from molvae.optimize.oracle import Oracle
+from molvae.optimize.oracle import SYSTEMATIC, Oracle
 from molvae.optimize.pareto import front_of
 from molvae.optimize.record import History
 from molvae.optimize.start import Start, in_model_form, read_start
@@ -27,6 +27,7 @@ from molvae.progress import SILENT, Progress
 log = logging.getLogger(__name__)
 
 MAX_IDLE = 20  # rounds in a row without a new molecule before a search ends
+STUCK = 3  # such rounds before molecules are drawn from the prior until one is new
 SMALLEST_BATCH, LARGEST_BATCH = 50, 200
 FIRST = 100  # molecules drawn from the prior to start with, when no start molecules are given
 
@@ -45,7 +46,7 @@ class Optimized:
         refusals: molecules that a constraint kept from being scored, by reason, the most frequent first.
         hypervolume: of the transformed components, with several objectives at once.
         n_start: how many of the scored molecules the run began with.
-        notes: how start molecules and the molecule of the similarity constraint were changed.
+        notes: how start molecules and the molecule of the similarity constraint were changed; why every score is 0.
     """
 
     frame: pd.DataFrame
@@ -112,6 +113,7 @@ def optimize(
         ConfigError: for an unknown method or task, or a bad objective.
         InputError: when none of `start` parses, meets the constraints and can be encoded.
         RecordError: when `record` exists and `resume` is not set, or belongs to another run.
+        InputFileError: when `record` cannot be written, or another process is writing it.
         ScoreError: when a score fails altogether; the calls made before are in `record`.
     """
     began = time.perf_counter()
@@ -127,28 +129,33 @@ def optimize(
     oracle = Oracle(wanted, n_calls, history=history)
     begin = read_start(vae, oracle, start)
     first = begin.candidates
-    if record is not None:
-        description = {
-            "objective": wanted.description,
-            "method": method,
-            "finetune": finetune,
-            "seed": seed,
-            "start": [c.smiles for c in first],
-        } | ({"condition": dict(condition), "guidance": guidance} if condition else {})
-        history.keep_in(record, description, resume=resume)
-    idle = 0
+    description = {
+        "objective": wanted.description,
+        "method": method,
+        "finetune": finetune,
+        "seed": seed,
+        "start": [c.smiles for c in first],
+    } | ({"condition": dict(condition), "guidance": guidance} if condition else {})
+    idle, zeros = 0, None
     try:
+        if record is not None:
+            history.keep_in(record, description, resume=resume)
         with progress.stage("Optimizing", total=n_calls, unit="calls") as stage:
             stage.advance(min(len(history), n_calls))
             while oracle.remaining and idle < MAX_IDLE and not _reached(oracle, target, hits):
                 rng = np.random.default_rng((seed, len(history), idle))
                 size = min(batch_size or _batch_size(len(history)), oracle.remaining)
                 waiting = [c for c in first if c.smiles not in history][:size]
-                if not waiting and not first and len(history) < min(FIRST, n_calls):
+                begins = not first and len(history) < min(FIRST, n_calls)
+                if not waiting and (begins or idle >= STUCK):
                     waiting = beginning.propose(oracle, size, rng)
                 made = oracle(waiting or search.propose(oracle, size, rng))
                 idle = 0 if made else idle + 1
                 stage.advance(len(made))
+                if made and zeros is None and len(history) - len(made) < SYSTEMATIC <= len(history):
+                    zeros = wanted.zeros(history.raw)
+                    if zeros is not None:
+                        log.warning("every molecule so far scores 0: %s", zeros)
     finally:
         history.close()
     if idle == MAX_IDLE:
@@ -194,6 +201,8 @@ def _outcome(oracle: Oracle, begin: Start, notes: tuple[str, ...], seconds: floa
         front, hypervolume = front_of(oracle.objective.transformed(oracle.history.raw))
         numbers = {i + 1 for i in front}
         frame["front"] = [call in numbers for call in frame["call"]]
+    zeros = oracle.objective.zeros(oracle.history.raw)
+    zero = () if zeros is None else (f"every molecule scores 0: {zeros}",)
     return Optimized(
         frame=frame,
         scores=oracle.history.scores,
@@ -203,5 +212,5 @@ def _outcome(oracle: Oracle, begin: Start, notes: tuple[str, ...], seconds: floa
         refusals=dict(oracle.refusals.most_common()),
         hypervolume=hypervolume,
         n_start=sum(c.smiles in oracle.history for c in begin.candidates),
-        notes=(*notes, *begin.notes),
+        notes=(*notes, *begin.notes, *zero),
     )

@@ -19,6 +19,7 @@ from molvae.chem.parse import parse_smiles, silence_rdkit
 from molvae.chem.similarity import SimilarityTo
 from molvae.config import Section
 from molvae.errors import ScoreError
+from molvae.optimize.programs import OUTPUT_PER_MOLECULE, run_program
 from molvae.optimize.transforms import Gaussian, PositiveNumber, Transform
 
 SINGLE_VALUES: dict[str, Callable[[Chem.Mol], float]] = DESCRIPTORS | {"bertz": GraphDescriptors.BertzCT}
@@ -248,7 +249,9 @@ class AtomsScore(RdkitScore):
 class ProgramScore(Score):
     """An external program that reads SMILES on standard input, one per line, and writes one number per line.
 
-    It is started once for every batch. "nan" is a number: it means that this molecule has no value.
+    It is started once for every batch. "nan" is a number: it means that this molecule has no value. What it writes is
+    read as UTF-8, bytes that are none are replaced. When it takes too long or writes too much, or when molvae is
+    interrupted, it is ended together with the programs that it started.
     """
 
     kind: Literal["program"] = "program"
@@ -260,13 +263,13 @@ class ProgramScore(Score):
         """What the program writes.
 
         Raises:
-            ScoreError: when it cannot be started, fails, takes too long, or writes anything but one number per
-                molecule.
+            ScoreError: when it cannot be started, fails, takes too long, or writes too much or anything but one number
+                per molecule.
         """
         text = "".join(f"{m.smiles}\n" for m in molecules)
         try:
-            done = subprocess.run(
-                shlex.split(self.command), input=text, capture_output=True, text=True, timeout=self.timeout, check=False
+            done = run_program(
+                shlex.split(self.command), text, timeout=self.timeout, most=OUTPUT_PER_MOLECULE * len(molecules)
             )
         except OSError as error:
             raise ScoreError(f"the program {self.command!r} cannot be started: {error.strerror or error}") from error
@@ -274,10 +277,15 @@ class ProgramScore(Score):
             raise ScoreError(
                 f"the program {self.command!r} took longer than {self.timeout:g} seconds for {len(molecules)} molecules"
             ) from error
-        if done.returncode:
+        if done.truncated:
+            raise ScoreError(
+                f"the program {self.command!r} wrote more than {OUTPUT_PER_MOLECULE // 1000} kB per molecule; "
+                "expected one number per line"
+            )
+        if done.exit_code:
             said = done.stderr.strip().splitlines()
-            why = f": {said[-1].strip()}" if said else " without a message"
-            raise ScoreError(f"the program {self.command!r} failed with exit code {done.returncode}{why}")
+            why = f": {said[-1].strip()[:500]}" if said else " without a message"
+            raise ScoreError(f"the program {self.command!r} failed with exit code {done.exit_code}{why}")
         lines = done.stdout.split("\n")[:-1] if done.stdout.endswith("\n") else done.stdout.splitlines()
         if len(lines) != len(molecules):
             raise ScoreError(
@@ -288,7 +296,8 @@ class ProgramScore(Score):
             return [float(line) for line in lines]
         except ValueError as error:
             bad = next(line for line in lines if not _is_number(line))
-            raise ScoreError(f"the program {self.command!r} wrote {bad!r}; expected one number per line") from error
+            shown = bad if len(bad) <= 80 else f"{bad[:79]}…"
+            raise ScoreError(f"the program {self.command!r} wrote {shown!r}; expected one number per line") from error
 
 
 AnyScore = Annotated[

@@ -24,9 +24,10 @@ FIT_STEPS = 75  # of fitting the Gaussian process, at most
 class TuRBO:
     """TuRBO: a Gaussian process on z, trusted only near the best molecule (Eriksson et al. 2019).
 
-    The region grows with success and shrinks without. Batches are drawn by Thompson sampling. A latent whose
-    molecule is known already is decoded again. The process is fitted to the best molecules and a random part of the
-    others, as its cost grows with the cube of their number. A resumed run starts with a region of the initial size.
+    The region grows with success and shrinks without, at once when a round gave no new molecule. Batches are drawn by
+    Thompson sampling. A latent whose molecule is known already is decoded again. The process is fitted to the best
+    molecules and a random part of the others, as its cost grows with the cube of their number. A resumed run starts
+    with a region of the initial size.
 
     Args:
         moves: the model behind it.
@@ -67,6 +68,8 @@ class TuRBO:
             z = z[~np.array(admitted)]
             if len(fresh) >= n or not len(z):
                 break
+        if not fresh:  # too far from every molecule, or too near to one
+            self.length = self.length / 2 if self.length > SHORTEST else FIRST_LENGTH
         return list(fresh.values())[:n]
 
     def _resize(self, best: float) -> None:

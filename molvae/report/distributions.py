@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import gaussian_kde
 
 from molvae.errors import InputError, InputFileError, MissingExtraError
-from molvae.files import atomic_path
+from molvae.files import atomic_path, check_writable
 
 ENDINGS = (".png", ".svg", ".pdf")
 UNITS = {"weight": "g/mol"}
@@ -20,7 +20,7 @@ def check_plot(path: str | Path) -> None:
     """Raise before any work is done when the plot could not be drawn after it.
 
     Raises:
-        InputFileError: for another ending than .png, .svg or .pdf.
+        InputFileError: for another ending than .png, .svg or .pdf, and where no file can be written.
         MissingExtraError: when matplotlib is not installed.
     """
     if Path(path).suffix.lower() not in ENDINGS:
@@ -29,6 +29,7 @@ def check_plot(path: str | Path) -> None:
         import matplotlib  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("plots need the package matplotlib: pip install 'molvae[report]'") from error
+    check_writable(path)
 
 
 def plot_distributions(

@@ -11,7 +11,7 @@ from rdkit.Geometry import Point2D
 
 from molvae.chem.parse import parse_smiles
 from molvae.errors import InputFileError
-from molvae.files import atomic_path
+from molvae.files import atomic_path, check_writable
 
 PANEL = (260, 220)  # pixels
 INSET = 12  # pixels between the edge of a panel and the frame of an empty one
@@ -20,9 +20,10 @@ GRAY, BLACK = (0.6, 0.6, 0.6), (0.0, 0.0, 0.0)
 
 
 def check_picture(path: str | Path) -> None:
-    """Raise `InputFileError` for an ending that cannot be drawn."""
+    """Raise `InputFileError` for an ending that cannot be drawn, and where no file can be written."""
     if Path(path).suffix.lower() not in (".svg", ".png"):
         raise InputFileError(f"cannot draw {path}; expected an ending of .svg or .png")
+    check_writable(path)
 
 
 def draw_grid(

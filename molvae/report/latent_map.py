@@ -13,7 +13,7 @@ from rdkit.Chem.Draw import rdMolDraw2D
 
 from molvae.chem.parse import parse_smiles
 from molvae.errors import ConfigError, InputFileError, MissingExtraError
-from molvae.files import atomic_path
+from molvae.files import atomic_path, check_writable, write_text
 
 METHODS = ("pca", "umap")
 PAGE_SIZE = (900, 640)  # pixels of the map on the page
@@ -29,12 +29,14 @@ def check_map(path: str | Path, *, method: str = "pca") -> None:
     """Raise before any work is done when the map could not be made after it.
 
     Raises:
-        InputFileError: for another ending than .png, .svg, .pdf (a picture) or .html (a page).
+        InputFileError: for another ending than .png, .svg, .pdf (a picture) or .html (a page), and where no file can be
+            written.
         ConfigError: for an unknown method.
         MissingExtraError: when a package is not installed.
     """
     if Path(path).suffix.lower() not in (".png", ".svg", ".pdf", ".html"):
         raise InputFileError(f"cannot draw {path}; expected an ending of .png, .svg, .pdf or .html")
+    check_writable(path)
     if method not in METHODS:
         raise ConfigError(f"unknown map {method!r}; expected one of: {', '.join(METHODS)}")
     try:
@@ -146,8 +148,7 @@ def write_page(
         size=PAGE_SIZE,
         summary=summary,
     )
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def structure_svg(smiles: str) -> str:

@@ -181,11 +181,14 @@ def _cached(cache: str | Path | None, file: str, compute: Callable[[], Arrays]) 
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         pass
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         _log.warning("%s is damaged (%s); computing it again", path, error)
     arrays = compute()
-    with atomic_path(path) as temporary, temporary.open("wb") as out:
-        np.savez_compressed(out, allow_pickle=False, **arrays)
+    try:
+        with atomic_path(path) as temporary, temporary.open("wb") as out:
+            np.savez_compressed(out, allow_pickle=False, **arrays)
+    except OSError as error:  # what was computed is worth more than the cache
+        _log.warning("nothing is cached: %s", error)
     return arrays

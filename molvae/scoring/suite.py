@@ -30,6 +30,7 @@ from typing import Any
 import pandas as pd
 
 from molvae.chem.inputs import as_molecules
+from molvae.files import write_text
 from molvae.progress import SILENT, Progress
 from molvae.scoring import guacamol
 from molvae.scoring.distribution import (
@@ -69,7 +70,7 @@ class MetricTable:
         """The table as indented JSON, with nan as null; also written to `path` if given."""
         text = json.dumps(_without_nan(asdict(self)), indent=2, ensure_ascii=False) + "\n"
         if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
+            write_text(path, text)
         return text
 
     def to_frame(self) -> pd.DataFrame:

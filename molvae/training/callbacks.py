@@ -1,10 +1,8 @@
-"""Lightning callbacks: validation, saving, stopping and showing the progress of training."""
+"""Lightning callbacks of training: metrics, validation and progress; `molvae.training.state` has those that save."""
 
 import logging
 import math
-import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -16,24 +14,32 @@ from rich.text import Text
 
 from molvae.data.batches import MolBatch
 from molvae.evaluation.collapse import LatentDiagnostics, diagnose
+from molvae.interruption import Stopped
+from molvae.training.metrics import MetricsFile
 from molvae.training.module import VAEModule
 
 log = logging.getLogger(__name__)
 
 
-class StopAtBudget(pl.Callback):
-    """Starts the clock, and ends training when the budget is used up."""
+class WriteMetrics(pl.Callback):
+    """Writes the training losses of every `EVERY`th step, and of the last one, to `metrics.csv`.
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start measuring time."""
-        assert isinstance(pl_module, VAEModule)
-        pl_module.clock.start()
+    Args:
+        file: the table.
+    """
+
+    EVERY = 50
+
+    def __init__(self, file: MetricsFile) -> None:
+        self.file = file
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        """Stop training when the budget is used up."""
-        assert isinstance(pl_module, VAEModule)
-        if pl_module.progress >= 1.0:
-            trainer.should_stop = True
+        """Write a row if it is time; the last one comes before the last save, after which nothing is trained."""
+        if trainer.global_step and (trainer.global_step % self.EVERY == 0 or trainer.should_stop):
+            assert isinstance(pl_module, VAEModule)
+            norm = float(pl_module.gradient_norm)
+            values = pl_module.last | {"gradient_norm": norm, "molecules": pl_module.molecules_seen}
+            self.file.add({"step": trainer.global_step} | {f"train/{name}": v for name, v in values.items()})
 
 
 class Validate(pl.Callback):
@@ -41,15 +47,23 @@ class Validate(pl.Callback):
 
     Args:
         batches: returns the batches of held-out molecules.
+        file: the table that results are written to.
         every: number of steps between two validations.
         max_length: the most tokens per molecule in greedy decoding.
         patience: number of validations without a better objective before training stops; `None` never stops early.
     """
 
     def __init__(
-        self, batches: Callable[[], Iterable[MolBatch]], *, every: int, max_length: int, patience: int | None = None
+        self,
+        batches: Callable[[], Iterable[MolBatch]],
+        file: MetricsFile,
+        *,
+        every: int,
+        max_length: int,
+        patience: int | None = None,
     ) -> None:
         self.batches = batches
+        self.file = file
         self.every = every
         self.max_length = max_length
         self.patience = patience
@@ -57,15 +71,25 @@ class Validate(pl.Callback):
         self.latest: LatentDiagnostics | None = None
         self._best, self._since_best = math.inf, 0
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Validate if the run was interrupted in a validation; stop if it had been stopped early."""
+        self._validate(trainer, pl_module)
+        self._stop_early(trainer)
+
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
         """Validate if `every` steps have passed."""
-        if trainer.global_step and trainer.global_step % self.every == 0:
-            assert isinstance(pl_module, VAEModule)
-            if not self.history or self.history[-1]["step"] != trainer.global_step:
-                self.measure(trainer, pl_module)
+        self._validate(trainer, pl_module)
+
+    def _validate(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, VAEModule)
+        if trainer.global_step and trainer.global_step % self.every == 0 and not self._has(trainer.global_step):
+            self.measure(trainer, module)
+
+    def _has(self, step: int) -> bool:
+        return bool(self.history) and self.history[-1]["step"] == step
 
     def measure(self, trainer: pl.Trainer, module: VAEModule) -> LatentDiagnostics:
-        """Validate now."""
+        """Validate now; the result becomes part of the history, unless that has one of the same step."""
         result = diagnose(
             module.model,
             self.batches(),
@@ -85,17 +109,21 @@ class Validate(pl.Callback):
         }
         if result.kl_learned is not None:
             row["kl_learned"] = round(result.kl_learned, 4)
+        if self._has(trainer.global_step):
+            return result
         self.history.append(row)
-        for logger in trainer.loggers:
-            logger.log_metrics({f"valid/{k}": v for k, v in row.items() if k != "step"}, step=trainer.global_step)
+        self.file.add({"step": trainer.global_step} | {f"valid/{k}": v for k, v in row.items() if k != "step"})
         rate = result.kl if result.kl_learned is None else result.kl_learned
         objective = result.reconstruction + module.config.beta.at(1.0) * rate
         self._since_best = 0 if objective < self._best else self._since_best + 1
         self._best = min(self._best, objective)
+        self._stop_early(trainer)
+        return result
+
+    def _stop_early(self, trainer: pl.Trainer) -> None:
         if self.patience and self._since_best >= self.patience:
             log.info("stopping early: no improvement in %d validations", self.patience)
             trainer.should_stop = True
-        return result
 
     def state_dict(self) -> dict[str, Any]:
         """The state that a resumed run needs."""
@@ -105,37 +133,6 @@ class Validate(pl.Callback):
         """Restore the state of an interrupted run."""
         self.history = list(state_dict["history"])
         self._best, self._since_best = state_dict["best"], state_dict["since_best"]
-
-
-class SaveLast(pl.Callback):
-    """Saves the state that training can resume from, every `every` steps and when training is interrupted.
-
-    Args:
-        path: the file, usually `last/last.ckpt`; it is replaced atomically.
-        every: number of steps between two saves.
-    """
-
-    def __init__(self, path: Path, *, every: int) -> None:
-        self.path = path
-        self.every = every
-        self._saved_at = 0
-
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
-        """Save if `every` steps have passed; with gradient accumulation, several batches belong to one step."""
-        if trainer.global_step % self.every == 0 and trainer.global_step != self._saved_at:
-            self.save(trainer)
-
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Save when the user interrupts training, but not when training fails."""
-        if isinstance(exception, KeyboardInterrupt) and trainer.global_step:
-            self.save(trainer)
-
-    def save(self, trainer: pl.Trainer) -> None:
-        """Save now."""
-        temporary = self.path.with_suffix(".part")
-        trainer.save_checkpoint(temporary)
-        os.replace(temporary, self.path)
-        self._saved_at = trainer.global_step
 
 
 class TrainingProgress(pl.Callback):
@@ -207,10 +204,12 @@ class TrainingProgress(pl.Callback):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Close the bar."""
         self._close()
-        if isinstance(exception, KeyboardInterrupt):
-            self.console.print(f"Interrupted after {trainer.global_step:,} steps; continue with --resume.")
+        if isinstance(exception, Stopped):
+            self.console.print(f"Stopped after {trainer.global_step:,} steps; the state is saved.", highlight=False)
 
     def _close(self) -> None:
         if self._live is not None:
             self._live.stop()
             self._live = None
+            if not self.console.is_terminal:
+                self.console.line()  # which the bar's last line ends with on a terminal only

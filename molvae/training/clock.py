@@ -23,16 +23,25 @@ class TrainingClock:
         """Start measuring time."""
         self._started = time.monotonic()
 
+    def stop(self) -> None:
+        """Stop measuring time."""
+        self._before, self._started = self.seconds, None
+
     @property
     def seconds(self) -> float:
         """Training time so far, in seconds."""
         return self._before + (0.0 if self._started is None else time.monotonic() - self._started)
 
     def progress(self, step: int) -> float:
-        """Share of the budget used after `step` steps, in [0, 1]."""
-        by_step = step / self.max_steps if self.max_steps else 0.0
+        """Share of the budget used after `step` steps, in [0, 1].
+
+        Time counts only when it is at least a whole step ahead, so that a run whose steps are used up first does not
+        depend on time at all.
+        """
         by_time = self.seconds / self.max_seconds if self.max_seconds else 0.0
-        return min(1.0, max(by_step, by_time))
+        if self.max_steps and by_time < (step + 1) / self.max_steps:
+            return min(1.0, step / self.max_steps)
+        return min(1.0, by_time)
 
     def state_dict(self) -> dict[str, Any]:
         """The state that a resumed run needs."""

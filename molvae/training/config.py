@@ -43,6 +43,8 @@ class PriorFitConfig(Section):
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the moving average of the weights, which is evaluated and kept; 0 keeps the weights themselves."""
     precision: Precision = "32-true"
+    save_every: Positive = 500
+    """Number of steps between saves of the state to resume from."""
     seed: int = 0
 
 

@@ -1,8 +1,9 @@
 """Training a model: from a configuration and a prepared folder to a checkpoint directory."""
 
 import logging
+import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,29 +11,35 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.loggers import CSVLogger
 from rich.console import Console
 from torch.utils.data import DataLoader
 
 from molvae.checkpoint import add_prior, checkpoint_path, length_cap, save_checkpoint, start_from
 from molvae.chem.standard_form import StandardForm
 from molvae.config import dump_config
-from molvae.data.batches import ResidentBatches, TokenBatches, ordered_batches
+from molvae.data.batches import MolBatch, ResidentBatches, TokenBatches, ordered_batches
 from molvae.data.known import KnownMolecules
 from molvae.data.prepared import PreparedData
 from molvae.device import resolve_device
 from molvae.errors import CheckpointError
 from molvae.evaluation.collapse import LatentDiagnostics
+from molvae.files import write_text
+from molvae.interruption import HeldSignals, hold_signals
 from molvae.nn.build import build_model
 from molvae.nn.likelihood import QUANTILES, per_symbol_quantiles
 from molvae.nn.vae import MolVAE
-from molvae.training.callbacks import SaveLast, StopAtBudget, TrainingProgress, Validate
+from molvae.training.callbacks import TrainingProgress, Validate, WriteMetrics
 from molvae.training.clock import TrainingClock
 from molvae.training.config import ExperimentConfig, JointPriorConfig, TrainingConfig
+from molvae.training.metrics import MetricsFile
 from molvae.training.module import VAEModule
 from molvae.training.selection import held_out_molecules, training_molecules
+from molvae.training.state import ResumableModule, SavedState, SaveLast, StopAtBudget, batches_done
+
+log = logging.getLogger(__name__)
 
 LAST = Path("last") / "last.ckpt"
+METRICS = Path("metrics") / "metrics.csv"
 EXPERIMENT = "experiment.yaml"
 
 
@@ -47,15 +54,17 @@ def train(
 ) -> LatentDiagnostics:
     """Train a model and write it to `out`.
 
-    `out` gets `experiment.yaml` (the settings), `last/last.ckpt` (the state to resume from), `metrics.csv` and, at the
-    end or when interrupted, `model/` (the checkpoint directory).
+    `out` gets `experiment.yaml` (the settings), `last/last.ckpt` (the state to resume from, and `last/before.ckpt`, the
+    one before it), `metrics/metrics.csv` and, at the end, `model/` (the checkpoint directory). SIGINT and SIGTERM are
+    held back until the state is saved, at the end of a step. A resumed run ends where an uninterrupted one would have
+    ended: on the CPU, and with a budget of steps or epochs, exactly there.
 
     Args:
         config: the settings of the experiment.
         data: the prepared folder.
         out: the directory of the training run.
         device: "auto", "cpu", "cuda", …
-        resume: continue from `last/last.ckpt`.
+        resume: continue from `last/last.ckpt`, or from the beginning if nothing was saved.
         console: the console to draw the progress on; `None` draws nothing.
 
     Returns:
@@ -64,12 +73,11 @@ def train(
     Raises:
         PreparedDataError: when the folder has no training molecules, or lacks something that the configuration needs: a
             property, graphs, fingerprints or randomized SMILES.
-        CheckpointError: when there is nothing to resume from.
+        CheckpointError: when there is nothing to resume from, or the state is damaged or that of another model.
     """
     out = Path(out)
-    state = out / LAST
-    if resume and not state.is_file():
-        raise CheckpointError(f"nothing to resume in {out}: {state} does not exist")
+    state = SavedState(out / LAST)
+    saved = _saved(out, state) if resume else None
     settings = config.training
     pl.seed_everything(settings.seed, verbose=False)
     names = data.statistics.names if config.model.heads.properties is None else config.model.heads.properties
@@ -94,8 +102,8 @@ def train(
         stream: TokenBatches = ResidentBatches(data, train_indices, device=resolve_device(device), **how)
     else:
         stream = TokenBatches(data, train_indices, randomized_smiles=settings.randomized_smiles, **how)
-    if resume:
-        stream.start = _batches_done(state)
+    if saved is not None:
+        stream.start = batches_done(saved[1])
     max_steps = _max_steps(config, stream.batches_per_epoch)
     clock = TrainingClock(max_steps=max_steps, max_time=settings.max_time)
     prior = (
@@ -103,24 +111,30 @@ def train(
         if isinstance(config.prior, JointPriorConfig)
         else None
     )
-    if settings.init_from is not None and not resume:
+    if settings.init_from is not None and saved is None:
         start_from(model, data.vocabulary, settings.init_from, prior=prior)
     n_bits = 0 if data.fingerprints is None else 8 * data.fingerprints.shape[1]
     module = VAEModule(model, settings, clock, prior=prior, n_bits=n_bits)
     held_out = held_out_molecules(data, settings.valid_molecules, settings.seed, max_tokens)
-    validate = Validate(
-        lambda: ordered_batches(data, held_out, batch_size=settings.batch_size, property_index=property_index),
-        every=settings.valid_every,
-        max_length=max_length,
-        patience=settings.patience,
-    )
-    save_last = SaveLast(state, every=settings.save_every)
-    callbacks: list[pl.Callback] = [StopAtBudget(), validate, save_last]
-    if console is not None:
-        callbacks.append(TrainingProgress(console, validate))
-    state.parent.mkdir(parents=True, exist_ok=True)
-    (out / EXPERIMENT).write_text(dump_config(config), encoding="utf-8")
-    with quiet_lightning():
+    if saved is None:
+        state.remove()  # that of a run which is overwritten
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / EXPERIMENT, dump_config(config))
+    metrics = MetricsFile(out / METRICS, after=0 if saved is None else int(saved[1]["global_step"]))
+    with hold_signals() as held, quiet_lightning():
+        validate = Validate(
+            lambda: _interruptible(
+                held, ordered_batches(data, held_out, batch_size=settings.batch_size, property_index=property_index)
+            ),
+            metrics,
+            every=settings.valid_every,
+            max_length=max_length,
+            patience=settings.patience,
+        )
+        save_last = SaveLast(state, every=settings.save_every, held=held)
+        callbacks: list[pl.Callback] = [StopAtBudget(), WriteMetrics(metrics), validate, save_last]
+        if console is not None:
+            callbacks.append(TrainingProgress(console, validate))
         trainer = pl.Trainer(
             **lightning_device(device),
             precision=settings.precision,
@@ -128,20 +142,53 @@ def train(
             max_steps=max_steps or -1,
             accumulate_grad_batches=settings.accumulate,
             limit_val_batches=0,
-            logger=CSVLogger(out, name=None, version="metrics", flush_logs_every_n_steps=500),
-            log_every_n_steps=50,
             callbacks=callbacks,
+            logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
+            default_root_dir=tempfile.gettempdir(),
         )
-        trainer.fit(
-            module,
-            DataLoader(stream, batch_size=None, pin_memory=torch.cuda.is_available() and not settings.resident),
-            ckpt_path=state if resume else None,
-            weights_only=True,
-        )
-        return _finish(out, trainer, module, validate, save_last, config, data, max_length)
+        loader = DataLoader(stream, batch_size=None, pin_memory=torch.cuda.is_available() and not settings.resident)
+        fit_from(trainer, module, loader, saved)
+        save_last.save(trainer)
+    result = _finish(out, trainer, module, validate, config, data, max_length)
+    save_last.save(trainer)
+    return result
+
+
+def _saved(out: Path, state: SavedState) -> tuple[Path, dict[str, Any]] | None:
+    """The state to resume from; `None` if the run was interrupted before its first save."""
+    saved = state.newest()
+    if saved is None:
+        if not (out / EXPERIMENT).is_file():
+            raise CheckpointError(f"nothing to resume in {out}: {state.path} does not exist")
+        log.warning("%s was interrupted before its state was first saved; starting from the beginning", out)
+    return saved
+
+
+def _interruptible(held: HeldSignals, batches: Iterable[MolBatch]) -> Iterator[MolBatch]:
+    for batch in batches:
+        held.check()
+        yield batch
+
+
+def fit_from(
+    trainer: pl.Trainer, module: ResumableModule, loader: DataLoader, saved: tuple[Path, dict[str, Any]] | None
+) -> None:
+    """Train a module, from a saved state if there is one.
+
+    Raises:
+        CheckpointError: when the state is that of another module.
+    """
+    if saved is None:
+        trainer.fit(module, loader)
+        return
+    path, content = saved
+    shapes = {name: tensor.shape for name, tensor in content["state_dict"].items()}
+    if shapes != {name: tensor.shape for name, tensor in module.state_dict().items()}:
+        raise CheckpointError(f"{path} is the state of a model of other sizes; resume with the settings it began with")
+    trainer.fit(module, loader, ckpt_path=path, weights_only=True)
 
 
 def lightning_device(device: str) -> dict[str, Any]:
@@ -161,7 +208,6 @@ def _finish(
     trainer: pl.Trainer,
     module: VAEModule,
     validate: Validate,
-    save_last: SaveLast,
     config: ExperimentConfig,
     data: PreparedData,
     max_length: int,
@@ -194,7 +240,6 @@ def _finish(
         )
         report = {"fit": "joint", "kl": result.kl_learned, QUANTILES: known}
         add_prior(out / "model", module.prior, config=config.prior.model, report=report)
-    save_last.save(trainer)
     return result
 
 
@@ -235,15 +280,6 @@ def _max_steps(config: ExperimentConfig, batches_per_epoch: int) -> int | None:
     if config.training.max_epochs:
         limits.append(-(-config.training.max_epochs * batches_per_epoch // config.training.accumulate))
     return min((limit for limit in limits if limit), default=None)
-
-
-def _batches_done(state: Path) -> int:
-    """The number of batches that an interrupted run has used, from its saved state."""
-    try:
-        saved = torch.load(state, map_location="cpu", weights_only=True)
-        return int(saved["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["completed"])
-    except (RuntimeError, KeyError, EOFError, OSError, ValueError) as error:
-        raise CheckpointError(f"{state} is truncated or damaged; start again without --resume") from error
 
 
 @contextmanager

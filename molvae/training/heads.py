@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Timer
 from torch import Tensor
 
 from molvae.checkpoint import replace_heads
@@ -19,10 +18,21 @@ from molvae.nn.build import build_heads
 from molvae.nn.heads import PropertyHeads
 from molvae.nn.vae import MolVAE
 from molvae.progress import SILENT, Progress
-from molvae.training.fit import quiet_lightning
+from molvae.training.clock import TrainingClock
 from molvae.training.losses import property_loss
-from molvae.training.second_stage import HELD_OUT, ShowTime, encode, open_with_data, quiet_trainer, shuffled_batches
+from molvae.training.second_stage import (
+    HELD_OUT,
+    batches_per_pass,
+    encode,
+    fit,
+    identity_of,
+    open_with_data,
+    state_of,
+)
 from molvae.training.selection import held_out_molecules, training_molecules
+from molvae.training.state import ResumableModule, SavedState
+
+RESUMABLE_WITH_OTHER = ("max_time", "max_epochs", "save_every", "device", "progress")
 
 
 @dataclass(frozen=True)
@@ -52,10 +62,14 @@ def fit_heads(
     data: PreparedData,
     *,
     max_time: timedelta = timedelta(minutes=5),
+    max_epochs: int | None = None,
     molecules: int = 200_000,
     batch_size: int = 256,
     learning_rate: float = 3e-3,
     seed: int = 0,
+    save_every: int = 500,
+    state: SavedState | None = None,
+    identity: str = "",
     device: str = "auto",
     progress: Progress = SILENT,
 ) -> HeadsReport:
@@ -65,11 +79,16 @@ def fit_heads(
         model: the model, in eval mode; it does not change.
         heads: the heads, for properties of the folder; they are fitted in place.
         data: a prepared folder with the model's vocabulary.
-        max_time: the time for fitting, over which the learning rate decays to 0.
+        max_time: the time for fitting.
+        max_epochs: the most passes over the molecules; the learning rate decays to 0 over the passes or the time,
+            whichever ends first.
         molecules: the most training molecules to fit to.
         batch_size: molecules per batch.
         learning_rate: the learning rate at the start.
         seed: seed of the choice of molecules and of their order.
+        save_every: number of steps between two saves of the state.
+        state: where the state is saved, and that it goes on from if there is one; `None` saves none.
+        identity: saved with the state, see `molvae.training.second_stage.identity_of`.
         device: "auto", "cpu" or "cuda".
         progress: reports molecules encoded and the share of the time used.
     """
@@ -87,46 +106,56 @@ def fit_heads(
         )
         for indices in (train, held_out_molecules(data, HELD_OUT, seed, max_tokens))
     )
-    module = _HeadsModule(heads, learning_rate, max_time.total_seconds())
-    with progress.stage("Fitting the heads", total=100, unit="%") as stage, quiet_lightning():
-        timer = Timer(duration=max_time, interval="step")
-        module.clock = timer
-        trainer = quiet_trainer(device, max_epochs=-1, callbacks=[timer, ShowTime(stage, timer, max_time)])
-        trainer.fit(module, shuffled_batches(train_set, batch_size))
+    per_pass = batches_per_pass(train_set, batch_size)
+    clock = TrainingClock(max_steps=None if max_epochs is None else max_epochs * per_pass, max_time=max_time)
+    module = _HeadsModule(heads, learning_rate, clock, identity=identity)
+    fit(
+        module,
+        train_set,
+        batch_size=batch_size,
+        seed=seed,
+        title="Fitting the heads",
+        state=state,
+        save_every=save_every,
+        device=device,
+        progress=progress,
+    )
     heads.cpu().eval()
     with torch.no_grad():
         r2 = r_squared(heads.predict(valid_set.tensors[0]), valid_set.tensors[1])
     return HeadsReport(
         property_r2=dict(zip(heads.names, (round(v, 5) for v in r2.tolist()), strict=True)),
         molecules=len(train),
-        epochs=trainer.current_epoch,
-        seconds=round(timer.time_elapsed(), 1),
+        epochs=module.batches_done // per_pass,
+        seconds=round(clock.seconds, 1),
     )
 
 
-class _HeadsModule(pl.LightningModule):
-    """Minimizes the mean squared error of standardized properties; the learning rate decays linearly with time."""
+class _HeadsModule(ResumableModule):
+    """Minimizes the mean squared error of standardized properties; the learning rate decays linearly to 0."""
 
-    clock: Timer
-
-    def __init__(self, heads: PropertyHeads, learning_rate: float, seconds: float) -> None:
-        super().__init__()
+    def __init__(self, heads: PropertyHeads, learning_rate: float, clock: TrainingClock, *, identity: str) -> None:
+        super().__init__(clock, identity=identity)
         self.heads = heads
         self.learning_rate = learning_rate
-        self.seconds = seconds
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(self.heads.parameters(), lr=self.learning_rate, weight_decay=1e-4)
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
-        left = max(0.0, 1.0 - self.clock.time_elapsed() / self.seconds)
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = self.learning_rate * left
+            group["lr"] = self.learning_rate * (1.0 - self.progress)
         return property_loss(self.heads(batch[0]), self.heads.standardize(batch[1]))
 
 
 def fit_heads_of(
-    path: str | Path, data: PreparedData, *, properties: tuple[str, ...] | None = None, **how: Any
+    path: str | Path,
+    data: PreparedData,
+    *,
+    properties: tuple[str, ...] | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    **how: Any,
 ) -> HeadsReport:
     """Fit heads to the model of a checkpoint directory, and replace its heads by them.
 
@@ -134,6 +163,9 @@ def fit_heads_of(
         path: the checkpoint directory.
         data: a prepared folder with the model's vocabulary.
         properties: properties of the folder to predict; `None` takes all of them.
+        seed: seed of the untrained heads, of the choice of molecules and of their order.
+        resume: go on where an interrupted fit of the same heads to the same model has stopped. Until the heads are in
+            the directory, the state is in a folder beside it, whose name ends in `.heads`.
         how: further arguments of `fit_heads`.
 
     Raises:
@@ -143,7 +175,14 @@ def fit_heads_of(
     statistics = data.statistics.select(data.statistics.names if properties is None else properties)
     if not statistics.names:
         raise PreparedDataError(f"{data.path} has no properties to fit heads to")
+    path = Path(path)
+    settings = {"properties": statistics.names, "seed": seed, **how}
+    same = {name: value for name, value in settings.items() if name not in RESUMABLE_WITH_OTHER}
+    identity = identity_of(path, data, same)
+    state = state_of(path, "heads", identity, resume=resume)
+    pl.seed_everything(seed, verbose=False)
     heads = build_heads(checkpoint.config, checkpoint.model.latent, statistics.names, statistics.mean, statistics.std)
-    report = fit_heads(checkpoint.model, heads, data, **how)
+    report = fit_heads(checkpoint.model, heads, data, seed=seed, state=state, identity=identity, **how)
     replace_heads(path, checkpoint, heads, report=report.to_json())
+    state.remove()
     return report

@@ -1,9 +1,8 @@
-"""The Lightning module that trains a model: its losses, their weights, and logging."""
+"""The Lightning module that trains a model: its losses and their weights."""
 
 from functools import partial
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
@@ -13,11 +12,12 @@ from molvae.nn.vae import MolVAE
 from molvae.training.clock import TrainingClock
 from molvae.training.config import TrainingConfig
 from molvae.training.losses import fingerprint_loss, property_loss, reconstruction_loss, tanimoto_loss
+from molvae.training.state import ResumableModule
 
 RARE = -3.5  # initial logit: about 3 % of the fingerprint bits are set
 
 
-class VAEModule(pl.LightningModule):
+class VAEModule(ResumableModule):
     """Minimizes reconstruction + beta · regularizer + weighted property, Tanimoto and fingerprint losses.
 
     Args:
@@ -38,7 +38,7 @@ class VAEModule(pl.LightningModule):
         prior: Prior | None = None,
         n_bits: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(clock)
         self.model = model
         self.prior = prior
         self.to_bits: nn.Linear | None = None
@@ -46,16 +46,11 @@ class VAEModule(pl.LightningModule):
             self.to_bits = nn.Linear(model.latent.latent_dim, n_bits)
             nn.init.constant_(self.to_bits.bias, RARE)
         self.config = config
-        self.clock = clock
         self.molecules_seen = 0
         self.last: dict[str, float] = {}
+        self.gradient_norm = torch.tensor(0.0)
         self.beta = config.beta.at(0.0)
         self._mean_reconstruction: float | None = None
-
-    @property
-    def progress(self) -> float:
-        """Share of the budget used, in [0, 1]."""
-        return self.clock.progress(self.global_step)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW (Loshchilov and Hutter 2019); the learning rate is set before every batch."""
@@ -101,8 +96,6 @@ class VAEModule(pl.LightningModule):
         self._follow(float(reconstruction.detach()))
         self.molecules_seen += len(batch)
         self.last = {name: float(torch.as_tensor(value).detach()) for name, value in values.items()}
-        self.log_dict({f"train/{k}": v for k, v in self.last.items()}, batch_size=len(batch))
-        self.log("train/molecules", float(self.molecules_seen), batch_size=len(batch))
         return loss
 
     def _follow(self, reconstruction: float) -> None:
@@ -116,13 +109,12 @@ class VAEModule(pl.LightningModule):
 
     def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
         """Clip the gradient norm here, because Lightning itself does not support that with fused optimizers."""
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters(), self.config.gradient_clip)
-        self.log("train/gradient_norm", norm)
+        self.gradient_norm = torch.nn.utils.clip_grad_norm_(self.parameters(), self.config.gradient_clip)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the state that a resumed run needs."""
-        checkpoint["molvae"] = {
-            "clock": self.clock.state_dict(),
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["molvae"] |= {
             "molecules_seen": self.molecules_seen,
             "beta": self.beta,
             "mean_reconstruction": self._mean_reconstruction,
@@ -130,7 +122,7 @@ class VAEModule(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the state of an interrupted run."""
-        self.clock.load_state_dict(checkpoint["molvae"]["clock"])
+        super().on_load_checkpoint(checkpoint)
         self.molecules_seen = checkpoint["molvae"]["molecules_seen"]
         self.beta = checkpoint["molvae"]["beta"]
         self._mean_reconstruction = checkpoint["molvae"]["mean_reconstruction"]

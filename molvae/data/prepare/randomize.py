@@ -1,5 +1,6 @@
 """Adds randomized SMILES to a prepared folder, without preparing its molecules again."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from molvae.data.chunks import map_smiles
 from molvae.data.prepare.config import MOST_RANDOMIZED
 from molvae.data.prepare.tokens import write_tokens
 from molvae.data.prepared import PreparedData
-from molvae.data.randomized import FOLDER, META_KEY
+from molvae.data.randomized import FOLDER, FOLDERS, META_KEY
 from molvae.errors import ConfigError, InputError
 from molvae.files import atomic_folder, write_json
 from molvae.progress import SILENT, Progress
@@ -28,11 +29,12 @@ class _Orders:
 def add_randomized(
     data: PreparedData, n_randomized: int, *, n_jobs: int = -1, progress: Progress = SILENT
 ) -> PreparedData:
-    """Write `n_randomized` randomized SMILES of every molecule, as tokens of the folder's vocabulary, to `randomized/`.
+    """Write `n_randomized` randomized SMILES of every molecule, as tokens of the folder's vocabulary.
 
     A randomized SMILES with a symbol that the vocabulary lacks, or that the notation cannot write, is replaced by the
-    canonical SMILES; `meta.json` counts these. Randomized SMILES that the folder has already are replaced. An
-    interrupted run leaves the folder as it was. The result does not depend on the number of processes.
+    canonical SMILES; `meta.json` counts these. Randomized SMILES that the folder has already are replaced; until then
+    `meta.json` names the old ones, so that an interrupted run leaves the folder as it was. The result does not depend
+    on the number of processes.
 
     Args:
         data: a prepared folder.
@@ -56,7 +58,9 @@ def add_randomized(
             n_canonical_instead += chunk.n_canonical_instead
             yield from (symbols.split(" ") for symbols in chunk.symbols)
 
-    with atomic_folder(data.path / FOLDER, overwrite=True) as folder:
+    written = data.meta[META_KEY].get("folder", FOLDER) if META_KEY in data.meta else None
+    name = next(folder for folder in FOLDERS if folder != written)
+    with atomic_folder(data.path / name, overwrite=True) as folder:
         lengths = write_tokens(
             folder,
             rows(),
@@ -66,9 +70,16 @@ def add_randomized(
             unit="SMILES",
             progress=progress,
         )
-    counts = {"each": n_randomized, "canonical_instead": n_canonical_instead, "mean_length": float(lengths.mean())}
+    counts = {
+        "folder": name,
+        "each": n_randomized,
+        "canonical_instead": n_canonical_instead,
+        "mean_length": float(lengths.mean()),
+    }
     options = data.meta["options"] | {"randomized_smiles": n_randomized}
     write_json(data.path / "meta.json", data.meta | {META_KEY: counts, "options": options})
+    if written is not None:
+        shutil.rmtree(data.path / written, ignore_errors=True)
     return PreparedData.open(data.path)
 
 

@@ -10,7 +10,7 @@ from joblib import Parallel, delayed
 from molvae.chem.notation import notation
 from molvae.data.graphs import FOLDER as GRAPHS
 from molvae.data.prepare.tokens import merge_stride, spell_tokens, token_counts, write_tokens
-from molvae.data.prepared import FINGERPRINTS, PreparedData
+from molvae.data.prepared import FINGERPRINTS, PREPARED, PreparedData
 from molvae.data.randomized import FOLDER as RANDOMIZED
 from molvae.data.randomized import META_KEY
 from molvae.data.vocabulary import Vocabulary
@@ -38,17 +38,17 @@ def refragment(
         fragments: size of the new vocabulary of symbols and fragments; 0 uses symbols only.
         notation: "selfies" or "smiles"; by default that of `data`. Randomized SMILES are kept only if the notation
             stays the same.
-        overwrite: replace an existing folder.
+        overwrite: replace an existing prepared folder.
         n_jobs: number of processes that convert the molecules to another notation; -1 is one per core.
         progress: reports molecules tokenized.
 
     Raises:
-        InputFileError: when `out` exists and `overwrite` is not set.
+        InputFileError: when `out` exists and `overwrite` is not set, or holds other files.
         InputError: for a molecule that the new notation cannot write.
     """
     same = notation in (None, data.vocabulary.notation)
     source = _Spelled(data) if same else _Rewritten(data, str(notation), n_jobs)
-    with atomic_folder(out, overwrite=overwrite) as folder:
+    with atomic_folder(out, overwrite=overwrite, kind=PREPARED) as folder:
         train = data.indices("train") if "train" in data.split_names else np.arange(len(data))
         symbols, max_symbols = source.alphabet(progress)
         vocabulary = Vocabulary.of_symbols(symbols, notation=source.notation)
@@ -74,7 +74,7 @@ def refragment(
             rows = range(len(store.offsets) - 1)
             orders = spell_tokens(store.tokens, store.offsets, rows, vocabulary=data.vocabulary)
             lengths = write_tokens(folder / RANDOMIZED, orders, len(rows), vocabulary=vocabulary, progress=progress)
-            meta[META_KEY] = data.meta[META_KEY] | {"mean_length": float(lengths.mean())}
+            meta[META_KEY] = data.meta[META_KEY] | {"folder": RANDOMIZED, "mean_length": float(lengths.mean())}
         write_json(folder / "meta.json", meta)
     return PreparedData.open(out)
 

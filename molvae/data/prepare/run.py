@@ -21,7 +21,7 @@ from molvae.data.prepare.randomize import add_randomized
 from molvae.data.prepare.splits import hash_split
 from molvae.data.prepare.tokens import merge_stride, token_counts, write_tokens
 from molvae.data.prepare.writer import FolderWriter
-from molvae.data.prepared import PreparedData
+from molvae.data.prepared import PREPARED, PreparedData
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import InputError, VocabularyError
 from molvae.files import atomic_folder, write_json
@@ -48,19 +48,20 @@ def prepare(
         out: the folder to write; an interrupted run leaves no incomplete folder.
         config: the settings.
         vocabulary: a vocabulary to use in place of a new one; `config.unknown` says what happens to unknown symbols.
-        overwrite: replace an existing folder.
+        overwrite: replace an existing prepared folder.
         progress: reports rows read and molecules tokenized.
 
     Raises:
         InputError: when no molecule is left.
-        InputFileError: for an input or a file of `config.exclude` that cannot be read, or an existing `out`.
+        InputFileError: for an input or a file of `config.exclude` that cannot be read; for an existing `out` without
+            `overwrite`, or one that holds other files.
         VocabularyError: for symbols that `vocabulary` lacks, if `config.unknown` is "error".
     """
     config = config or PrepareConfig()
     if vocabulary is not None and vocabulary.notation != config.notation:
         config = config.model_copy(update={"notation": vocabulary.notation})
     names = (*descriptor_names(config.descriptors), *config.property_columns)
-    with atomic_folder(out, overwrite=overwrite) as folder:
+    with atomic_folder(out, overwrite=overwrite, kind=PREPARED) as folder:
         writer = FolderWriter(folder, names, config.graphs)
         try:
             _write_rows(inputs, writer, config, vocabulary, progress)

@@ -64,3 +64,15 @@ def test_a_model_draws_its_molecules_once_a_seed(files):
     assert list(tables) == ["tiny seed 0", "tiny seed 1"]
     assert tables["tiny seed 0"]["sizes"]["given"] == 20
     assert run(tiny, "--seeds", "a", "--test", files["test"]).exit_code == 2
+
+
+def test_a_cache_that_cannot_be_written_is_a_warning(files, tmp_path, caplog):
+    (tmp_path / "file").touch()
+    result = CliRunner().invoke(
+        evaluate,
+        [files["a"], "--test", files["test"], "--cache", str(tmp_path / "file" / "c"), "--no-fcd", "--jobs", "1"],
+    )
+    assert result.exit_code == 0
+    assert "SNN/Test" in result.stdout
+    assert "nothing is cached: cannot write" in caplog.text
+    assert "damaged" not in caplog.text

@@ -80,11 +80,10 @@ def test_randomizing_gives_what_preparing_with_randomized_smiles_would(
 
 
 def test_orders_do_not_depend_on_processes_and_fewer_of_them_are_the_first(
-    prepared_with_randomized: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prepared: PreparedData, prepared_with_randomized: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(molvae.data.prepare.randomize, "CHUNK_ROWS", 6)
-    copied = refragment(prepared_with_randomized, tmp_path / "folder", fragments=40)
-    add_randomized(copied, 3, n_jobs=2)
+    copied = add_randomized(refragment(prepared, tmp_path / "folder", fragments=40), 3, n_jobs=2)
     assert contents(copied.path) == contents(prepared_with_randomized.path)
     fewer, more = variants_of(add_randomized(copied, 1, n_jobs=1)), variants_of(prepared_with_randomized)
     for j in (0, 1):

@@ -1,9 +1,13 @@
 import math
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
+import torch
 from rdkit.Chem import Crippen
 
 from molvae.chem.parse import parse_smiles
@@ -126,6 +130,96 @@ def test_a_callable_with_the_wrong_count_is_an_error() -> None:
         Objective.of_callable(lambda smiles: [1.0]).raw_values(molecules("C", "CC"))
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        [2.0, 3.0],
+        (np.float32(2), 3),
+        np.array([[2], [3]]),
+        [[2.0], [3.0]],
+        pd.Series([2.0, 3.0], index=[7, 1]),
+        pd.DataFrame({"value": [2.0, 3.0]}),
+        torch.tensor([[2.0], [3.0]], requires_grad=True),
+        pa.array([2.0, 3.0]),
+        iter([2, 3]),
+        ["2", b"3"],
+    ],
+    ids=lambda given: type(given).__name__,
+)
+def test_a_callable_may_give_numbers_in_any_form(given: object) -> None:
+    values = Objective.of_callable(lambda smiles: given).raw_values(molecules("C", "CC"))
+    np.testing.assert_array_equal(values[:, 0], [2, 3])
+
+
+def test_booleans_are_0_and_1_and_missing_values_are_nan_without_a_second_call() -> None:
+    calls: list[int] = []
+
+    def score(smiles: list[str]) -> list[object]:
+        calls.append(len(smiles))
+        return [True, np.False_, None, pd.NA, math.nan, "high", [1, 2], 10**400, 1j]
+
+    values = Objective.of_callable(score).raw_values(molecules(*("C" * n for n in range(1, 10))))
+    np.testing.assert_array_equal(values[:, 0], [1, 0, *[np.nan] * 7])
+    assert calls == [9]
+
+
+@pytest.mark.parametrize("infinite", [math.inf, -math.inf])
+def test_infinity_is_no_score(infinite: float, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    of_callable = Objective.of_callable(lambda smiles: [infinite, 0.5])
+    raw = of_callable.raw_values(molecules("C", "CC"))
+    np.testing.assert_array_equal(of_callable.scores(raw), [np.nan, 0.5])
+    assert "such as C: it gave" in caplog.text
+    raw = program(tmp_path, f"print({str(infinite)!r}); print(0.5)").raw_values(molecules("C", "CC"))
+    np.testing.assert_array_equal(raw[:, 0], [np.nan, 0.5])
+    assert "1 of 2 molecules have an infinite program" in caplog.text
+    assert np.isnan(
+        objective({"kind": "logp", "transform": {"kind": "linear", "slope": 1e308}}).scores(np.array([[9]]))
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (0.5, "gave 0.5 for 2 molecules; expected one number per molecule"),
+        (np.float64(0.5), "expected one number per molecule"),
+        ("ab", "gave 'ab' for 2"),
+        ({"C": 1, "CC": 2}, "expected one number per molecule"),
+        (None, "gave None for 2"),
+        (np.zeros((2, 3)), r"an array of shape \(2, 3\); expected \(2,\) or \(2, 1\)"),
+        (np.zeros((1, 2)), r"shape \(1, 2\)"),
+    ],
+)
+def test_what_is_no_list_of_numbers_is_one_sentence(given: object, message: str) -> None:
+    with pytest.raises(ScoreError, match=message):
+        Objective.of_callable(lambda smiles: given).raw_values(molecules("C", "CC"))
+
+
+@pytest.mark.parametrize("name", ["smiles", "score", "call", "origin", "front"])
+def test_a_score_is_not_called_like_a_column_of_the_results(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"cannot be called '{name}'"):
+        objective({"kind": "qed", "name": name})
+    with pytest.raises(ConfigError, match=f"cannot be called '{name}'"):
+        Objective.of_callable(len, name=name)
+
+
+def test_names_of_scores_differ_and_are_printable() -> None:
+    assert objective({"kind": "qed"}, {"kind": "qed"}).names == ("qed_1", "qed_2")
+    with pytest.raises(ConfigError, match="2 scores are called 'qed_1'"):
+        objective({"kind": "qed"}, {"kind": "qed"}, {"kind": "sa", "name": "qed_1"})
+    with pytest.raises(ConfigError, match="printable"):
+        objective({"kind": "qed", "name": "a\nb"})
+
+
+def test_an_objective_of_zeros_says_why() -> None:
+    raw = np.array([[1.0], [3.0]])
+    clipped = objective({"kind": "logp", "transform": {"kind": "clipped", "lower": 4, "upper": 6}})
+    assert clipped.zeros(raw) == "the transform clipped makes 0 of logp = 1 to 3"
+    assert clipped.zeros(np.array([[1.0], [5.0], [np.nan]])) is None
+    assert "a geometric mean counts what is negative as 0" in str(objective({"kind": "logp"}).zeros(-raw))
+    assert objective({"kind": "smarts", "pattern": "[U]"}).zeros(0 * raw) == "smarts is 0 for all of them"
+    assert clipped.zeros(raw * np.nan) is None
+
+
 def program(tmp_path: Path, code: str) -> Objective:
     script = tmp_path / "score.py"
     script.write_text(f"import sys\nsmiles = sys.stdin.read().split()\n{code}\n")
@@ -143,11 +237,39 @@ def test_a_program_reads_smiles_and_writes_numbers(tmp_path: Path) -> None:
         ("sys.exit('no license')", "failed with exit code 1: no license"),
         ("print(1)", "wrote 1 lines for 2 molecules"),
         ("print('a'); print('1')", "wrote 'a'; expected one number per line"),
+        ("sys.stdout.buffer.write(b'\\xff\\n1\\n')", "wrote '\ufffd'; expected one number per line"),
+        ("sys.stderr.buffer.write(b'no \\xff license\\n'); sys.exit(2)", "exit code 2: no \ufffd license"),
+        ("while True: print('x' * 100_000)", "wrote more than 10 kB per molecule"),
     ],
 )
 def test_a_program_that_misbehaves_is_one_sentence(tmp_path: Path, code: str, message: str) -> None:
     with pytest.raises(ScoreError, match=message):
         program(tmp_path, code).raw_values(molecules("C", "CC"))
+
+
+def test_a_program_s_line_ends_and_byte_order_mark_do_not_matter(tmp_path: Path) -> None:
+    scorer = program(tmp_path, "sys.stdout.buffer.write(b'\\xef\\xbb\\xbf1\\r\\n2')")
+    np.testing.assert_array_equal(scorer.raw_values(molecules("C", "CC"))[:, 0], [1, 2])
+
+
+def test_a_program_may_end_without_reading(tmp_path: Path) -> None:
+    scorer = objective({"kind": "program", "command": f"{sys.executable} -c 'print(1); print(2)'"})
+    np.testing.assert_array_equal(scorer.raw_values(molecules("C", "C" * 1000))[:, 0], [1, 2])
+
+
+def test_a_program_that_takes_too_long_ends_with_all_that_it_started(tmp_path: Path) -> None:
+    child = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    script = tmp_path / "score.sh"
+    script.write_text(f'{sys.executable} -c "{child}" &\nwait\n')
+    slow = objective({"kind": "program", "command": f"sh {script}", "timeout": 1.5})
+    with pytest.raises(ScoreError, match=r"took longer than 1\.5 seconds for 1 molecules"):
+        slow.raw_values(molecules("C"))
+    pid = int((tmp_path / "pid").read_text())
+    for _ in range(100):
+        if not Path(f"/proc/{pid}").exists() or " Z " in Path(f"/proc/{pid}/stat").read_text():
+            return
+        time.sleep(0.02)
+    pytest.fail(f"process {pid} is still there")
 
 
 def test_a_program_that_is_not_there_is_one_sentence() -> None:

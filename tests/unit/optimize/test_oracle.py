@@ -1,15 +1,17 @@
 import json
 import math
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import numpy as np
 import pytest
 
-from molvae.errors import RecordError, ScoreError
+from molvae.errors import InputFileError, RecordError, ScoreError
 from molvae.optimize.curves import top_auc, top_curve, top_mean
 from molvae.optimize.objective import Objective, parse_objective
 from molvae.optimize.oracle import Candidate, Oracle
-from molvae.optimize.record import History
+from molvae.optimize.record import Call, History
 
 
 def counting() -> tuple[Objective, list[str]]:
@@ -119,6 +121,8 @@ def test_a_killed_run_goes_on_without_repeating_a_call(tmp_path: Path) -> None:
         ('{"format_version": 1, "task": "other"}\n', 'another run: its task is "other", not "t"'),
         ('{"format_version": 1, "task": "t"}\n{"call": 1}\n', "line 2 is no oracle call"),
         ("nonsense\n", "line 1 is damaged"),
+        ("\x00\ufffd\n", "line 1 is damaged"),
+        ('{"format_version": 1, "task": "t"}\n{"call": 1, "smiles": [], "score": "x"}\n', "line 2 is no oracle call"),
     ],
 )
 def test_a_record_that_does_not_fit_is_one_sentence(tmp_path: Path, text: str, message: str) -> None:
@@ -143,3 +147,77 @@ def test_a_program_that_dies_leaves_the_record_whole(tmp_path: Path) -> None:
     with pytest.raises(ScoreError):
         Oracle(objective, 5, history=history)(candidates("C"))
     assert len(history) == 0
+
+
+def failing(smiles: list[str]) -> list[float]:
+    raise RuntimeError("no license")
+
+
+@pytest.mark.parametrize("function", [failing, lambda smiles: ["none"] * len(smiles)], ids=["raises", "no numbers"])
+@pytest.mark.parametrize("n", [1, 20])
+def test_an_objective_that_fails_on_the_whole_first_batch_stops_with_the_cause(n: int, function: Any) -> None:
+    oracle = Oracle(Objective.of_callable(function), 50)
+    cause = "RuntimeError: no license" if function is failing else "it gave 'none', no finite number"
+    with pytest.raises(ScoreError, match=f"none of the {n} molecules of the first batch has a score: .*{cause}"):
+        oracle(candidates(*("C" * i for i in range(1, n + 1))))
+    assert len(oracle.history) == 0
+
+
+def test_an_objective_without_a_value_for_many_molecules_stops() -> None:
+    oracle = Oracle(Objective.of_callable(lambda smiles: [math.nan] * len(smiles)), 50)
+    assert len(oracle(candidates("C", "CC"))) == 2  # which may be an accident
+    with pytest.raises(ScoreError, match="value has no value for any of them"):
+        oracle(candidates(*("C" * i for i in range(3, 30))))
+
+
+def test_an_objective_that_stops_working_stops_the_run_but_one_bad_molecule_does_not() -> None:
+    broken = False
+
+    def score(smiles: list[str]) -> list[float]:
+        if broken or "CF" in smiles:
+            raise RuntimeError("no license")
+        return [0.5] * len(smiles)
+
+    oracle = Oracle(Objective.of_callable(score), 50)
+    assert [call.score for call in oracle(candidates("C", "CC"))] == [0.5, 0.5]
+    assert np.isnan(oracle(candidates("CF"))[0].score)
+    broken = True
+    with pytest.raises(ScoreError, match="none of the 12 molecules of the last batch"):
+        oracle(candidates(*("O" + "C" * i for i in range(1, 13))))
+    assert len(oracle.history) == 3
+
+
+def test_two_runs_do_not_share_a_record(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    first = History(["value"])
+    first.keep_in(path, {})
+    refused: list[Exception] = []
+
+    def second() -> None:
+        try:
+            History(["value"]).keep_in(path, {}, resume=True)
+        except InputFileError as error:
+            refused.append(error)
+
+    thread = Thread(target=second)
+    thread.start()
+    thread.join()
+    assert "r.jsonl is being written by another process" in str(refused)
+    first.close()
+    again = History(["value"])
+    again.keep_in(path, {}, resume=True)
+    again.close()
+    assert [p.name for p in tmp_path.iterdir()] == ["r.jsonl"]
+
+
+def test_a_record_may_be_a_device_and_holds_no_nan_or_infinity(tmp_path: Path) -> None:
+    history = History(["value"])
+    history.keep_in("/dev/null", {})
+    history.close()
+    history = History(["value"])
+    history.keep_in(tmp_path / "r.jsonl", {})
+    history.add([Call(1, "C", math.nan, (math.inf,), "test")])
+    history.close()
+    line = json.loads((tmp_path / "r.jsonl").read_text().splitlines()[1], parse_constant=pytest.fail)
+    assert line["score"] is None
+    assert line["components"] == {"value": None}

@@ -16,7 +16,7 @@ from molvae.optimize.constraints import Constraints
 from molvae.optimize.finetune import Finetuning
 from molvae.optimize.gaussian_process import KernelCache, TanimotoGP, count_bits
 from molvae.optimize.gradient import GradientAscent
-from molvae.optimize.methods import build_search
+from molvae.optimize.methods import METHODS, build_search
 from molvae.optimize.moves import WEIGHTS, Moves
 from molvae.optimize.objective import Objective, parse_objective
 from molvae.optimize.oracle import Candidate, Oracle
@@ -165,6 +165,38 @@ def test_a_search_that_finds_nothing_new_ends(tiny: MoleculeGenerator, caplog: p
     assert len(found.scores) == 0
     assert found.summary()["auc_top10"] == 0
     assert "ended after 0 of 5 calls" in caplog.text
+
+
+def test_a_run_says_at_once_when_everything_scores_0(tiny: MoleculeGenerator, caplog: pytest.LogCaptureFixture) -> None:
+    clipped = named({"kind": "mw", "transform": {"kind": "clipped", "lower": 2000, "upper": 3000}})
+    found = optimize(tiny, clipped, n_calls=15, method="random")
+    assert "every molecule so far scores 0: the transform clipped makes 0 of mw" in caplog.text
+    assert any("every molecule scores 0" in note for note in found.notes)
+
+
+class Stuck:
+    """A search that proposes only what is known."""
+
+    def propose(self, oracle: Oracle, n: int, rng: np.random.Generator) -> list[Candidate]:
+        return [Candidate(call.smiles, "stuck") for call in oracle.history.calls]
+
+
+@pytest.mark.parametrize("start", [(), ("CC(=O)Nc1ccc(O)cc1",)], ids=["prior", "one start"])
+def test_a_search_that_is_stuck_spends_its_budget_on_draws_from_the_prior(
+    tiny: MoleculeGenerator, start: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(METHODS, "stuck", lambda moves, objective, finetuning: Stuck())
+    found = optimize(tiny, "qed", method="stuck", start=start, n_calls=120)
+    assert len(found.scores) == 120
+    assert set(found.frame["origin"]) == {"prior", *["start"][: len(start)]}
+
+
+@pytest.mark.parametrize("method", ["cmaes", "bo"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_search_from_one_molecule_spends_its_budget(tiny: MoleculeGenerator, method: str, seed: int) -> None:
+    pytest.importorskip({"cmaes": "cma", "bo": "botorch"}[method])
+    found = optimize(tiny, "qed", method=method, start=["CC(=O)Nc1ccc(O)cc1"], n_calls=32, seed=seed)
+    assert len(found.scores) == 32
 
 
 def test_a_callable_a_file_and_a_task_are_objectives(tiny: MoleculeGenerator, tmp_path: Path) -> None:

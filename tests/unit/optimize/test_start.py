@@ -63,7 +63,7 @@ def test_start_molecules_that_are_refused_say_why(tiny: MoleculeGenerator) -> No
 
 def test_a_run_that_scores_nothing_but_its_start_fails_and_says_why(tmp_path: Path) -> None:
     arguments = ["optimize", "-m", str(TINY), "--task", "qed", "--calls", "5", "--start", "CCO"]
-    arguments += ["--window", "mw=46:46.1"]
+    arguments += ["--window", "mw=46:46.1", "--keep", "C[OH]", "--keep", "[CH3]"]
     result = CliRunner().invoke(main, [*arguments, "-o", str(tmp_path / "b.csv")])
     assert result.exit_code == 1
     assert "nothing but the 1 start molecules could be scored" in result.stderr

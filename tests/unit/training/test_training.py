@@ -65,6 +65,28 @@ def test_progress_is_whichever_of_steps_and_time_is_further(monkeypatch: pytest.
     assert clock.progress(99) == 1.0
 
 
+def test_time_that_is_not_a_step_ahead_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    clock = TrainingClock(max_steps=10, max_time=timedelta(seconds=100))
+    clock.start()
+    now[0] = 9.0
+    assert clock.progress(0) == 0.0
+    now[0] = 11.0
+    assert clock.progress(0) == pytest.approx(0.11)
+
+
+def test_a_stopped_clock_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    clock = TrainingClock(max_time=timedelta(seconds=100))
+    clock.start()
+    now[0] = 30.0
+    clock.stop()
+    now[0] = 90.0
+    assert clock.seconds == 30.0
+
+
 def test_a_resumed_clock_goes_on_from_the_time_already_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.monotonic", lambda: 0.0)
     clock = TrainingClock(max_time=timedelta(seconds=100))
