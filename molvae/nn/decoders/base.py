@@ -106,6 +106,7 @@ class Decoder(nn.Module):
         top_p: float = 1.0,
         prefix: Tensor | None = None,
         generator: torch.Generator | None = None,
+        noise: Tensor | None = None,
     ) -> Tensor:
         """Generate the tokens of a batch one by one; finished rows are no longer computed.
 
@@ -118,6 +119,8 @@ class Decoder(nn.Module):
             top_p: sample from the smallest set of tokens with at least this probability (Holtzman et al. 2020).
             prefix: `(B, P)`, tokens to start with, without bos; tokens are generated from a row's first pad on.
             generator: random numbers for sampling.
+            noise: `(B, max_length)` float64 in [0, 1), the random numbers of each row, in place of a generator: then
+                what a row becomes does not depend on the others.
 
         Returns:
             `(B, max_length)` int64 token ids without bos; pad after eos.
@@ -133,7 +136,8 @@ class Decoder(nn.Module):
             logits[:, [PAD, BOS, MASK]] = -torch.inf
             tokens = logits.argmax(-1)
             if free.any():
-                tokens[free] = draw_token(logits[free] / temperature, top_p, generator)
+                places = None if noise is None else noise[rows[free], place]
+                tokens[free] = draw_token(logits[free] / temperature, top_p, generator, places=places)
             if prefix is not None and place < prefix.shape[1]:
                 forced = prefix[rows, place]
                 tokens = torch.where(forced == PAD, tokens, forced)
