@@ -73,7 +73,7 @@ class MoleculeGenerator(LoadedModel):
                 checkpoint's own with a learned prior, and 1 with the standard one.
             prior: "learned" or "standard"; by default the learned one if the checkpoint has it.
             seed: the same seed gives the same molecules; `None` differs every time.
-            batch_size: latents decoded in one batch; changes which molecules are drawn, not how many.
+            batch_size: latents decoded in one batch, at most; changes the numbers behind a draw only by rounding.
             progress: reports molecules found.
 
         Raises:

@@ -40,7 +40,7 @@ def prepare_data(
     prepared = PreparedData.open(folder)
     had = PrepareConfig().model_dump(mode="json") | prepared.meta["options"]  # older folders lack newer options
     same = [source["path"] for source in prepared.meta["sources"]] == [str(path) for path in inputs]
-    if had != config.model_dump(mode="json") or not same:
+    if had | {"n_jobs": config.n_jobs} != config.model_dump(mode="json") or not same:
         raise InputFileError(f"{folder} was prepared from other molecules or settings; remove it or choose another -o")
     return prepared
 

@@ -15,6 +15,7 @@ from molvae.nn.decoders.base import Anchors
 from molvae.progress import SILENT, Progress
 
 GUIDANCE = 1.5  # default for conditions, chosen by measurement
+FEWEST = 64  # latents decoded at once, at least: as long as a batch of one takes
 MIN_YIELD = 0.002  # sampling gives up when, after many draws, a smaller share of them was kept
 
 
@@ -72,21 +73,38 @@ def draw(
             raise ConfigError("the checkpoint does not know its training set; name files to be novel against instead")
         trained_on = vae.known
     asked, generator = vae.condition(condition or {}, guidance=guidance), vae.generator(seed)
+    noise = _TokenNoise(vae, generator)
     found: list[str] = []
     seen: set[str] = set()
+    waiting = torch.empty(0, vae.latent_dim, device=vae.device)
     n_drawn = n_invalid = n_repeated = n_known = 0
     with progress.stage("Sampling", total=n) as stage:
         while len(found) < n:
-            z = vae.sample_z(
-                batch_size, prior=prior, condition=asked, temperature=latent_temperature, generator=generator
-            )
+            size = min(batch_size, max(FEWEST, 2 * (n - len(found))))
+            while len(waiting) < size:
+                z = vae.sample_z(
+                    BATCH, prior=prior, condition=asked, temperature=latent_temperature, generator=generator
+                )
+                waiting = torch.cat([waiting, z])
+            z, waiting = waiting[:size], waiting[size:]
             before = len(found)
             for smiles in decode_batch(
-                vae, z, condition=asked, greedy=greedy, temperature=temperature, top_p=top_p, generator=generator
+                vae,
+                z,
+                condition=asked,
+                greedy=greedy,
+                temperature=temperature,
+                top_p=top_p,
+                noise=None if greedy else noise.take(size),
             ):
                 if len(found) == n:
                     break
                 n_drawn += 1
+                if n_drawn % BATCH == 0 and n_drawn >= 20 * BATCH and len(found) < MIN_YIELD * n_drawn:
+                    raise MolvaeError(
+                        f"only {len(found)} of {n} molecules after {n_drawn} draws ({n_invalid} invalid, "
+                        f"{n_repeated} repeated, {n_known} known); is the model trained and not collapsed?"
+                    )
                 if not smiles:
                     n_invalid += 1
                 elif unique and smiles in seen:
@@ -97,11 +115,6 @@ def draw(
                     found.append(smiles)
                     seen.add(smiles)
             stage.advance(len(found) - before)
-            if n_drawn >= 20 * batch_size and len(found) < MIN_YIELD * n_drawn:
-                raise MolvaeError(
-                    f"only {len(found)} of {n} molecules after {n_drawn} draws ({n_invalid} invalid, "
-                    f"{n_repeated} repeated, {n_known} known); is the model trained and not collapsed?"
-                )
     return Sampled(found, n_drawn, n_invalid, n_repeated, n_known)
 
 
@@ -133,8 +146,8 @@ def decode(
         )
     out = [""] * len(z)
     usable = np.flatnonzero(np.isfinite(z).all(1))
-    generator = vae.generator(seed)
-    how: dict[str, Any] = {"temperature": temperature, "top_p": top_p, "generator": generator, "condition": condition}
+    noise = _TokenNoise(vae, vae.generator(seed))
+    how: dict[str, Any] = {"temperature": temperature, "top_p": top_p, "condition": condition}
     with progress.stage("Decoding", total=len(z)) as stage:
         stage.advance(len(z) - len(usable))
         for attempt in range(retries + 1):
@@ -142,9 +155,10 @@ def decode(
             for first in range(0, len(missing), batch_size):
                 rows = missing[first : first + batch_size]
                 there = torch.from_numpy(z[rows]).to(vae.device)
-                held = None if anchors is None else anchors[torch.from_numpy(rows).to(vae.device)]
-                decoded = decode_batch(vae, there, greedy=greedy and attempt == 0, anchors=held, **how)
-                for row, smiles in zip(rows, decoded, strict=True):
+                likeliest = greedy and attempt == 0
+                how["noise"] = None if likeliest else noise.take(len(rows))
+                how["anchors"] = None if anchors is None else anchors[torch.from_numpy(rows).to(vae.device)]
+                for row, smiles in zip(rows, decode_batch(vae, there, greedy=likeliest, **how), strict=True):
                     out[row] = smiles
                 stage.advance(len(rows) if attempt == 0 else 0)
     return out
@@ -159,9 +173,9 @@ def decode_batch(
     top_p: float = 1.0,
     condition: Tensor | None = None,
     anchors: Anchors | None = None,
-    generator: torch.Generator | None = None,
+    noise: Tensor | None = None,
 ) -> list[str]:
-    """Canonical SMILES of latents `(B, Z)` on the model's device, "" where there is none."""
+    """Canonical SMILES of latents `(B, Z)` on the model's device, "" where there is none; `noise` as in `generate`."""
     return vae.to_smiles(
         vae.model.decode(
             z,
@@ -171,7 +185,7 @@ def decode_batch(
             temperature=temperature,
             top_p=top_p,
             anchors=anchors,
-            generator=generator,
+            noise=noise,
         )
     )
 
@@ -189,6 +203,23 @@ def anchors_of(vae: LoadedModel, smiles: Sequence[str], z: np.ndarray, *, condit
     batch = MolBatch.of_token_ids([m.canonical_ids for m in vae.tokenize(list(smiles))]).to(vae.device)
     given = vae.model.embed_condition(len(z)) if condition is None else condition.expand(len(z), -1)
     return vae.model.decoder.anchor(torch.from_numpy(z).to(vae.device), batch.token_ids, condition=given)
+
+
+class _TokenNoise:
+    """The random numbers of draws of tokens, latent by latent, so that they do not depend on the size of batches.
+
+    They are drawn on the CPU, where the numbers of two rows are those of one and then another.
+    """
+
+    def __init__(self, vae: LoadedModel, generator: torch.Generator) -> None:
+        self.vae = vae
+        seed = int(torch.randint(2**62, (1,), generator=generator, device=vae.device))
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def take(self, n: int) -> Tensor:
+        """The numbers of the next n latents, `(n, max_length)` on the model's device."""
+        numbers = torch.rand(n, self.vae.max_length, generator=self.generator, dtype=torch.float64)
+        return numbers.to(self.vae.device)
 
 
 def check_decoding(temperature: float, top_p: float) -> None:

@@ -14,18 +14,23 @@ def generator_on(device: torch.device | str, seed: int | None) -> torch.Generato
     return generator
 
 
-def draw_index(weights: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def draw_index(weights: Tensor, generator: torch.Generator | None = None, *, places: Tensor | None = None) -> Tensor:
     """Sample one index per row, in proportion to non-negative weights `(B, K)`; `(B,)` int64.
+
+    The random numbers are those of the generator, or `places` `(B,)` float64 in [0, 1).
 
     The cumulative sum is inverted, which needs one random number per row; `torch.multinomial` needs one per entry and,
     on a CPU, ten times as long.
     """
     sums = weights.double().cumsum(-1)  # in single precision, a last entry of weight 0 could be drawn
-    place = torch.rand(len(weights), 1, generator=generator, dtype=torch.float64, device=weights.device)
-    return torch.searchsorted(sums, place * sums[:, -1:], right=True).squeeze(-1)
+    if places is None:
+        places = torch.rand(len(weights), generator=generator, dtype=torch.float64, device=weights.device)
+    return torch.searchsorted(sums, places.unsqueeze(1) * sums[:, -1:], right=True).squeeze(-1)
 
 
-def draw_token(logits: Tensor, top_p: float, generator: torch.Generator | None) -> Tensor:
+def draw_token(
+    logits: Tensor, top_p: float, generator: torch.Generator | None = None, *, places: Tensor | None = None
+) -> Tensor:
     """Sample one token per row from logits `(B, V)`, restricted to the nucleus of probability `top_p`; `(B,)`.
 
     The nucleus is the smallest set of tokens with at least this probability (Holtzman et al. 2020).
@@ -35,4 +40,4 @@ def draw_token(logits: Tensor, top_p: float, generator: torch.Generator | None) 
         ordered, index = probabilities.sort(-1, descending=True)
         outside = ordered.cumsum(-1) - ordered >= top_p
         probabilities = torch.zeros_like(probabilities).scatter(-1, index, ordered.masked_fill(outside, 0.0))
-    return draw_index(probabilities, generator)
+    return draw_index(probabilities, generator, places=places)

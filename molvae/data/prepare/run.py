@@ -192,7 +192,7 @@ def _meta(
             "std": std,
             "unreadable_values": dict(writer.unreadable_values),
         },
-        "options": config.model_dump(mode="json"),
+        "options": config.model_dump(mode="json", exclude={"n_jobs"}),  # which changes nothing
     }
 
 

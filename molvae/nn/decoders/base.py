@@ -151,6 +151,7 @@ class Decoder(nn.Module):
         prefix: Tensor | None = None,
         anchors: Anchors | None = None,
         generator: torch.Generator | None = None,
+        noise: Tensor | None = None,
     ) -> Tensor:
         """Generate the tokens of a batch one by one; finished rows are no longer computed.
 
@@ -164,6 +165,8 @@ class Decoder(nn.Module):
             prefix: `(B, P)`, tokens to start with, without bos; tokens are generated from a row's first pad on.
             anchors: molecules to follow, a row of them per z.
             generator: random numbers for sampling.
+            noise: `(B, max_length)` float64 in [0, 1), the random numbers of each row, in place of a generator: then
+                what a row becomes does not depend on the others.
 
         Returns:
             `(B, max_length)` int64 token ids without bos; pad after eos.
@@ -183,7 +186,8 @@ class Decoder(nn.Module):
                 logits.scatter_add_(1, anchors.token_ids[:, :, place], anchors.additions[:, :, place] * follows)
             tokens = logits.argmax(-1)
             if free.any():
-                tokens[free] = draw_token(logits[free] / temperature, top_p, generator)
+                places = None if noise is None else noise[rows[free], place]
+                tokens[free] = draw_token(logits[free] / temperature, top_p, generator, places=places)
             if prefix is not None and place < prefix.shape[1]:
                 forced = prefix[rows, place]
                 tokens = torch.where(forced == PAD, tokens, forced)

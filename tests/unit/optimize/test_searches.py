@@ -9,6 +9,7 @@ from rdkit import Chem, DataStructs
 from rdkit.Chem import rdFingerprintGenerator
 from scipy.stats import multivariate_normal
 
+import molvae.optimize.turbo
 from molvae.chem.similarity import tanimoto, tanimoto_matrix
 from molvae.errors import ConfigError, InputError
 from molvae.generator import MoleculeGenerator
@@ -192,9 +193,12 @@ def test_a_search_that_is_stuck_spends_its_budget_on_draws_from_the_prior(
 
 
 @pytest.mark.parametrize("method", ["cmaes", "bo"])
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_search_from_one_molecule_spends_its_budget(tiny: MoleculeGenerator, method: str, seed: int) -> None:
+@pytest.mark.parametrize("seed", [2])
+def test_a_search_from_one_molecule_spends_its_budget(
+    tiny: MoleculeGenerator, method: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip({"cmaes": "cma", "bo": "botorch"}[method])
+    monkeypatch.setattr(molvae.optimize.turbo, "CANDIDATES", 100)
     found = optimize(tiny, "qed", method=method, start=["CC(=O)Nc1ccc(O)cc1"], n_calls=32, seed=seed)
     assert len(found.scores) == 32
 
