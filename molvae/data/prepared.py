@@ -7,6 +7,7 @@
 | `tokens.npy`, `offsets.npy` | every molecule's token ids, end to end |
 | `splits.npy`, `properties.npy` | one row per molecule |
 | `smiles.parquet`, `rejected.csv` | canonical SMILES, split and name of each molecule; rows left out, and why |
+| `conflicts.csv` | molecules whose rows have different labels, and what was made of them |
 | `graphs/` | optional: atoms and bonds, end to end; see `GraphStore` |
 | `fingerprints.npy` | optional: one row per molecule, packed bits; see `molvae.data.prepare.fingerprints` |
 | `randomized/` | optional: tokens of randomized SMILES of every molecule; see `RandomizedStore` |
@@ -32,11 +33,13 @@ from molvae.errors import PreparedDataError
 from molvae.migrations import PREPARED_VERSION, prepared_from_1
 
 FINGERPRINTS = "fingerprints.npy"
+SMILES, CONFLICTS = "smiles.parquet", "conflicts.csv"
+FARTHEST = 10.0  # labels are clipped to this many standard deviations from the mean
 
 
 @dataclass(frozen=True)
 class PropertyStatistics:
-    """Mean and standard deviation of each property over the labeled molecules of the training split."""
+    """Mean and standard deviation of each property in the training split; see `molvae.data.prepare.labels.scale_of`."""
 
     names: tuple[str, ...]
     mean: tuple[float, ...]
