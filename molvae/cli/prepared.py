@@ -43,6 +43,8 @@ def show_left_out(prepared: "PreparedData", screen: Console) -> None:
         if count["examples"]:
             listed = ", ".join(repr(text[:40]) for text in count["examples"])
             screen.print(f"{name}: unreadable labels such as {listed}", soft_wrap=True, markup=False)
+        if count["limits"]:
+            screen.print(f"{name}: the numbers of {count['limits']:,} limits such as >10 were taken for labels")
         if count["conflicts"]:
             rule = meta["options"]["conflicts"]
             kept = "the first" if rule == "first" else f"their {rule}"
@@ -84,8 +86,10 @@ def _rows(prepared: "PreparedData") -> Table:
 
 
 def _labels(labels: Mapping[str, Mapping[str, Any]]) -> Table:
-    kinds = ("labeled", "missing", "unreadable", "censored", "replicates", "conflicts")
-    table = _table("molecules", *kinds, title="labels")
+    """Per property, how many molecules have a label, and why the others have none."""
+    kinds = ["labeled", "missing"]
+    kinds += [kind for kind in ("unreadable", "censored", "replicates") if any(c[kind] for c in labels.values())]
+    table = _table("labels", *kinds, title="molecules")
     for name, count in labels.items():
         table.add_row(name, *(f"{count[kind]:,}" for kind in kinds))
     return table

@@ -74,7 +74,8 @@ def picker(
     extra_at = [(name, _index(header, name, source, "the option that names it")) for name in wanted]
 
     def value(record: Sequence[str | None], i: int) -> str:
-        return (record[i] or "").strip().strip('"') if i < len(record) else ""
+        text = (record[i] or "").strip() if i < len(record) else ""
+        return "\n".join(text.splitlines()) if "\r" in text else text
 
     def pick(record: Sequence[str | None], row: int) -> InputRow:
         smiles, reason = structure(value(record, smiles_at))

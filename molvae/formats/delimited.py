@@ -38,7 +38,7 @@ def read_delimited(lines: Iterator[str], source: str, asked: Asked, *, delimiter
         raise InputFileError(f"the first line of {source} has more than {MAX_LINE:,} characters")
     delimiter = max(delimiters, key=first.count) if delimiters else None
     table = _Table(itertools.chain([first], lines), delimiter)
-    header: Record = [name.strip().strip('"') for name in next(table) or ()]
+    header: Record = [name.strip() for name in next(table) or ()]
     begin: list[Record | None] = []
     if not _names_a_column(header, asked):
         begin = list(itertools.islice(table, 1))
@@ -74,8 +74,7 @@ class _Table:
         line = self._again.popleft() if self._again else next(self.lines)
         if line is OVERLONG:
             return None
-        # Quotes have no meaning in TSV, where names such as 5"-AMP are not quoted.
-        if self.delimiter in (None, "\t") or '"' not in line:
+        if self.delimiter is None or '"' not in line:
             return self._split(line)
         return self._quoted(line)
 
@@ -102,7 +101,8 @@ class _Table:
             return record
         self._again.extendleft(reversed(taken))
         is_open = first.count('"') % 2 == 1
-        return (None if is_open else _parse(iter([first]), self.delimiter, strict=False)) or self._split(first)
+        parsed = None if is_open else _parse(iter([first]), self.delimiter, strict=False)
+        return parsed or [cell.strip().strip('"') for cell in self._split(first)]
 
 
 def _parse(lines: Iterator[str], delimiter: str | None, *, strict: bool) -> Record | None:
@@ -155,5 +155,5 @@ def _row_like(header: Record, source: str, asked: Asked, delimiter: str | None) 
 def _is_molecule(text: str) -> bool:
     from molvae.chem.parse import parse_smiles
 
-    text = text.strip().strip('"')
+    text = text.strip()
     return text.startswith("InChI=") or (bool(text) and parse_smiles(text) is not None)

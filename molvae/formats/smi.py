@@ -39,7 +39,7 @@ def read_smi(lines: Iterator[str], source: str, asked: Asked) -> Iterator[InputR
         if line is OVERLONG:
             yield InputRow(source, row, None, reason="line_too_long")
             continue
-        smiles, reason = structure(words[0])
+        smiles, reason = structure(words[0].strip('"'))
         yield InputRow(source, row, smiles, _name(words[1]) if len(words) > 1 else None, reason)
 
 

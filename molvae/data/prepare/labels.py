@@ -103,8 +103,8 @@ class Labels:
         censored: see `read_label`.
         conflicts: what becomes of labels of one molecule that differ.
         counts: per column, the number of molecules that are "labeled", and why others are not: "unreadable",
-            "censored", "missing"; the number of "replicates", labels beyond the first of a molecule; and of
-            "conflicts", molecules whose labels differ.
+            "censored", "missing"; the numbers of "limits" in rows, such as >10, whose numbers were taken for labels; of
+            "replicates", labels beyond the first of a molecule; and of "conflicts", molecules whose labels differ.
         examples: per column, a few of the texts that cannot be read.
     """
 
@@ -125,10 +125,12 @@ class Labels:
         """The labels of a row, float32, with `UNREADABLE` and `CENSORED` among them."""
         values = np.empty(len(self.columns), np.float32)
         for j, column in enumerate(self.columns):
-            text = row.extra.get(column, "")
+            text = row.extra.get(column, "").strip()
             values[j] = read_label(text, decimal_comma=row.decimal_comma, censored=self.censored)
             if values[j] == UNREADABLE and text not in (seen := self.examples[column]) and len(seen) < MAX_EXAMPLES:
                 seen.append(text)
+            if self.censored == "value" and np.isfinite(values[j]) and _CENSORED.fullmatch(text):
+                self.counts[column]["limits"] += 1
             if row.decimal_comma and np.isfinite(values[j]):
                 self._check_marks(row.source, column, text)
         return values
@@ -199,7 +201,8 @@ class Labels:
         count["missing"] = int(np.isnan(values).sum())
         if not count["labeled"]:
             hints = {"censored": "; `--censored value` takes their numbers", "unreadable": self.such_as(column)}
-            listed = ", ".join(f"{n:,} {why}{hints.get(why, '')}" for why, n in count.items() if n)
+            kinds = ("unreadable", "censored", "missing")
+            listed = ", ".join(f"{count[kind]:,} {kind}{hints.get(kind, '')}" for kind in kinds if count[kind])
             raise InputError(f"none of {len(values):,} molecules has a label {column!r}: {listed}")
 
     def such_as(self, column: str) -> str:
@@ -209,7 +212,7 @@ class Labels:
 
     def to_json(self) -> dict[str, Any]:
         """The counts and examples, for `meta.json`."""
-        kinds = ("labeled", "missing", "unreadable", "censored", "replicates", "conflicts")
+        kinds = ("labeled", "missing", "unreadable", "censored", "limits", "replicates", "conflicts")
         return {
             column: {kind: self.counts[column][kind] for kind in kinds} | {"examples": self.examples[column]}
             for column in self.columns

@@ -121,6 +121,12 @@ def test_names_of_duplicates_fill_gaps_and_rejected_rows_keep_their_labels(tmp_p
     ]
 
 
+def test_limits_taken_for_labels_are_counted(tmp_path: Path) -> None:
+    data = prepared_from(tmp_path, ("a.csv", "smiles,y\nC,>10\nCC,2\n"), columns=("y",), censored="value")
+    assert labels_of(data, "y") == {"C": 10.0, "CC": 2.0}
+    assert data.meta["properties"]["labels"]["y"]["limits"] == 1
+
+
 def test_counts_add_up_to_the_molecules(tmp_path: Path) -> None:
     text = "smiles,y\nC,1.5\nCC,>10\nCCC,\nCCCC,inf\nCCCCC,5 nM\nCCCCC,\nCCC,NA\nCC,2\n"
     data = prepared_from(tmp_path, ("a.csv", text), columns=("y",))
