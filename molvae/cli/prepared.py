@@ -27,6 +27,11 @@ def show_prepared(prepared: "PreparedData", quiet: bool, *, stdout: bool = False
     properties = prepared.meta["properties"]
     if properties["names"]:
         screen.print(_scales(properties))
+    if any(properties.get("clipped", ())):
+        screen.print(
+            "clipped: labels more than 10 sd from the mean, which heads learn as 10 sd; their logarithm may suit better",
+            soft_wrap=True,
+        )
 
 
 def show_left_out(prepared: "PreparedData", screen: Console) -> None:
@@ -105,13 +110,11 @@ def _scales(properties: Mapping[str, Any]) -> Table:
     for name, n, center, scale, vary, far in zip(names, labeled, mean, std, varies, clipped, strict=True):
         measured = ["–" if n == 0 else f"{center:.4g}", f"{scale:.4g}" if vary else "–"]
         table.add_row(name, *measured, *([f"{far:,}"] if any(clipped) else []))
-    if any(clipped):
-        table.caption = "clipped: labels more than 10 sd from the mean, which heads learn as 10 sd; a logarithm helps"
     return table
 
 
 def _table(*columns: str, title: str) -> Table:
-    table = Table(*columns, title=title, title_justify="left", caption_justify="left")
+    table = Table(*columns, title=title, title_justify="left")
     for column in table.columns[1:]:
         column.justify = "right"
     return table

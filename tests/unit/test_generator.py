@@ -35,7 +35,8 @@ def test_a_standardized_smiles_that_does_not_parse_is_a_reason_and_no_crash(
     encoded = graph_reader.encode_rows(["OCC", "NCC.Cl", "CCN.O", "xx"])  # without a salt it is not parsed again
     assert encoded.valid.tolist() == [True, False, False, False]
     assert encoded.smiles == ["CCO", None, None, None]
-    assert encoded.reasons == [None, "unparsable", "unparsable", "unparsable"]
+    invalid = "invalid_largest_fragment"
+    assert encoded.reasons == [None, invalid, invalid, "unparsable"]
     np.testing.assert_allclose(encoded.z[0], graph_reader.encode(["CCO"])[0], atol=1e-6)
 
 

@@ -64,3 +64,12 @@ def test_a_model_draws_its_molecules_once_a_seed(files):
     assert list(tables) == ["tiny seed 0", "tiny seed 1"]
     assert tables["tiny seed 0"]["sizes"]["given"] == 20
     assert run(tiny, "--seeds", "a", "--test", files["test"]).exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["blank.smi", "blank.csv"])
+def test_a_blank_line_is_an_invalid_molecule(name, files, tmp_path):
+    path = tmp_path / name
+    path.write_text("smiles\nCCO\n\nc1ccccc1O\n\nCCN\n")
+    (values,) = json.loads(run(str(path), "--test", files["test"], "-o", "-", "-q").stdout).values()
+    assert values["sizes"]["given"] == 5
+    assert values["metrics"]["valid"] == pytest.approx(0.6)

@@ -45,7 +45,7 @@ def test_an_open_quotation_mark_costs_no_row(tmp_path: Path) -> None:
 
 def test_a_quotation_mark_that_swallows_rows_is_taken_literally(tmp_path: Path) -> None:
     rows = rows_of(tmp_path / "a.csv", 'smiles,name\nCCO,"a\nCCN,b"\nCC,c\n', name_column="name")
-    assert rows == [("CCO", "a"), ("CCN", "b"), ("CC", "c")]
+    assert rows == [("CCO", "a"), ("CCN", 'b"'), ("CC", "c")]
 
 
 def test_quoted_cells_may_hold_lines_delimiters_and_quotes(tmp_path: Path) -> None:
