@@ -45,7 +45,7 @@ class MoleculeGenerator(LoadedModel):
         top_p: float | None = None,
         greedy: bool = False,
         unique: bool = False,
-        novel_against: frozenset[str] | set[str] = frozenset(),
+        novel_against: Any = frozenset(),
         condition: Mapping[str, float] | None = None,
         guidance: float = GUIDANCE,
         latent_temperature: float | None = None,
@@ -62,7 +62,7 @@ class MoleculeGenerator(LoadedModel):
             top_p: nucleus of the draws of tokens (Holtzman et al. 2020); by default the checkpoint's own.
             greedy: take the likeliest tokens, so that only z varies.
             unique: leave out molecules drawn before.
-            novel_against: canonical SMILES to leave out.
+            novel_against: molecules to leave out: a set of canonical SMILES, or any form that `encode` takes.
             condition: values of properties to ask for, in their own units; the model must be conditioned on them.
             guidance: how far to go from the condition that asks for nothing toward the one wanted: 1 reaches it, as in
                 training; above 1 goes beyond it and makes up for the pull toward the average (as the classifier-free
@@ -75,8 +75,12 @@ class MoleculeGenerator(LoadedModel):
             progress: reports molecules found.
 
         Raises:
+            InputError: when `novel_against` is no list of molecules, such as a single string.
             MolvaeError: when nearly every draw is invalid, repeated or known, so that `n` cannot be reached.
         """
+        if not isinstance(novel_against, set | frozenset):
+            given = (canonical_smiles(smiles) for smiles in as_molecules(novel_against) if smiles)
+            novel_against = frozenset(smiles for smiles in given if smiles)
         return sampling.draw(
             self,
             n,

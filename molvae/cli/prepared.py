@@ -29,7 +29,7 @@ def show_prepared(prepared: "PreparedData", quiet: bool, *, stdout: bool = False
         screen.print(_scales(properties))
     if any(properties.get("clipped", ())):
         screen.print(
-            "clipped: labels more than 10 sd from the mean, which heads learn as 10 sd; their logarithm may suit better",
+            "clipped: labels more than 10 sd from the mean, which heads learn as 10; their logarithm may suit better",
             soft_wrap=True,
         )
 
