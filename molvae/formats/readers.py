@@ -75,7 +75,7 @@ def read_molecules(
 def count_rows(path: str | Path) -> int | None:
     """The approximate number of records of a file, for a progress bar; `None` if it cannot be found quickly."""
     source = str(path)
-    if not Path(source).is_file():  # what is read from a pipe cannot be read again
+    if _is_stream(source):  # what is read from a pipe cannot be read again
         return None
     try:
         with open_content(source) as content:
@@ -91,6 +91,12 @@ def count_rows(path: str | Path) -> int | None:
             return max(1, n - 1 if kind in ("csv", "tsv") else n)  # without the header
     except (InputError, OSError, ValueError):  # pyarrow's errors are ValueErrors too
         return None  # reading the file will report the error
+
+
+def _is_stream(name: str) -> bool:
+    """Whether a source has no ending that says its format: standard input, a device or a pipe."""
+    path = Path(name)
+    return name == "-" or path.is_relative_to("/dev") or (path.exists() and not path.is_file())
 
 
 def _rows(content: Content, kind: str, source: str, asked: Asked) -> Iterator[InputRow]:
@@ -114,7 +120,7 @@ def _format_of(content: Content, source: str, given: str | None) -> str:
         return given
     if content.kind is not None:
         return content.kind
-    if content.name == "-" or (Path(content.name).exists() and not Path(content.name).is_file()):
+    if _is_stream(content.name):
         return "smi"
     suffixes = [s.lower() for s in Path(content.name).suffixes]
     while suffixes and suffixes[-1] in PACKED_ENDINGS:

@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import os
+import subprocess
 import sys
 import threading
 import zipfile
@@ -129,3 +130,12 @@ def test_closed_standard_input_is_one_sentence(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(InputFileError, match="standard input is closed"):
         list(read_molecules("-"))
+
+
+@pytest.mark.skipif(not Path("/dev/stdin").exists(), reason="needs /dev/stdin")
+def test_the_device_of_standard_input_needs_no_ending(tmp_path: Path) -> None:
+    (tmp_path / "table").write_bytes(TABLE)
+    program = "from molvae.formats.readers import read_molecules as r; print([x.smiles for x in r('/dev/stdin')])"
+    with (tmp_path / "table").open("rb") as file:
+        done = subprocess.run([sys.executable, "-c", program], stdin=file, capture_output=True, text=True, check=True)
+    assert done.stdout == "['CCO', 'CCN']\n"
