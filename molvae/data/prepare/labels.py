@@ -201,6 +201,8 @@ class Labels:
         count["missing"] = int(np.isnan(values).sum())
         if not count["labeled"]:
             hints = {"censored": "; `--censored value` takes their numbers", "unreadable": self.such_as(column)}
+            if count["missing"] == len(values):
+                hints["missing"] = "; is there a column of this name?"
             kinds = ("unreadable", "censored", "missing")
             listed = ", ".join(f"{count[kind]:,} {kind}{hints.get(kind, '')}" for kind in kinds if count[kind])
             raise InputError(f"none of {len(values):,} molecules has a label {column!r}: {listed}")

@@ -72,6 +72,14 @@ def test_limits_taken_for_labels_and_components_left_out_are_told(tmp_path: Path
     assert "left out of 1 rows: solvents (CCO 1)" in output
 
 
+def test_names_and_molecules_in_brackets_are_shown_as_they_are(tmp_path: Path) -> None:
+    text = "smiles,[red]y,split\nCCCC.[nH]1cccc1,1,[b]\nC,2,train\n"
+    _, output = prepare(tmp_path, text, "--property", "[red]y", "--split", "column")
+    assert line_of(output, "[red]y") == ["[red]y", "2", "0"]
+    assert line_of(output, "[b]") == ["[b]", "1"]
+    assert "other molecules (co-crystals, mixtures) (c1cc[nH]c1 1)" in output
+
+
 @pytest.mark.parametrize(
     ("text", "arguments", "message"),
     [
