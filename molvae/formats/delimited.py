@@ -12,7 +12,7 @@ from molvae.formats.columns import Asked, InputRow, is_structure_name, picker, s
 from molvae.formats.content import MAX_LINE, OVERLONG
 
 MAX_QUOTED_LINES = 2_000  # of one record; the longest are molfiles in a cell
-_NO_COLUMN_NAME = re.compile(r"[()\[\]=#@/\\]")  # what SMILES have and names of columns hardly ever
+_SPELLED_AS_SMILES = re.compile(r"(?=.*[()\[\]=#])(\[[^\]]*\]|Br|Cl|[BCNOPSFIbcnops]|[()=#$:/\\.%0-9-])+")
 
 Record = Sequence[str]
 LooksLikeRecord = Callable[[str], bool]
@@ -123,9 +123,9 @@ def _names_a_column(header: Record, asked: Asked) -> bool:
 
 
 def _is_row(first: Record, second: Record | None) -> bool:
-    """Whether a first line is no header, but has a molecule; "N" alone may be the name of a column."""
+    """Whether a first line is no header, but has a molecule, valid or not; "N" may be a column's name among others."""
     if len(first) == 1:
-        return bool(_NO_COLUMN_NAME.search(first[0])) or _is_molecule(first[0])
+        return bool(_SPELLED_AS_SMILES.fullmatch(first[0])) or _is_molecule(first[0])
     return any(_is_molecule(a) and _is_molecule(b) for a, b in zip(first, second or first, strict=False))
 
 

@@ -33,7 +33,8 @@ def test_columns_without_names_have_numbers(tmp_path: Path) -> None:
 def test_a_header_that_happens_to_be_an_element_is_a_header(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no column called smiles.*: id, N, C"):
         rows_of(tmp_path / "a.csv", "id,N,C\n1,5,0.5\n")
-    assert rows_of(tmp_path / "a.csv", "compounds\nCCO\n") == [("CCO", None)]
+    for name in ("compounds", "Structure (SMILES)", "SMILES=string", "mol#1"):
+        assert rows_of(tmp_path / "a.csv", f"{name}\nCCO\n") == [("CCO", None)]
 
 
 def test_an_open_quotation_mark_costs_no_row(tmp_path: Path) -> None:
