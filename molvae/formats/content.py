@@ -149,6 +149,8 @@ def _look(stream: IO[bytes]) -> tuple[bytes, IO[bytes]]:
         stream.seek(start)
         return head, stream
     head = stream.read(HEAD)
+    if len(head) < HEAD:  # the end, after which a terminal would go on
+        return head, io.BytesIO(head)
     return head, io.BufferedReader(_Rewound(head, stream), HEAD)
 
 

@@ -63,6 +63,17 @@ def test_packed_tables_are_read_whatever_they_are_called(
     ]
 
 
+@pytest.mark.parametrize("packing", ["gzip", "bzip2", "xz", "zstd"])
+def test_long_packed_tables_are_read_to_their_end_from_a_pipe(packing: str, tmp_path: Path) -> None:
+    text = b"smiles,n\n" + b"".join(b"CCO,%d\n" % n for n in range(30_000))
+    pack = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}
+    content = pack[packing](text) if packing in pack else pa.compress(text, packing, asbytes=True)
+    os.mkfifo(tmp_path / "pipe")
+    threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(content,)).start()
+    rows = list(read_molecules(tmp_path / "pipe", extra_columns=["n"]))
+    assert [row.extra["n"] for row in rows] == [str(n) for n in range(30_000)]
+
+
 @pytest.mark.parametrize("ending", [".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zst", ".csv.zip"])
 def test_what_is_named_packed_and_is_not_is_one_sentence(ending: str, tmp_path: Path) -> None:
     path = tmp_path / f"a{ending}"
