@@ -19,8 +19,7 @@ from molvae.formats.writers import write_table
 ROWS = st.lists(st.tuples(molecules, texts, st.floats(width=32, allow_nan=False)), min_size=1, max_size=6)
 
 
-@pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".sdf"])
-@given(rows=ROWS)
+@given(ending=st.sampled_from([".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".sdf"]), rows=ROWS)
 def test_what_is_written_is_read(ending: str, rows: list[tuple[str, str, float]]) -> None:
     frame = pd.DataFrame(rows, columns=["smiles", "name", "y"])
     with tempfile.TemporaryDirectory() as folder:
@@ -44,10 +43,12 @@ def test_lines_that_are_written_are_read(rows: list[str]) -> None:
         assert [row.smiles or "" for row in read_molecules(path, blank_lines=True)] == rows
 
 
-@pytest.mark.parametrize("mark", [",", ";", "\t"])
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
-@given(rows=st.lists(st.tuples(molecules, st.integers(0, 99)), min_size=1, max_size=4))
+@given(
+    mark=st.sampled_from(",;\t"),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "latin-1"]),
+    rows=st.lists(st.tuples(molecules, st.integers(0, 99)), min_size=1, max_size=4),
+)
 def test_a_table_is_the_same_in_every_dress(mark: str, end: str, encoding: str, rows: list[tuple[str, int]]) -> None:
     text = end.join(f"{smiles}{mark}é{n}" for smiles, n in [("smiles", 0), *rows]).replace("é0", "name", 1)
     with tempfile.TemporaryDirectory() as folder:
@@ -58,8 +59,10 @@ def test_a_table_is_the_same_in_every_dress(mark: str, end: str, encoding: str, 
             assert read == [(smiles, f"é{n}") for smiles, n in rows]
 
 
-@pytest.mark.parametrize("name", ["a.smi", "a.csv", "a.tsv", "a.sdf", "a.parquet", "a.txt", "a.csv.gz"])
-@given(content=st.binary(max_size=300) | texts.map(str.encode))
+@given(
+    name=st.sampled_from(["a.smi", "a.csv", "a.tsv", "a.sdf", "a.parquet", "a.txt", "a.csv.gz"]),
+    content=st.binary(max_size=300) | texts.map(str.encode),
+)
 def test_any_bytes_are_rows_or_one_sentence(name: str, content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name

@@ -1,6 +1,5 @@
 """Text ⇄ tokens ⇄ molecules, in both notations, and the standard form."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rdkit import Chem
@@ -28,8 +27,7 @@ def symbols_of(name: str, smiles: str) -> list[str] | None:
         return None
 
 
-@pytest.mark.parametrize("name", ["smiles", "selfies"])
-@given(smiles=molecules)
+@given(name=st.sampled_from(["smiles", "selfies"]), smiles=molecules)
 def test_symbols_spell_the_molecule_that_they_were_made_of(name: str, smiles: str) -> None:
     symbols = symbols_of(name, smiles)
     if symbols is not None:
@@ -38,9 +36,11 @@ def test_symbols_spell_the_molecule_that_they_were_made_of(name: str, smiles: st
         assert name == "selfies"  # whose valences are stricter
 
 
-@pytest.mark.parametrize("name", ["smiles", "selfies"])
-@pytest.mark.parametrize("merges", [0, 40])
-@given(rows=st.lists(molecules, min_size=1, max_size=5))
+@given(
+    name=st.sampled_from(["smiles", "selfies"]),
+    merges=st.sampled_from([0, 40]),
+    rows=st.lists(molecules, min_size=1, max_size=5),
+)
 def test_tokens_spell_the_symbols_that_they_were_made_of(name: str, merges: int, rows: list[str]) -> None:
     lists = [symbols for smiles in rows if (symbols := symbols_of(name, smiles))]
     if not lists:
@@ -84,8 +84,7 @@ def test_atom_maps_are_annotations(smiles: str, data: st.DataObject) -> None:
     assert canonical_smiles(Chem.MolToSmiles(mol)) == plain
 
 
-@pytest.mark.parametrize("form", FORMS, ids=["plain", "neutral", "flat", "flat and neutral"])
-@given(text=salts)
+@given(form=st.sampled_from(FORMS), text=salts)
 def test_the_standard_form_of_a_standard_form_is_itself(form: Standardizer, text: str) -> None:
     standard = form.apply(text)
     if standard.smiles is None:
