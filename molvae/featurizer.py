@@ -1,5 +1,6 @@
 """A trained encoder as a scikit-learn transformer: SMILES or RDKit molecules in, rows of features out."""
 
+import sys
 import warnings
 from collections.abc import Sequence
 from functools import lru_cache
@@ -45,7 +46,8 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
         invalid: what to do with molecules that do not parse, or are outside the vocabulary or the size limits: "error"
             raises, "nan" gives a row of nan, "drop" leaves the row out (pandas input then gives a table with the index
             of the kept rows). The last two warn with counts by reason; `report` lists the rows. Dropped rows have to be
-            dropped from `y` too, so use "nan" and an imputer in a pipeline that is fitted to a `y`.
+            dropped from `y` and from other columns too, so use "nan" and an imputer in a pipeline that is fitted to a
+            `y`; inside a `ColumnTransformer` or `FeatureUnion`, whose other columns keep their rows, dropping raises.
         batch_size: molecules per batch.
         device: "cpu", "cuda", "auto" …
         n_jobs: processes that parse; -1 is one per core.
@@ -102,6 +104,8 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
         message = _account(reasons, smiles)
         if self.invalid == "error":
             raise InputError(f"{message}; choose invalid='nan' or 'drop' to go on without them")
+        if self.invalid == "drop" and _is_beside_others():
+            raise InputError(f"{message}; without them rows no longer match those of other columns: use invalid='nan'")
         warnings.warn(message, InvalidMoleculeWarning, stacklevel=3)  # past scikit-learn's wrapper
         if self.invalid == "nan":
             return values
@@ -151,6 +155,22 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.requires_fit = False
         return tags
+
+
+def _is_beside_others() -> bool:
+    """Whether a `ColumnTransformer` or a `FeatureUnion` is calling, in this process or another.
+
+    Only the call stack tells: they join tables by index, or arrays of equal length, without noticing what is missing.
+    Both call transformers through `sklearn.utils.parallel`, which a `Pipeline` does not.
+    """
+    frame = sys._getframe()
+    while frame.f_back is not None:
+        caller = frame.f_back
+        names = (frame.f_globals.get("__name__"), caller.f_globals.get("__name__"))
+        if names == ("sklearn.pipeline", "sklearn.utils.parallel"):
+            return True
+        frame = caller
+    return False
 
 
 def open_model(model: str | Path | None, device: str) -> LoadedModel:

@@ -46,7 +46,7 @@ class MoleculeGenerator(LoadedModel):
         greedy: bool = False,
         unique: bool = False,
         novel: bool = False,
-        novel_against: frozenset[str] | set[str] = frozenset(),
+        novel_against: Any = frozenset(),
         condition: Mapping[str, float] | None = None,
         guidance: float = GUIDANCE,
         latent_temperature: float | None = None,
@@ -64,7 +64,7 @@ class MoleculeGenerator(LoadedModel):
             greedy: take the likeliest tokens, so that only z varies.
             unique: leave out molecules drawn before.
             novel: leave out molecules of the training set, which the checkpoint keeps as hashes (`KnownMolecules`).
-            novel_against: canonical SMILES to leave out.
+            novel_against: molecules to leave out: a set of canonical SMILES, or any form that `encode` takes.
             condition: values of properties to ask for, in their own units; the model must be conditioned on them.
             guidance: how far to go from the condition that asks for nothing toward the one wanted: 1 reaches it, as in
                 training; above 1 goes beyond it and makes up for the pull toward the average (as the classifier-free
@@ -78,8 +78,12 @@ class MoleculeGenerator(LoadedModel):
 
         Raises:
             ConfigError: when only novel ones are asked for and the checkpoint does not know its training set.
+            InputError: when `novel_against` is no list of molecules, such as a single string.
             MolvaeError: when nearly every draw is invalid, repeated or known, so that `n` cannot be reached.
         """
+        if not isinstance(novel_against, set | frozenset):
+            given = (canonical_smiles(smiles) for smiles in as_molecules(novel_against) if smiles)
+            novel_against = frozenset(smiles for smiles in given if smiles)
         return sampling.draw(
             self,
             n,

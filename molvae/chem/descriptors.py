@@ -138,5 +138,6 @@ def descriptors(mol: Chem.Mol, names: Sequence[str]) -> np.ndarray:
         parts = QED.properties(mol)
         known = {"qed": QED.qed(mol, qedProperties=parts), "logp": parts.ALOGP, "tpsa": parts.PSA}
     values = [known[n] if n in known else (DESCRIPTORS.get(n) or _rest_of_rdkit()[n])(mol) for n in names]
-    array = np.array(values, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        array = np.array(values, dtype=np.float32)
     return np.where(np.isfinite(array), array, np.nan)

@@ -60,4 +60,5 @@ def _as_smiles(row: int, entry: Any) -> str | None:
         return _as_smiles(row, entry[0])
     if entry is None or entry is pd.NA or (np.isscalar(entry) and entry != entry) or entry is pd.NaT:
         return None
-    raise InputError(f"row {row}: got {type(entry).__name__} {entry!r}; expected a SMILES or an RDKit molecule")
+    shown = " ".join(repr(entry).split())[:60]  # a table's would have several lines
+    raise InputError(f"row {row}: got {type(entry).__name__} {shown}; expected a SMILES or an RDKit molecule")

@@ -9,7 +9,8 @@ from rdkit import Chem, rdBase
 
 from molvae.errors import InputError
 
-_EXTENSION = re.compile(r"\s+\|.*", re.DOTALL)
+_EXTENSION = re.compile(r"\s+\|[^|]*\|.*", re.DOTALL)
+_AFTER_SMILES = re.compile(r"(?<=\S)\s+\S|\0")
 
 
 @contextmanager
@@ -20,15 +21,50 @@ def silence_rdkit() -> Iterator[None]:
 
 
 def parse_smiles(smiles: str) -> Chem.Mol | None:
-    """Parse and sanitize a SMILES; `None` if RDKit rejects it or it has no atoms.
+    """Parse and sanitize a SMILES; `None` if RDKit rejects it, text follows it or it has no atoms.
 
-    A CXSMILES extension (`|…|`) is an annotation and is ignored.
+    A CXSMILES extension (`|…|`) and atom maps are annotations and are ignored.
+
+    >>> Chem.MolToSmiles(parse_smiles("[CH3:1][OH:2] |$a;b$|"))
+    'CO'
+    >>> parse_smiles("CC C") is None  # RDKit would take the second word for a name
+    True
     """
     if "|" in smiles:
         smiles = _EXTENSION.sub("", smiles)
+    if _AFTER_SMILES.search(smiles):
+        return None
     with silence_rdkit():
         mol = Chem.MolFromSmiles(smiles)
-    return mol if mol is not None and mol.GetNumAtoms() else None
+    if mol is None or not mol.GetNumAtoms():
+        return None
+    return without_maps(mol) if ":" in smiles else mol
+
+
+def without_maps(mol: Chem.Mol) -> Chem.Mol:
+    """The molecule without atom maps, which are annotations.
+
+    >>> Chem.MolToSmiles(without_maps(Chem.MolFromSmiles("[CH3:1][CH2:2][OH:3]")))
+    'CCO'
+    """
+    if not any(atom.GetAtomMapNum() for atom in mol.GetAtoms()):
+        return mol
+    mol = Chem.Mol(mol)
+    for atom in mol.GetAtoms():
+        atom.SetAtomMapNum(0)
+    Chem.AssignStereochemistry(mol, cleanIt=True, force=True)  # two neighbors may have differed only by their maps
+    return mol
+
+
+def inchi_to_smiles(inchi: str) -> str | None:
+    """The canonical SMILES of an InChI, or `None` when RDKit cannot read it.
+
+    >>> inchi_to_smiles("InChI=1S/C2H6O/c1-2-3/h3H,2H2,1H3")
+    'CCO'
+    """
+    with silence_rdkit():
+        mol = Chem.MolFromInchi(inchi.strip())
+    return Chem.MolToSmiles(mol) if mol is not None and mol.GetNumAtoms() else None
 
 
 def canonical_smiles(smiles: str) -> str | None:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from rdkit import Chem
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
-from molvae.chem.parse import parse_smiles, silence_rdkit
+from molvae.chem.parse import parse_smiles, silence_rdkit, without_maps
 from molvae.chem.standard_form import StandardForm
 
 CHARGED = Chem.MolFromSmarts("[!+0]")
@@ -29,6 +29,7 @@ class Standardized:
         reason: why the molecule is rejected; `None` if it is not.
         changed: whether atoms, charges or isotopes differ from the input.
         lost: what the standard form removed: "stereo", "isotopes".
+        stripped: canonical SMILES of the components left out; see `molvae.chem.components`.
     """
 
     smiles: str | None
@@ -36,6 +37,7 @@ class Standardized:
     reason: str | None = None
     changed: bool = False
     lost: tuple[str, ...] = ()
+    stripped: tuple[str, ...] = ()
 
 
 def uncharged(mol: Chem.Mol) -> Chem.Mol:
@@ -78,26 +80,34 @@ class Standardizer(StandardForm):
     """
 
     def apply(self, smiles: str) -> Standardized:
-        """Standardize one SMILES; a molecule that is rejected raises no error, but its result has a reason."""
+        """Standardize one SMILES; a molecule that is rejected raises no error, but its result has a reason.
+
+        The reason is the step that failed: "unparsable", "text_after_smiles" (RDKit would take it for a name),
+        "several_fragments", "too_small", "too_large", "element", or a step whose result is no valid molecule:
+        "invalid_largest_fragment", "invalid_neutralized".
+        """
         mol = parse_smiles(smiles)
         if mol is None:
-            return Standardized(None, None, "unparsable")
-        return self._standardize(mol, mapped=":" in smiles, stereo=any(sign in smiles for sign in "@/\\"))
+            words = smiles.split()
+            followed = len(words) > 1 and parse_smiles(words[0]) is not None
+            return Standardized(None, None, "text_after_smiles" if followed else "unparsable")
+        return self._standardize(mol, stereo=any(sign in smiles for sign in "@/\\"))
 
     def apply_mol(self, mol: Chem.Mol) -> Standardized:
         """Standardize an RDKit molecule, which is not modified."""
-        return self._standardize(mol, mapped=True, stereo=True)
+        return self._standardize(without_maps(mol), stereo=True)
 
-    def _standardize(self, mol: Chem.Mol, *, mapped: bool, stereo: bool) -> Standardized:
-        """Standardize; atom maps and stereo are looked for, which takes time, only if `mapped` and `stereo` say so."""
-        changed, lost = False, []
-        if mapped and any(atom.GetAtomMapNum() for atom in mol.GetAtoms()):
-            mol, changed = without_maps(mol), True
+    def _standardize(self, mol: Chem.Mol, *, stereo: bool) -> Standardized:
+        """Standardize; stereo is looked for, which takes time, only if `stereo` says so."""
+        changed = False
+        lost: list[str] = []
+        stripped: tuple[str, ...] = ()
         if len(Chem.GetMolFrags(mol)) > 1:
             if not self.largest_fragment:
                 return Standardized(None, None, "several_fragments")
-            with silence_rdkit():
-                mol = rdMolStandardize.LargestFragmentChooser().choose(mol)
+            mol, stripped = _largest_fragment(mol)
+            if parse_smiles(Chem.MolToSmiles(mol)) is None:  # the rest of a cut complex may be
+                return Standardized(None, None, "invalid_largest_fragment")
             changed = True
         if self.neutralize and mol.HasSubstructMatch(CHARGED):
             mol = uncharged(drawn_together(mol))
@@ -123,23 +133,21 @@ class Standardizer(StandardForm):
         smiles = Chem.MolToSmiles(mol)
         if not changed:
             return Standardized(smiles, mol, lost=tuple(lost))
-        again = parse_smiles(smiles)  # parsed anew, since the rest of a cut complex (such as ferrocene) may be invalid
-        if again is None:
-            return Standardized(None, None, "unparsable")
-        return Standardized(smiles, again, changed=True, lost=tuple(lost))
+        again = parse_smiles(smiles)
+        if again is None:  # without its charge, PF6- has an impossible valence
+            return Standardized(None, None, "invalid_neutralized")
+        return Standardized(smiles, again, changed=True, lost=tuple(lost), stripped=stripped)
 
 
-def without_maps(mol: Chem.Mol) -> Chem.Mol:
-    """A copy without atom maps, which are annotations.
-
-    >>> Chem.MolToSmiles(without_maps(Chem.MolFromSmiles("[CH3:1][CH2:2][OH:3]")))
-    'CCO'
-    """
-    mol = Chem.Mol(mol)
-    for atom in mol.GetAtoms():
-        atom.SetAtomMapNum(0)
-    Chem.AssignStereochemistry(mol, cleanIt=True, force=True)  # two neighbors may have differed only by their maps
-    return mol
+def _largest_fragment(mol: Chem.Mol) -> tuple[Chem.Mol, tuple[str, ...]]:
+    """The largest component, and the SMILES of the others."""
+    with silence_rdkit():
+        chosen = rdMolStandardize.LargestFragmentChooser().choose(mol)
+        components = [Chem.MolToSmiles(part) for part in Chem.GetMolFrags(mol, asMols=True, sanitizeFrags=False)]
+    kept = Chem.MolToSmiles(chosen)
+    if kept in components:
+        components.remove(kept)
+    return chosen, tuple(components)
 
 
 @lru_cache

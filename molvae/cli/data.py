@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from molvae.cli.options import console, jobs_option, progress_for, quiet_option
+from molvae.cli.prepared import show_prepared
 from molvae.data.prepare.config import PrepareConfig
 
 
@@ -44,7 +45,15 @@ def download(name: str, output: str | None, source: str | None, quiet: bool) -> 
 @_setting("--fragments", type=int, help="Size of the fragment vocabulary; 0: plain symbols.")
 @_setting("--descriptors", help="none, basic, wide, full, or names, comma-separated.")
 @_setting("--descriptor-fraction", type=float, help="Share of the molecules that get descriptors.")
-@click.option("--property", "property_columns", multiple=True, help="Numeric input column to keep (repeatable).")
+@click.option(
+    "--property", "property_columns", multiple=True, help="Input column of numbers or true and false (repeatable)."
+)
+@_setting("--censored", type=click.Choice(["drop", "value"]), help="A label such as >10: missing, or its number.")
+@_setting(
+    "--conflicts",
+    type=click.Choice(["median", "mean", "first", "error"]),
+    help="Different labels of one molecule; listed in conflicts.csv.",
+)
 @click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")
 @click.option("--name-column", help="Column with the molecules' names.")
 @_setting("--split", type=click.Choice(["hash", "scaffold", "column", "files"]), help="What decides the split.")
@@ -82,8 +91,8 @@ def prepare(
 ) -> None:
     """Standardize, de-duplicate, tokenize and describe molecules for training.
 
-    Reads SMI, CSV, TSV, SDF and Parquet, each also .gz; - is standard input. Every row is accounted for: those left
-    out are listed in rejected.csv with the reason.
+    Reads SMI, CSV, TSV, SDF and Parquet, also packed; - is standard input. Every row is accounted for: those left
+    out are listed in rejected.csv with the reason, and labels of duplicates are merged.
     """
     from molvae.config import parse_config
     from molvae.data.prepare.run import prepare as prepare_folder
@@ -162,45 +171,6 @@ def stats(folder: str) -> None:
     from molvae.data.prepared import PreparedData
 
     show_prepared(PreparedData.open(Path(folder)), quiet=False, stdout=True)
-
-
-def show_prepared(prepared: Any, quiet: bool, *, stdout: bool = False) -> None:
-    """Print what a prepared folder holds, as tables."""
-    from rich.console import Console
-    from rich.table import Table
-
-    screen = Console(highlight=False) if stdout else console(quiet)
-    meta = prepared.meta
-    rows = Table("rows", "number", title=str(prepared.path), title_justify="left")
-    rows.columns[1].justify = "right"
-    rows.add_row("read", f"{meta['rows']['read']:,}")
-    for reason, n in meta["rows"]["rejected"].items():
-        rows.add_row(f"  rejected: {reason}", f"{n:,}")
-    rows.add_row("kept", f"{meta['rows']['kept']:,}", end_section=True)
-    for split, n in meta["splits"].items():
-        rows.add_row(f"  {split}", f"{n:,}")
-    tokens = meta["tokens"]
-    rows.add_section()
-    rows.add_row("vocabulary (tokens)", f"{tokens['vocabulary']:,}")
-    rows.add_row("tokens per molecule, mean", f"{tokens['mean_length']:.2f}")
-    rows.add_row("tokens per molecule, most", f"{tokens['max_length']:,}")
-    if kind := meta.get("fingerprints"):
-        rows.add_section()
-        rows.add_row("bits per fingerprint", f"{kind['bits']:,}")
-    if randomized := meta.get("randomized_smiles"):
-        rows.add_section()
-        rows.add_row("randomized SMILES per molecule", f"{randomized['each']:,}")
-        rows.add_row("tokens per randomized SMILES, mean", f"{randomized['mean_length']:.2f}")
-        rows.add_row("canonical SMILES instead", f"{randomized['canonical_instead']:,}")
-    screen.print(rows)
-    properties = meta["properties"]
-    if properties["names"]:
-        table = Table("property", "mean", "sd", title="training split", title_justify="left")
-        for column in table.columns[1:]:
-            column.justify = "right"
-        for name, mean, std in zip(properties["names"], properties["mean"], properties["std"], strict=True):
-            table.add_row(name, f"{mean:.3f}", f"{std:.3f}")
-        screen.print(table)
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -105,7 +105,7 @@ def evaluate(
             if "test" in paths:
                 of_models |= dict.fromkeys(drawn, _of_model(path, paths["test"], device, progress))
         else:
-            lists[label] = _read(path, smiles_column)
+            lists[label] = _read(path, smiles_column, blank_lines=True)  # a blank line is an invalid molecule
 
     statistics = {
         name: reference_statistics(
@@ -167,10 +167,11 @@ def _of_model(path: str, test: str, device: str, progress: "Progress") -> dict[s
     return model_metrics(molvae.load(path, device=device), [s for s in _read(test, None) if s], progress=progress)
 
 
-def _read(path: str, smiles_column: str | None) -> list[str | None]:
+def _read(path: str, smiles_column: str | None, *, blank_lines: bool = False) -> list[str | None]:
     from molvae.formats.readers import read_molecules
 
-    return [row.smiles for row in read_molecules(path, smiles_column=smiles_column)]
+    rows = read_molecules(path, smiles_column=smiles_column, blank_lines=blank_lines)
+    return [row.smiles for row in rows]
 
 
 def _labels(inputs: Sequence[str]) -> dict[str, str]:

@@ -37,12 +37,13 @@ def reconstruct(
 ) -> None:
     """Encode molecules and decode their posterior means greedily; INPUT is a file, - or a prepared folder."""
     import molvae
-    from molvae.cli.tables import read_input, reconstruction_summary
+    from molvae.cli.tables import read_rows, reconstruction_summary
     from molvae.formats.writers import check_output, write_table
 
     check_output(output)
     vae = molvae.load(model_path, device=device)
-    smiles = read_input(path, split=split, smiles_column=smiles_column)[:limit]
-    frame = vae.reconstruct(smiles, batch_size=batch_size, progress=progress_for(quiet))
+    rows = read_rows(path, split=split, smiles_column=smiles_column)[:limit]
+    frame = vae.reconstruct([row.smiles for row in rows], batch_size=batch_size, progress=progress_for(quiet))
+    frame["reason"] = [row.reason or why for row, why in zip(rows, frame["reason"], strict=True)]
     write_table(frame, output)
     console(quiet).print(reconstruction_summary(frame))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molvae.cli.options import console, progress_for, resumable, same_command
+from molvae.cli.prepared import show_left_out
 from molvae.errors import ConfigError, InputFileError
 
 if TYPE_CHECKING:
@@ -46,11 +47,13 @@ def prepare_data(
 
 
 def _account(prepared: "PreparedData", *, quiet: bool) -> None:
-    """Print how many rows were kept, and why the others were not."""
+    """Print how many rows were kept, why the others were not, and what became of their labels."""
     rows = prepared.meta["rows"]
     rejected = ", ".join(f"{reason} {n:,}" for reason, n in rows["rejected"].items())
     listed = f"; left out: {rejected} (see {prepared.path / 'rejected.csv'})" if rejected else ""
-    console(quiet).print(f"{rows['kept']:,} of {rows['read']:,} rows kept{listed}", soft_wrap=True)
+    screen = console(quiet)
+    screen.print(f"{rows['kept']:,} of {rows['read']:,} rows kept{listed}", soft_wrap=True)
+    show_left_out(prepared, screen)
 
 
 def run_experiment(

@@ -13,7 +13,7 @@ from molvae.chem.parse import canonical_smiles, parse_smiles
 from molvae.chem.standardize import Standardizer
 from molvae.data.prepared import PreparedData
 from molvae.errors import InputError
-from molvae.formats.readers import read_molecules
+from molvae.formats.readers import InputRow, read_molecules
 from molvae.inference.encoding import ENCODED
 from molvae.inference.features import count_reasons
 from molvae.inference.sampling import Sampled
@@ -35,12 +35,18 @@ def described(smiles: Sequence[str]) -> pd.DataFrame:
     return frame
 
 
-def read_input(path: str, *, split: str, smiles_column: str | None) -> list[str | None]:
-    """SMILES of a file's rows, or of a prepared folder's molecules of one split."""
+def read_rows(path: str, *, split: str, smiles_column: str | None) -> list[InputRow]:
+    """The rows of a file, or the molecules of a prepared folder of one split."""
     if Path(path).is_dir():
         prepared = PreparedData.open(path)
-        return list(prepared.smiles(prepared.indices(split)))
-    return [row.smiles for row in read_molecules(path, smiles_column=smiles_column)]
+        smiles = prepared.smiles(prepared.indices(split))
+        return [InputRow(path, row, text) for row, text in enumerate(smiles, start=1)]
+    return list(read_molecules(path, smiles_column=smiles_column))
+
+
+def read_input(path: str, *, split: str, smiles_column: str | None) -> list[str | None]:
+    """The SMILES of `read_rows`."""
+    return [row.smiles for row in read_rows(path, split=split, smiles_column=smiles_column)]
 
 
 def known_molecules(paths: Sequence[str], standardizer: Standardizer) -> frozenset[str]:

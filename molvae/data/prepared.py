@@ -7,6 +7,7 @@
 | `tokens.npy`, `offsets.npy` | every molecule's token ids, end to end |
 | `splits.npy`, `properties.npy` | one row per molecule |
 | `smiles.parquet`, `rejected.csv` | canonical SMILES, split and name of each molecule; rows left out, and why |
+| `conflicts.csv` | molecules whose rows have different labels, and what was made of them |
 | `graphs/` | optional: atoms and bonds, end to end; see `GraphStore` |
 | `fingerprints.npy` | optional: one row per molecule, packed bits; see `molvae.data.prepare.fingerprints` |
 | `randomized/` | optional: tokens of randomized SMILES of every molecule; see `RandomizedStore` |
@@ -35,12 +36,14 @@ from molvae.files import FolderKind
 from molvae.migrations import PREPARED_VERSION, prepared_from_1
 
 FINGERPRINTS = "fingerprints.npy"
+SMILES, CONFLICTS = "smiles.parquet", "conflicts.csv"
+FARTHEST = 10.0  # labels are clipped to this many standard deviations from the mean
 PREPARED = FolderKind(
     "prepared folder",
     "meta.json",
     (
         *("meta.json", "vocabulary.json", "tokens.npy", "offsets.npy", "splits.npy", "properties.npy"),
-        *("smiles.parquet", "rejected.csv", "conflicts.csv", FINGERPRINTS),
+        *(SMILES, "rejected.csv", CONFLICTS, FINGERPRINTS),
         *(f"{GRAPHS}/{name}.npy" for name in (*GRAPH_ARRAYS, "atom_offsets", "bond_offsets")),
         *(f"{folder}/{name}.npy" for folder in (*RANDOMIZED_FOLDERS, "variants") for name in ("tokens", "offsets")),
     ),
@@ -49,7 +52,7 @@ PREPARED = FolderKind(
 
 @dataclass(frozen=True)
 class PropertyStatistics:
-    """Mean and standard deviation of each property over the labeled molecules of the training split."""
+    """Mean and standard deviation of each property in the training split; see `molvae.data.prepare.labels.scale_of`."""
 
     names: tuple[str, ...]
     mean: tuple[float, ...]

@@ -114,10 +114,19 @@ def _delimited_parts(file: Any, separator: str) -> WriteFrame:
 
     def write(frame: pd.DataFrame) -> None:
         nonlocal header
-        frame.to_csv(file, sep=separator, index=False, header=header, lineterminator="\n")
+        _with_line_feeds(frame).to_csv(file, sep=separator, index=False, header=header, lineterminator="\n")
         header = False
 
     return write
+
+
+def _with_line_feeds(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table with line feeds for carriage returns, which the csv module does not quote before Python 3.13."""
+    frame = frame.copy(deep=False)
+    for i, dtype in enumerate(frame.dtypes):
+        if pd.api.types.is_string_dtype(dtype) and frame.iloc[:, i].astype(str).str.contains("\r", regex=False).any():
+            frame.isetitem(i, frame.iloc[:, i].str.replace(r"\r\n?", "\n", regex=True))
+    return frame
 
 
 @contextmanager
@@ -141,7 +150,7 @@ def _sdf(path: Path) -> Iterator[WriteFrame]:
                 if mol is None:
                     continue
                 for name, value in row.items():
-                    mol.SetProp(str(name), str(value))
+                    mol.SetProp(str(name), " ".join(str(value).split()))  # a line end would end the data field
                 writer.write(mol)
 
         yield write

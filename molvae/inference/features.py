@@ -41,8 +41,12 @@ def check_features(features: str) -> tuple[str, ...]:
     """Split kinds of features joined by a plus sign, such as "mean+logvar", and check them.
 
     Raises:
-        ConfigError: for an unknown or repeated kind.
+        ConfigError: for an unknown or repeated kind, and for what is no text.
     """
+    if not isinstance(features, str):
+        raise ConfigError(
+            f"got features {features!r}; expected text: one or more of {', '.join(FEATURES)}, joined by +"
+        )
     kinds = tuple(kind.strip() for kind in features.split("+"))
     for kind in kinds:
         if kind not in FEATURES:

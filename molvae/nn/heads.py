@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from molvae.config import Positive, Section
+from molvae.data.prepared import FARTHEST
 
 NEAREST = 4  # number of nearest codes that a slot is interpolated between
 SHARPNESS = 8.0  # how strongly the interpolation favors the nearest code
-FARTHEST = 10.0  # labels are clipped to this many standard deviations from the mean
 
 
 class PropertyHeads(nn.Module):
@@ -70,7 +70,7 @@ class PropertyHeads(nn.Module):
         return self(z).float() * self.std + self.mean
 
     def standardize(self, properties: Tensor) -> Tensor:
-        """Standardized labels, clipped because some descriptors have extreme values; missing labels stay nan."""
+        """Standardized labels, clipped because some have extreme values; missing labels stay nan."""
         return ((properties - self.mean) / self.std).clamp(-FARTHEST, FARTHEST)
 
 

@@ -121,7 +121,7 @@ def _solved(factor: np.ndarray, values: np.ndarray) -> tuple[float, np.ndarray]:
 
 
 def _amplitude(weights: np.ndarray, rest: np.ndarray) -> float:
-    return max(float(weights @ rest) / len(rest), 1e-12)
+    return max(float(weights @ rest) / len(rest), float(np.finfo(np.float64).tiny))  # scores may have any unit
 
 
 def _likelihood(kernel: np.ndarray, values: np.ndarray, noise: float) -> float:

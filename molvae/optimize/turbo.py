@@ -92,7 +92,7 @@ class TuRBO:
 
         mean, spread = latents.mean(0), 4 * latents.std(0) + 1e-6
         x = torch.from_numpy((latents - mean) / spread)
-        y = torch.from_numpy((scores - scores.mean()) / (scores.std(ddof=1) + 1e-9)).unsqueeze(1)
+        y = torch.from_numpy((scores - scores.mean()) / (scores.std(ddof=1) or 1.0)).unsqueeze(1)
         dim, center = x.shape[1], x[int(scores.argmax())]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(2**31)))

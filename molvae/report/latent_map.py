@@ -122,7 +122,7 @@ def write_page(
     from matplotlib.colors import to_hex
 
     low, high = np.quantile(color, [0.01, 0.99])
-    scaled = np.clip((color - low) / max(float(high - low), 1e-12), 0, 1)
+    scaled = np.clip((color - low) / (float(high - low) or 1.0), 0, 1)
     corner, span = points.min(0), np.maximum(np.ptp(points, axis=0), 1e-12)
     places = (points - corner) / span * (np.array(PAGE_SIZE) - 40) + 20
     molecules = [

@@ -94,7 +94,8 @@ def separated_attribute_predictability(z: np.ndarray, factors: np.ndarray) -> np
     """
     centered, varying = z - z.mean(0), factors - factors.mean(0)
     scale = np.outer(np.linalg.norm(centered, axis=0), np.linalg.norm(varying, axis=0))
-    r2 = np.divide(centered.T @ varying, scale, out=np.zeros_like(scale), where=scale > 1e-12) ** 2
+    whole = np.outer(np.linalg.norm(z, axis=0), np.linalg.norm(factors, axis=0))  # has the factors' units too
+    r2 = np.divide(centered.T @ varying, scale, out=np.zeros_like(scale), where=scale > 1e-12 * whole) ** 2
     top = np.sort(r2, axis=0)[::-1]
     gap = top[0] - (top[1] if len(top) > 1 else 0.0)
     return np.where(np.ptp(factors, axis=0) > 0, gap, np.nan)

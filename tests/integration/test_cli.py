@@ -227,6 +227,17 @@ def test_interpolate_gives_a_path_and_a_picture(run: Path, tmp_path: Path) -> No
     assert (tmp_path / "path.svg").is_file()
 
 
+@pytest.mark.parametrize("command", ["encode", "reconstruct"])
+def test_a_row_that_cannot_be_read_says_where_that_failed(command: str, run: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('inchi\nInChI=1S/nonsense\n"InChI=1S/C2H6O/c1-2-3/h3H,2H2,1H3"\nCC C\n')
+    result = call(command, tmp_path / "a.csv", "-m", run, "-o", tmp_path / "out.csv")
+    assert result.exit_code == 0, result.output
+    reasons = list(pd.read_csv(tmp_path / "out.csv", keep_default_na=False)["reason"])
+    assert reasons == ["unreadable_inchi", "", "text_after_smiles"]
+    for reason in ("unreadable_inchi: 1", "text_after_smiles: 1", "1 of 3 molecules encoded"):
+        assert reason in result.stderr
+
+
 @pytest.mark.parametrize("command", ["sample", "encode", "decode", "reconstruct"])
 def test_every_command_needs_a_model_that_is_there(command: str, tmp_path: Path) -> None:
     arguments = [] if command == "sample" else [tmp_path / "x.csv"]

@@ -182,6 +182,9 @@ def test_report_says_what_becomes_of_every_row(featurizer: LatentFeaturizer) -> 
     [
         ({"features": "mu"}, "unknown features 'mu'; expected one or more of mean, logvar"),
         ({"features": "mean+mean"}, "expected each kind once"),
+        ({"features": None}, "got features None; expected text: one or more of mean"),
+        ({"features": 5}, "got features 5; expected text"),
+        ({"features": ["mean", "hidden"]}, "expected text"),
         ({"features": "codes"}, "the model's latent has no features 'codes'"),
         ({"invalid": "skip"}, "unknown policy invalid='skip'; expected one of: error, nan, drop"),
         ({"randomized_smiles": -1}, "randomized_smiles = -1"),
@@ -285,6 +288,22 @@ def test_works_beside_other_featurizers(featurizer: LatentFeaturizer) -> None:
     assert list(columns.get_feature_names_out())[-2:] == ["z__z7", "rest__weight"]
     listed = ColumnTransformer([("z", clone(featurizer), ["smiles"])]).fit_transform(table)
     np.testing.assert_allclose(listed, featurizer.transform(["CCO", "CC"]))
+
+
+@pytest.mark.parametrize("output", ["default", "pandas"])
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_rows_are_not_dropped_beside_other_columns(
+    featurizer: LatentFeaturizer, output: str, n_jobs: int | None
+) -> None:
+    table = pd.DataFrame({"a": ["CCO", "xx", "CC"], "b": ["xx", "CCO", "CC"], "weight": [46.0, 0.0, 30.0]})
+    dropping = clone(featurizer).set_params(invalid="drop")
+    for others in ([("b", dropping, "b")], [("rest", "passthrough", ["weight"])]):
+        columns = ColumnTransformer([("a", dropping, "a"), *others], n_jobs=n_jobs).set_output(transform=output)
+        with pytest.raises(InputError, match="rows no longer match those of other columns: use invalid='nan'"):
+            columns.fit_transform(table)
+    alone = make_pipeline(dropping, StandardScaler()).set_output(transform=output)
+    with pytest.warns(InvalidMoleculeWarning):
+        assert alone.fit_transform(table["a"]).shape == (2, 8)
 
 
 def test_grid_search_over_processes(featurizer: LatentFeaturizer, molecules: tuple[str, ...]) -> None:

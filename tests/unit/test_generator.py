@@ -8,9 +8,10 @@ from rdkit import Chem
 import molvae
 import molvae.chem.standardize
 from molvae.checkpoint import save_checkpoint
-from molvae.chem.parse import parse_smiles
+from molvae.chem.parse import parse_smiles, random_orders
 from molvae.data.prepared import PreparedData
 from molvae.data.vocabulary import Vocabulary
+from molvae.errors import InputError
 from molvae.generator import MoleculeGenerator
 from molvae.nn.build import ModelConfig, build_model
 
@@ -35,7 +36,8 @@ def test_a_standardized_smiles_that_does_not_parse_is_a_reason_and_no_crash(
     encoded = graph_reader.encode_rows(["OCC", "NCC.Cl", "CCN.O", "xx"])  # without a salt it is not parsed again
     assert encoded.valid.tolist() == [True, False, False, False]
     assert encoded.smiles == ["CCO", None, None, None]
-    assert encoded.reasons == [None, "unparsable", "unparsable", "unparsable"]
+    invalid = "invalid_largest_fragment"
+    assert encoded.reasons == [None, invalid, invalid, "unparsable"]
     np.testing.assert_allclose(encoded.z[0], graph_reader.encode(["CCO"])[0], atol=1e-6)
 
 
@@ -69,3 +71,12 @@ def test_latents_that_spell_no_molecule_are_drawn_again(
     assert calls == [(4, True), (2, False), (1, False)]
     calls.clear()
     assert vae.decode(z) == ["C", "", "C", ""]
+
+
+def test_what_is_to_be_novel_may_be_any_list_of_molecules(vae: MoleculeGenerator) -> None:
+    first = vae.sample(3, seed=0)
+    written = [*(next(iter(random_orders(smiles, 1))) for smiles in first), None]
+    assert not set(vae.sample(3, seed=0, novel_against=written)) & set(first)
+    for odd in ("CCO", None, 5):
+        with pytest.raises(InputError, match="expected a list of SMILES"):
+            vae.sample(3, novel_against=odd)

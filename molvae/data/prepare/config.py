@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from molvae.chem.standard_form import StandardForm
-from molvae.config import Fraction, Positive
+from molvae.config import Fraction
 
 MOST_RANDOMIZED = 255  # per molecule: numbered in one byte, in which 0 is the canonical SMILES
 
@@ -22,12 +22,16 @@ class PrepareConfig(StandardForm):
     descriptor_fraction: Fraction = 1.0
     """Share of the molecules whose descriptors are computed; the others have missing labels, which heads can handle."""
     property_columns: tuple[str, ...] = ()
-    """Numeric input columns to keep as properties; a value that is not a number becomes a missing label."""
+    """Input columns to keep as properties: numbers, or true and false; see `molvae.data.prepare.labels`."""
+    censored: Literal["drop", "value"] = "drop"
+    """Whether a limit such as >10 is a missing label, or its number is the label."""
+    conflicts: Literal["median", "mean", "first", "error"] = "median"
+    """What becomes of different labels in the rows of one molecule; they are listed in `conflicts.csv`."""
     smiles_column: str | None = None
     name_column: str | None = None
     exclude: tuple[Path, ...] = ()
     """Files of molecules to leave out, such as test sets; molecules are compared in their standard form."""
-    max_symbols: Positive = 256
+    max_symbols: Annotated[int, Field(ge=1, le=65_535)] = 256
     split: Literal["hash", "scaffold", "column", "files"] = "hash"
     split_column: str = "split"
     valid_fraction: Fraction = 0.05

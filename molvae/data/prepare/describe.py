@@ -25,6 +25,7 @@ class DescribedChunk:
     reasons: list[str | None]
     descriptors: np.ndarray
     graphs: list[MolGraph | None]
+    stripped: list[tuple[str, ...]]  # components left out, canonical SMILES
 
 
 def describe_chunk(smiles: list[str | None], config: PrepareConfig) -> DescribedChunk:
@@ -33,9 +34,8 @@ def describe_chunk(smiles: list[str | None], config: PrepareConfig) -> Described
     standardizer = Standardizer(**config.standard_form.arguments())
     line = notation(config.notation)
     n = len(smiles)
-    chunk = DescribedChunk(
-        [""] * n, [""] * n, [""] * n, [None] * n, np.full((n, len(names)), np.nan, np.float32), [None] * n
-    )
+    values = np.full((n, len(names)), np.nan, np.float32)
+    chunk = DescribedChunk([""] * n, [""] * n, [""] * n, [None] * n, values, [None] * n, [()] * n)
     for i, text in enumerate(smiles):
         if text is None:
             continue
@@ -54,6 +54,7 @@ def describe_chunk(smiles: list[str | None], config: PrepareConfig) -> Described
         if config.graphs:
             chunk.graphs[i] = standard_graph(standard)
         chunk.smiles[i] = standard.smiles
+        chunk.stripped[i] = standard.stripped
         chunk.symbols[i] = " ".join(symbols)
         if hash_fraction(f"described {standard.smiles}") < config.descriptor_fraction:
             chunk.descriptors[i] = descriptors(standard.mol, names)

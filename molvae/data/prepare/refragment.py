@@ -10,7 +10,7 @@ from joblib import Parallel, delayed
 from molvae.chem.notation import notation
 from molvae.data.graphs import FOLDER as GRAPHS
 from molvae.data.prepare.tokens import merge_stride, spell_tokens, token_counts, write_tokens
-from molvae.data.prepared import FINGERPRINTS, PREPARED, PreparedData
+from molvae.data.prepared import CONFLICTS, FINGERPRINTS, PREPARED, PreparedData
 from molvae.data.randomized import FOLDER as RANDOMIZED
 from molvae.data.randomized import META_KEY
 from molvae.data.vocabulary import Vocabulary
@@ -60,6 +60,8 @@ def refragment(
         vocabulary.save(folder / "vocabulary.json")
         for name in ("splits.npy", "properties.npy", "smiles.parquet", "rejected.csv"):
             shutil.copyfile(data.path / name, folder / name)
+        if (data.path / CONFLICTS).is_file():
+            shutil.copyfile(data.path / CONFLICTS, folder / CONFLICTS)
         if "fingerprints" in data.meta:
             shutil.copyfile(data.path / FINGERPRINTS, folder / FINGERPRINTS)
         if (data.path / GRAPHS).is_dir():

@@ -3,7 +3,9 @@
 import hashlib
 import itertools
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
+from molvae.chem.components import component_kind
 from molvae.chem.descriptors import descriptor_names
 from molvae.chem.standardize import Standardizer
 from molvae.data.chunks import batched
@@ -23,13 +26,14 @@ from molvae.data.prepare.tokens import merge_stride, token_counts, write_tokens
 from molvae.data.prepare.writer import FolderWriter
 from molvae.data.prepared import PREPARED, PreparedData
 from molvae.data.vocabulary import Vocabulary
-from molvae.errors import InputError, VocabularyError
+from molvae.errors import ConfigError, InputError, VocabularyError
 from molvae.files import atomic_folder, write_json
 from molvae.formats.readers import InputRow, count_rows, read_molecules
 from molvae.migrations import PREPARED_VERSION
 from molvae.progress import SILENT, Progress
 
 CHUNK_ROWS = 1000
+MAX_COMPONENTS = 10_000  # of a kind, counted one by one
 
 
 def prepare(
@@ -52,7 +56,8 @@ def prepare(
         progress: reports rows read and molecules tokenized.
 
     Raises:
-        InputError: when no molecule is left.
+        ConfigError: for a property column with the name of a descriptor.
+        InputError: when no molecule is left, none has a label of a property column, or labels cannot be merged.
         InputFileError: for an input or a file of `config.exclude` that cannot be read; for an existing `out` without
             `overwrite`, or one that holds other files.
         VocabularyError: for symbols that `vocabulary` lacks, if `config.unknown` is "error".
@@ -60,22 +65,24 @@ def prepare(
     config = config or PrepareConfig()
     if vocabulary is not None and vocabulary.notation != config.notation:
         config = config.model_copy(update={"notation": vocabulary.notation})
-    names = (*descriptor_names(config.descriptors), *config.property_columns)
+    names = descriptor_names(config.descriptors)
+    _check_names(names, config.property_columns)
     with atomic_folder(out, overwrite=overwrite, kind=PREPARED) as folder:
-        writer = FolderWriter(folder, names, config.graphs)
+        writer = FolderWriter(folder, names, config)
         try:
-            _write_rows(inputs, writer, config, vocabulary, progress)
+            counted = _write_rows(inputs, writer, config, vocabulary, progress)
         finally:
             writer.close()
         if not writer.kept:
             reasons = ", ".join(f"{reason} {n}" for reason, n in writer.rejected.most_common())
             raise InputError(f"no molecule left of {writer.read} rows read ({reasons or 'none found'})")
+        writer.merge_duplicates()
         final = _final_vocabulary(writer, config, vocabulary)
         molecules = _molecules(writer, np.arange(writer.kept))
         lengths = write_tokens(folder, molecules, writer.kept, vocabulary=final, progress=progress)
         final.save(folder / "vocabulary.json")
         writer.save_arrays()
-        write_json(folder / "meta.json", _meta(inputs, writer, config, final, lengths))
+        write_json(folder / "meta.json", _meta(inputs, writer, counted, config, final, lengths))
         shutil.rmtree(writer.work)
         if config.fingerprints:
             add_fingerprints(PreparedData.open(folder), n_jobs=config.n_jobs, progress=progress)
@@ -90,11 +97,18 @@ def _write_rows(
     config: PrepareConfig,
     vocabulary: Vocabulary | None,
     progress: Progress,
-) -> None:
+) -> "_Counted":
+    """Read, describe and write all rows."""
     columns = config.property_columns + ((config.split_column,) if config.split == "column" else ())
     rows = itertools.chain.from_iterable(
-        read_molecules(p, smiles_column=config.smiles_column, name_column=config.name_column, extra_columns=columns)
-        for p in inputs
+        read_molecules(
+            path,
+            smiles_column=config.smiles_column,
+            name_column=config.name_column,
+            extra_columns=columns,
+            absent_columns="error" if len(inputs) == 1 else "blank",  # labels may be in one file of several
+        )
+        for path in inputs
     )
     counts = [count_rows(p) for p in inputs]
     total = None if None in counts else sum(c for c in counts if c is not None)
@@ -102,6 +116,7 @@ def _write_rows(
     carve_valid = config.split == "files" and not any(_stem(p) == "valid" for p in inputs)
     excluded = _standard_smiles(config)
     pending: list[list[InputRow]] = []
+    counted = _Counted()
 
     def feed() -> Iterator[Any]:
         for chunk in batched(rows, CHUNK_ROWS):
@@ -117,7 +132,8 @@ def _write_rows(
                     reason = "excluded"
                 if reason is None:
                     split = _split_of(row, described.smiles[i], described.scaffolds[i], config, carve_valid)
-                    reason = writer.add(row, described, i, split=split, known=known, config=config)
+                    counted.add(row, described.stripped[i], described.smiles[i], config)
+                    reason = writer.add(row, described, i, split=split, known=known)
                 if reason is not None:
                     writer.reject(row, reason)
             stage.advance(len(chunk))
@@ -127,6 +143,47 @@ def _write_rows(
             f"the vocabulary lacks {len(writer.unknown)} symbols of the input: {listed}; "
             "choose `--unknown skip` to leave these molecules out or `--unknown extend` to add the symbols"
         )
+    if writer.kept and counted.without_split == counted.rows:
+        raise InputError(f"no row names its split in the column {config.split_column!r}; see --split-column")
+    return counted
+
+
+@dataclass
+class _Counted:
+    """What rows have that are not rejected before duplicates are looked for."""
+
+    rows: int = 0
+    without_split: int = 0  # with `split: column`
+    stripped: Counter[str] = field(default_factory=Counter)  # rows with a component of a kind
+    components: dict[str, Counter[str]] = field(default_factory=dict)  # kind → its components, the first ones met
+
+    def add(self, row: InputRow, stripped: tuple[str, ...], smiles: str, config: PrepareConfig) -> None:
+        self.rows += 1
+        if config.split == "column":
+            self.without_split += not row.extra.get(config.split_column)
+        kinds = {component: component_kind(component, smiles) for component in stripped}
+        self.stripped.update(set(kinds.values()))
+        for component, kind in kinds.items():
+            seen = self.components.setdefault(kind, Counter())
+            if component in seen or len(seen) < MAX_COMPONENTS:
+                seen[component] += 1
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            kind: {"rows": n, "most_common": dict(self.components[kind].most_common(10))}
+            for kind, n in self.stripped.most_common()
+        }
+
+
+def _check_names(descriptors: Sequence[str], columns: Sequence[str]) -> None:
+    for column in columns:
+        if column in descriptors:
+            raise ConfigError(
+                f"the input column {column!r} has the name of a descriptor that is computed too; rename the column, or "
+                "choose other descriptors"
+            )
+        if columns.count(column) > 1:
+            raise ConfigError(f"the input column {column!r} is asked for twice")
 
 
 def _standard_smiles(config: PrepareConfig) -> frozenset[str]:
@@ -173,31 +230,29 @@ def _molecules(writer: FolderWriter, indices: np.ndarray) -> Iterator[list[str]]
 def _meta(
     inputs: Sequence[str | Path],
     writer: FolderWriter,
+    counted: _Counted,
     config: PrepareConfig,
     vocabulary: Vocabulary,
     lengths: np.ndarray,
 ) -> dict[str, Any]:
-    mean, std = writer.statistics()
+    rows = {"read": writer.read, "kept": writer.kept, "rejected": dict(writer.rejected.most_common())}
+    rows |= {"without_split": counted.without_split, "in_other_split": writer.in_other_split}
     return {
         "format_version": PREPARED_VERSION,
         "molvae_version": version("molvae"),
         "sources": [{"path": str(p), "sha256": _sha256(p)} for p in inputs],
-        "rows": {"read": writer.read, "kept": writer.kept, "rejected": dict(writer.rejected.most_common())},
+        "rows": rows,
+        "stripped": counted.to_json(),
         "splits": writer.splits,
         "notation": {"name": vocabulary.notation, "selfies": version("selfies"), "constraints": "default"},
         "tokens": token_counts(vocabulary, lengths, int(writer.raw("n_symbols").max())),
-        "properties": {
-            "names": list(writer.names),
-            "mean": mean,
-            "std": std,
-            "unreadable_values": dict(writer.unreadable_values),
-        },
+        "properties": {"names": list(writer.names), **writer.statistics(), "labels": writer.labels.to_json()},
         "options": config.model_dump(mode="json", exclude={"n_jobs"}),  # which changes nothing
     }
 
 
 def _sha256(path: str | Path) -> str | None:
-    if str(path) == "-":
+    if not Path(path).is_file():  # standard input or a pipe
         return None
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

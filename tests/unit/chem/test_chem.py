@@ -3,6 +3,7 @@ import pytest
 from rdkit import Chem
 from rdkit.Chem import QED, Descriptors, rdFingerprintGenerator
 
+from molvae.chem.components import component_kind
 from molvae.chem.descriptors import DESCRIPTORS, descriptor_names, descriptor_set, descriptors
 from molvae.chem.notation import notation
 from molvae.chem.parse import canonical_smiles, parse_smiles
@@ -116,7 +117,11 @@ def test_standardizing(smiles: str, options: dict[str, bool], expected: str) -> 
     ("smiles", "options", "reason"),
     [
         ("xx", {}, "unparsable"),
-        ("[CH-]1C=CC=C1.[CH-]1C=CC=C1.[Fe+2]", {"neutralize": True}, "unparsable"),
+        ("CC C", {}, "text_after_smiles"),
+        ("CC\0C", {}, "unparsable"),
+        ("CC |x", {}, "text_after_smiles"),
+        ("F[P-](F)(F)(F)(F)F", {"neutralize": True}, "invalid_neutralized"),
+        ("[CH-]1C=CC=C1.[CH-]1C=CC=C1.[Fe+2]", {"neutralize": True}, "invalid_neutralized"),
         ("CC.O", {"largest_fragment": False}, "several_fragments"),
         ("[Fe]", {}, "element"),
         ("*CC", {}, "element"),
@@ -127,6 +132,22 @@ def test_standardizing(smiles: str, options: dict[str, bool], expected: str) -> 
 def test_a_molecule_that_cannot_be_used_says_why(smiles: str, options: dict[str, bool], reason: str) -> None:
     result = Standardizer(**options).apply(smiles)
     assert (result.smiles, result.reason) == (None, reason)
+
+
+@pytest.mark.parametrize(
+    ("smiles", "kinds"),
+    [
+        ("CC[NH3+].[Cl-]", ["counterion"]),
+        ("CCCN.Cl.Cl.O", ["counterion", "counterion", "solvent"]),
+        ("CCCN.OC(=O)/C=C/C(=O)O.CCCN", ["counterion", "copy"]),
+        ("CN1C=NC2=C1C(=O)N(C(=O)N2C)C.NC(=O)c1cccnc1", ["molecule"]),
+        ("CCO", []),
+    ],
+)
+def test_components_left_out_have_a_kind(smiles: str, kinds: list[str]) -> None:
+    standard = Standardizer(neutralize=True).apply(smiles)
+    assert standard.smiles is not None
+    assert sorted(component_kind(part, standard.smiles) for part in standard.stripped) == sorted(kinds)
 
 
 def test_tanimoto_is_one_for_the_same_molecule_and_nan_for_none() -> None:

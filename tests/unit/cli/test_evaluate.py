@@ -76,3 +76,12 @@ def test_a_cache_that_cannot_be_written_is_a_warning(files, tmp_path, caplog):
     assert "SNN/Test" in result.stdout
     assert "nothing is cached: cannot write" in caplog.text
     assert "damaged" not in caplog.text
+
+
+@pytest.mark.parametrize("name", ["blank.smi", "blank.csv"])
+def test_a_blank_line_is_an_invalid_molecule(name, files, tmp_path):
+    path = tmp_path / name
+    path.write_text("smiles\nCCO\n\nc1ccccc1O\n\nCCN\n")
+    (values,) = json.loads(run(str(path), "--test", files["test"], "-o", "-", "-q").stdout).values()
+    assert values["sizes"]["given"] == 5
+    assert values["metrics"]["valid"] == pytest.approx(0.6)

@@ -1,7 +1,9 @@
 import csv
 import json
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -195,16 +197,6 @@ def test_an_existing_folder_is_not_overwritten_unasked(prepared: PreparedData, t
         prepare([table], prepared.path)
 
 
-def test_unreadable_property_values_are_missing_labels(tmp_path: Path) -> None:
-    path = tmp_path / "a.csv"
-    path.write_text("smiles,y\nCCO,1.5\nCC,>10\nCCC,\nCCCC,inf\n")
-    folder = prepare([path], tmp_path / "out", config=PrepareConfig(n_jobs=1, descriptors=(), property_columns=("y",)))
-    values = folder.property_frame()["y"]
-    assert values[0] == 1.5
-    assert values[1:].isna().all()
-    assert folder.meta["properties"]["unreadable_values"] == {"y": 1}
-
-
 @pytest.mark.parametrize("damage", ["meta.json", "tokens.npy", "vocabulary.json"])
 def test_an_incomplete_folder_is_one_sentence(damage: str, table: Path, tmp_path: Path) -> None:
     prepare([table], tmp_path / "out", config=PrepareConfig(n_jobs=1))
@@ -232,6 +224,43 @@ sys.exit(any(name.split(".")[0] in ("rdkit", "selfies") for name in sys.modules)
 """
     subprocess.run([sys.executable, "-c", program], check=True)
     assert json.loads((tmp_path / "run" / "model" / "config.json").read_text())["format_version"] == 2
+
+
+def test_more_splits_than_codes_are_one_sentence_and_leave_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("smiles,split\n" + "".join(f"{'C' * n}O,s{n}\n" for n in range(1, 300)))
+    config = PrepareConfig(fragments=0, descriptors=(), n_jobs=1, split="column", max_atoms=400, max_symbols=400)
+    with pytest.raises(InputError, match=r"more than 256 splits \(s1, s2, s3, …\); expected a few"):
+        prepare([path], tmp_path / "out", config=config)
+    assert not (tmp_path / "out").exists()
+
+
+def test_rows_that_name_no_split_and_duplicates_in_another_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("smiles,split\nCCO,train\nOCC,test\nCCN,\nCC,test\n")
+    config = PrepareConfig(fragments=0, descriptors=(), n_jobs=1, split="column")
+    rows = prepare([path], tmp_path / "out", config=config).meta["rows"]
+    assert (rows["without_split"], rows["in_other_split"]) == (1, 1)
+    path.write_text("smiles,split\nCCO,\n")
+    with pytest.raises(InputError, match="no row names its split in the column 'split'"):
+        prepare([path], tmp_path / "none", config=config)
+
+
+def test_components_left_out_are_counted_by_kind(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.csv", "CC[NH3+].[Cl-]", "CCCN.Cl.Cl.O", "CCCCO.NC(=O)c1cccnc1", "CCO")
+    stripped = prepare([source], tmp_path / "out", config=PrepareConfig(fragments=0, n_jobs=1)).meta["stripped"]
+    assert stripped == {
+        "counterion": {"rows": 2, "most_common": {"[Cl-]": 1, "Cl": 1}},
+        "solvent": {"rows": 2, "most_common": {"O": 1, "CCCCO": 1}},
+    }
+
+
+def test_a_pipe_is_read_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    threading.Thread(target=(tmp_path / "pipe").write_text, args=("CCO\nCCN\n",)).start()
+    folder = prepare([tmp_path / "pipe"], tmp_path / "out", config=PrepareConfig(fragments=0, n_jobs=1))
+    assert folder.smiles() == ["CCO", "CCN"]
+    assert folder.meta["sources"][0]["sha256"] is None
 
 
 def test_the_committed_sample_has_the_splits_it_promises() -> None:

@@ -177,3 +177,26 @@ def test_messy_tables_have_the_number_of_rows_the_manifest_says(shared_data: Pat
         "smi/rdkit_nci_first_5K.smi.gz",
     ):
         assert len(list(read_molecules(shared_data / "messy" / name))) == int(manifest[name]), name
+
+
+def test_bytes_in_parquet_are_text_and_lists_are_refused(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"smiles": [s.encode() for s in SMILES], "parts": [[1, 2]] * 3})
+    frame.to_parquet(tmp_path / "a.parquet")
+    assert smiles_of(tmp_path / "a.parquet") == SMILES
+    with pytest.raises(InputError, match=r"column 'parts' of .* holds values of type list"):
+        smiles_of(tmp_path / "a.parquet", smiles_column="parts")
+
+
+def test_content_decides_between_formats(tmp_path: Path) -> None:
+    pd.DataFrame({"smiles": SMILES}).to_parquet(tmp_path / "a.csv")
+    assert smiles_of(tmp_path / "a.csv") == SMILES
+    (tmp_path / "b.txt").write_text(Chem.MolToMolBlock(Chem.MolFromSmiles("CCO")) + "$$$$\n")
+    assert smiles_of(tmp_path / "b.txt") == ["CCO"]
+
+
+def test_a_data_field_that_no_record_has_is_an_error(tmp_path: Path) -> None:
+    block = Chem.MolToMolBlock(Chem.MolFromSmiles("CCO"))
+    (tmp_path / "a.sdf").write_text(f"{block}> <assay>\n4.2\n\n$$$$\n")
+    with pytest.raises(InputError, match=r"no record .* has a data field 'y'; its data fields are: assay"):
+        list(read_molecules(tmp_path / "a.sdf", extra_columns=["y"]))
+    assert len(list(read_molecules(tmp_path / "a.sdf", extra_columns=["y"], absent_columns="blank"))) == 1

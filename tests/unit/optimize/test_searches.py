@@ -256,6 +256,15 @@ def test_as_long_as_all_scores_are_alike_the_prior_is_drawn_from(
     assert set(found.frame["origin"]) == {"start", "prior"}
 
 
+def test_the_process_does_not_depend_on_the_unit_of_the_scores(molecules: tuple[str, ...]) -> None:
+    bits = count_bits(map(Chem.MolFromSmiles, molecules))
+    values = RNG(0).random(8)
+    mean, std = TanimotoGP(bits[:8], values).predict(bits)
+    for unit in (1e-12, 1e9):
+        scaled = TanimotoGP(bits[:8], values * unit).predict(bits)
+        np.testing.assert_allclose(scaled, (mean * unit, std * unit), rtol=1e-6)
+
+
 def test_a_batch_is_chosen_as_if_what_is_chosen_were_scored(molecules: tuple[str, ...]) -> None:
     rng = np.random.default_rng(0)
     known = count_bits(map(Chem.MolFromSmiles, molecules[:8]))

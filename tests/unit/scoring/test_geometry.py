@@ -49,6 +49,8 @@ def test_sap_is_made_of_squared_correlations(factors: np.ndarray) -> None:
     for k, gap in enumerate(separated_attribute_predictability(z, factors)):
         r2 = sorted(np.corrcoef(column, factors[:, k])[0, 1] ** 2 for column in z.T)
         assert gap == pytest.approx(r2[-1] - r2[-2])
+    in_molar = separated_attribute_predictability(z, factors * 1e-15)
+    np.testing.assert_allclose(in_molar, separated_attribute_predictability(z, factors))
 
 
 def test_rare_and_constant_factors() -> None:

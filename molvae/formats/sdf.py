@@ -1,0 +1,65 @@
+"""SDF: molfiles with data fields."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+
+from molvae.errors import InputError
+from molvae.formats.columns import Asked, InputRow
+from molvae.formats.content import OVERLONG
+
+
+def read_sdf(lines: Iterator[str], source: str, asked: Asked) -> Iterator[InputRow]:
+    """The records of an SDF file.
+
+    Raises:
+        InputError: at the end, for a data field that no record has.
+    """
+    wanted = {*asked.extra, *([] if asked.name is None else [asked.name])}
+    seen: dict[str, None] = {}
+    record: list[str] = []
+    row = 0
+    for line in itertools.chain(lines, ["$$$$"]):
+        text = line.rstrip("\r\n")
+        if not text.startswith("$$$$"):
+            record.append(text)
+            continue
+        if any(part.strip() for part in record):
+            row += 1
+            end = next((i for i, part in enumerate(record) if part.startswith("M  END")), len(record) - 1)
+            fields = _fields(record[end + 1 :])
+            if wanted.difference(seen):
+                seen |= dict.fromkeys(fields)
+            yield _row(record[: end + 1], fields, source, row, asked)
+        record = []
+    absent = sorted(wanted.difference(seen))
+    if absent and row and asked.absent == "error":
+        listed = ", ".join(list(seen)[:30]) or "none"
+        raise InputError(f"no record of {source} has a data field {absent[0]!r}; its data fields are: {listed}")
+
+
+def _row(molfile: list[str], fields: dict[str, str], source: str, row: int, asked: Asked) -> InputRow:
+    from rdkit import Chem, rdBase
+
+    mol = None
+    if not any(line is OVERLONG for line in molfile):
+        with rdBase.BlockLogs():
+            mol = Chem.MolFromMolBlock("\n".join(molfile) + "\n")
+    name = fields.get(asked.name, "") if asked.name is not None else molfile[0].strip()
+    extra = {column: fields.get(column, "") for column in asked.extra}
+    smiles = Chem.MolToSmiles(mol) if mol is not None else ""
+    reason = None if smiles else "unreadable_record" if mol is None else "blank"
+    return InputRow(source, row, smiles or None, name or None, reason, extra)
+
+
+def _fields(lines: Iterable[str]) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    name: str | None = None
+    for line in lines:
+        if line.startswith(">") and "<" in line:
+            name = line[line.index("<") + 1 :].rpartition(">")[0]
+            fields[name] = ""
+        elif name is not None and line.strip():
+            fields[name] = f"{fields[name]}\n{line}".strip()
+        else:
+            name = None
+    return fields
