@@ -7,17 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_safetensors
 from torch import nn
 
 from molvae.chem.standard_form import StandardForm
-from molvae.config import Section, parse_config
+from molvae.config import Section, Temperature, TopP, parse_config
 from molvae.data.vocabulary import Vocabulary
 from molvae.errors import CheckpointError, ConfigError, PreparedDataError
 from molvae.files import atomic_folder, write_json
@@ -35,11 +35,11 @@ _LENGTH_MARGIN = 1.25  # generated molecules may be this much longer than the lo
 class SamplingConfig(Section):
     """The default sampling settings of a model."""
 
-    temperature: Annotated[float, Field(gt=0)] = 1.0
+    temperature: Temperature = 1.0
     """Temperature at which tokens are sampled."""
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    top_p: TopP = 1.0
     """Probability of the nucleus that tokens are sampled from (Holtzman et al. 2020)."""
-    latent_temperature: Annotated[float, Field(gt=0)] = 1.0
+    latent_temperature: Temperature = 1.0
     """Temperature at which the learned prior is sampled."""
 
 

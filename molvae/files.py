@@ -1,6 +1,5 @@
 """Atomic output: files and folders are written under a temporary name and renamed when they are complete."""
 
-import json
 import os
 import shutil
 import tempfile
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from molvae.documents import json_text
 from molvae.errors import InputFileError
 
 
@@ -55,9 +55,9 @@ def atomic_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write indented UTF-8 JSON, atomically."""
+    """Write indented UTF-8 JSON, atomically; NaN and infinity become null."""
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_text(json_text(value, indent=2) + "\n", encoding="utf-8")
 
 
 def _make_parent(path: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from molvae.chem.inputs import as_molecule, as_molecules
 from molvae.chem.parse import canonical_smiles
 from molvae.chem.similarity import tanimoto
+from molvae.config import Reach, Steps, Walks, checked
 from molvae.errors import ConfigError, InputError
 from molvae.inference import encoding, likelihood, paths, sampling
 from molvae.inference.encoding import EncodedMolecules
@@ -224,8 +225,7 @@ class MoleculeGenerator(LoadedModel):
         Raises:
             InputError: when an end cannot be encoded.
         """
-        if steps < 2:
-            raise ConfigError(f"got {steps} steps; expected at least 2, the two ends")
+        checked(Steps, steps, "steps")
         if method is None:
             method = "bridge" if self.model.latent.discrete else "linear"
         if method not in ("linear", "spherical", "bridge"):
@@ -283,8 +283,9 @@ class MoleculeGenerator(LoadedModel):
         Raises:
             InputError: when the molecule cannot be encoded.
         """
-        if steps < 2 or walks < 1:
-            raise ConfigError(f"got {walks} walks of {steps} steps; expected at least 1 walk of at least 2 steps")
+        checked(Steps, steps, "steps")
+        checked(Walks, walks, "walks")
+        checked(Reach, reach, "reach")
         start = self._encoded([as_molecule(molecule)])
         smiles = str(start.smiles[0])
         how: dict[str, Any] = {"walks": walks, "steps": steps, "reach": reach, "seed": seed}

@@ -1,10 +1,11 @@
 """`molvae diagnose`."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import click
+from pydantic import Field
 
-from molvae.cli.options import console, device_option, jobs_option, progress_for, quiet_option
+from molvae.cli.options import SEED, Setting, console, device_option, jobs_option, progress_for, quiet_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -14,13 +15,23 @@ if TYPE_CHECKING:
 ON_PAGE = 1000  # structures on a page; a browser shows this many without delay
 
 
+ENOUGH = Setting(Annotated[int, Field(ge=20, le=1_000_000_000)], "integer")
+
+
 @click.command()
 @click.argument("model_path", metavar="MODEL")
 @click.argument("path", metavar="INPUT")
 @click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")
 @click.option("--split", default="test", show_default=True, help="Split to read of a prepared folder given as INPUT.")
-@click.option("-n", "n", type=click.IntRange(20), default=5000, show_default=True, help="Molecules, drawn at random.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of that draw.")
+@click.option(
+    "-n",
+    "n",
+    type=ENOUGH,
+    default=5000,
+    show_default=True,
+    help="Molecules, drawn at random.",
+)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of that draw.")
 @click.option(
     "--descriptors",
     default="wide",

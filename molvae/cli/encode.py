@@ -3,6 +3,9 @@
 import click
 
 from molvae.cli.options import (
+    JOBS,
+    RANDOMIZED,
+    SEED,
     batch_size_option,
     console,
     device_option,
@@ -28,14 +31,14 @@ from molvae.cli.options import (
 )
 @click.option(
     "--randomized-smiles",
-    type=click.IntRange(0),
+    type=RANDOMIZED,
     default=0,
     show_default=True,
     help="Average over this many randomized SMILES of each molecule; 0: the canonical one.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the randomized SMILES.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the randomized SMILES.")
 @click.option(
-    "--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes that parse; -1: one per core."
+    "--jobs", "n_jobs", type=JOBS, default=-1, show_default=True, help="Processes that parse; -1: one per core."
 )
 @batch_size_option
 @device_option

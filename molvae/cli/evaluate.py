@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from molvae.cli.options import console, jobs_option, progress_for, quiet_option
+from molvae.cli.options import COUNT, console, jobs_option, progress_for, quiet_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,9 +21,7 @@ ENDINGS = (".json", ".csv")
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option(
-    "-n", "n", type=click.IntRange(1), default=30_000, show_default=True, help="Molecules that a model draws per seed."
-)
+@click.option("-n", "n", type=COUNT, default=30_000, show_default=True, help="Molecules that a model draws per seed.")
 @click.option("--seeds", default="0,1,2", show_default=True, help="Seeds of a model's draws; each gives one list.")
 @click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")
 @click.option(
@@ -136,10 +134,13 @@ def evaluate(
 
 
 def _seeds(text: str) -> list[int]:
+    from molvae.config import Seed, checked
+    from molvae.errors import ConfigError
+
     try:
-        return list(dict.fromkeys(int(part) for part in text.split(",")))
-    except ValueError as error:
-        raise click.UsageError(f"got --seeds {text!r}; expected whole numbers such as 0,1,2") from error
+        return list(dict.fromkeys(checked(Seed, part, "seed") for part in text.split(",")))
+    except ConfigError as error:
+        raise click.BadParameter(f"{error}; expected whole numbers such as 0,1,2", param_hint="--seeds") from error
 
 
 def _drawn(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from molvae.cli.options import device_option, quiet_option
+from molvae.cli.options import SEED, device_option, quiet_option
 
 
 @click.command()
@@ -22,7 +22,7 @@ from molvae.cli.options import device_option, quiet_option
     help="Symbols that the model lacks: learn them, leave their molecules out, or stop.",
 )
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="E.g. training.learning_rate=0.0005.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--overwrite", is_flag=True, help="Start again even if DIR holds a run.")
 @device_option
 @quiet_option

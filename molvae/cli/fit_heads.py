@@ -2,7 +2,7 @@
 
 import click
 
-from molvae.cli.options import console, device_option, progress_for, quiet_option
+from molvae.cli.options import COUNT, SEED, console, device_option, progress_for, quiet_option
 
 
 @click.command("fit-heads")
@@ -18,10 +18,8 @@ from molvae.cli.options import console, device_option, progress_for, quiet_optio
     help="Property of the folder (repeatable); all by default.",
 )
 @click.option("--max-time", default="00:05:00", show_default=True, metavar="HH:MM:SS")
-@click.option(
-    "--molecules", type=click.IntRange(1), default=200_000, show_default=True, help="Molecules to encode, at most."
-)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--molecules", type=COUNT, default=200_000, show_default=True, help="Molecules to encode, at most.")
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @device_option
 @quiet_option
 def fit_heads(

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from molvae.cli.options import console, device_option, progress_for, quiet_option
+from molvae.cli.options import COUNT, SEED, console, device_option, progress_for, quiet_option
 
 
 @click.command("fit-prior")
@@ -24,10 +24,8 @@ from molvae.cli.options import console, device_option, progress_for, quiet_optio
     show_default=True,
 )
 @click.option("--max-time", metavar="HH:MM:SS", help="By default 5 minutes, or the experiment's.")
-@click.option(
-    "--molecules", type=click.IntRange(1), help="Molecules to encode, at most; by default 200,000, or the experiment's."
-)
-@click.option("--seed", type=int, help="By default 0, or the experiment's.")
+@click.option("--molecules", type=COUNT, help="Molecules to encode, at most; by default 200,000, or the experiment's.")
+@click.option("--seed", type=SEED, help="By default 0, or the experiment's.")
 @device_option
 @quiet_option
 def fit_prior(

@@ -5,6 +5,10 @@ from typing import Any
 import click
 
 from molvae.cli.options import (
+    COUNT,
+    FRACTION,
+    NUMBER,
+    SEED,
     condition_options,
     console,
     device_option,
@@ -31,12 +35,10 @@ GRID_MOLECULES = 25
     show_default=True,
     help="tanimoto-bo, evolution, cmaes, bo, gradient, screen or random.",
 )
-@click.option("--calls", type=click.IntRange(1), default=1000, show_default=True, help="Molecules that may be scored.")
-@click.option(
-    "--batch", type=click.IntRange(1), help="Molecules scored at once.  [default: 50, growing with the calls to 200]"
-)
-@click.option("--target", type=float, help="End as soon as a molecule, or --hits of them, scores this much.")
-@click.option("--hits", type=click.IntRange(1), default=1, show_default=True, help="Molecules that reach the target.")
+@click.option("--calls", type=COUNT, default=1000, show_default=True, help="Molecules that may be scored.")
+@click.option("--batch", type=COUNT, help="Molecules scored at once.  [default: 50, growing with the calls to 200]")
+@click.option("--target", type=NUMBER, help="End as soon as a molecule, or --hits of them, scores this much.")
+@click.option("--hits", type=COUNT, default=1, show_default=True, help="Molecules that reach the target.")
 @click.option(
     "--finetune/--no-finetune",
     default=None,
@@ -45,7 +47,7 @@ GRID_MOLECULES = 25
 @click.option("--start", multiple=True, metavar="SMILES", help="Begin with this molecule (repeatable).")
 @click.option("--start-file", metavar="FILE", help="Begin with the molecules of this file.")
 @click.option("--similar-to", metavar="SMILES", help="Only molecules similar to this one (ECFP4 Tanimoto).")
-@click.option("--min-similarity", type=click.FloatRange(0, 1), default=0.4, show_default=True)
+@click.option("--min-similarity", type=FRACTION, default=0.4, show_default=True)
 @click.option("--keep", multiple=True, metavar="SMARTS", help="Only molecules with this substructure (repeatable).")
 @click.option(
     "--window",
@@ -68,9 +70,7 @@ GRID_MOLECULES = 25
     "--plot", metavar="FILE", help="Draw the best and mean top 10 scores against calls, as .png, .svg or .pdf."
 )
 @click.option("--grid", metavar="FILE", help=f"Draw the best {GRID_MOLECULES} as .svg or .png.")
-@click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed gives the same result."
-)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="The same seed gives the same result.")
 @device_option
 @quiet_option
 def optimize(

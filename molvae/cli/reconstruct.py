@@ -3,6 +3,7 @@
 import click
 
 from molvae.cli.options import (
+    COUNT,
     batch_size_option,
     console,
     device_option,
@@ -19,7 +20,7 @@ from molvae.cli.options import (
 @reader_option
 @table_option()
 @click.option("--split", help="Split to read of a prepared folder given as INPUT.", default="test", show_default=True)
-@click.option("-n", "limit", type=click.IntRange(1), help="Only the first N rows.")
+@click.option("-n", "limit", type=COUNT, help="Only the first N rows.")
 @batch_size_option
 @device_option
 @quiet_option

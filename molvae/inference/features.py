@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from molvae.config import BatchSize, RandomizedSmiles, Seed, checked
 from molvae.data.batches import MolBatch
 from molvae.data.tokenizer import TokenizedMolecule
 from molvae.errors import ConfigError
@@ -85,10 +86,9 @@ class FeatureEncoder:
         self.kinds = check_features(features)
         self.batch_size = batch_size
         self.randomized_smiles = randomized_smiles
-        if randomized_smiles < 0 or batch_size < 1:
-            raise ConfigError(
-                f"got randomized_smiles = {randomized_smiles} and batch_size = {batch_size}; expected ≥ 0 and ≥ 1"
-            )
+        checked(RandomizedSmiles, randomized_smiles, "randomized_smiles")
+        checked(Seed, seed, "seed")
+        checked(BatchSize, batch_size, "batch_size")
         if randomized_smiles and "codes" in self.kinds:
             raise ConfigError("codes cannot be averaged over randomized SMILES; set randomized_smiles = 0")
         wanted = randomized_smiles if vae.model.encoder.reads_tokens else 0

@@ -13,6 +13,7 @@ from molvae.checkpoint import Checkpoint, checkpoint_path, load_checkpoint
 from molvae.chem.inputs import as_molecules
 from molvae.chem.notation import notation
 from molvae.chem.standardize import Standardizer
+from molvae.config import Number, Seed, checked
 from molvae.data.atom_tokens import AtomTokenMap
 from molvae.data.batches import MolBatch
 from molvae.data.graphs import GraphStore
@@ -140,10 +141,12 @@ class LoadedModel:
                 training; above 1 goes beyond it.
 
         Raises:
-            ConfigError: for a property that the model is not conditioned on.
+            ConfigError: for a property that the model is not conditioned on, and a number out of range.
         """
         known = () if self.model.condition is None else self.model.condition.names
+        checked(Number, guidance, "guidance")
         for name in asked:
+            checked(Number, asked[name], f"a condition on {name}")
             if name not in known:
                 raise ConfigError(
                     f"the model cannot be asked for {name!r}; it can be asked for: {', '.join(known) or 'nothing'}"
@@ -153,12 +156,16 @@ class LoadedModel:
         return None if nothing is None or wanted is None else nothing + guidance * (wanted - nothing)
 
     def generator(self, seed: int | None) -> torch.Generator:
-        """A random number generator on the model's device; without a seed it differs every time."""
+        """A random number generator on the model's device; without a seed it differs every time.
+
+        Raises:
+            ConfigError: for a seed that is negative or takes more than 32 bits.
+        """
         generator = torch.Generator(device=self.device)
         if seed is None:
             generator.seed()
         else:
-            generator.manual_seed(seed)
+            generator.manual_seed(checked(Seed, seed, "seed"))
         return generator
 
     def token_ids(self, smiles: str) -> list[int] | None:

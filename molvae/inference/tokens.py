@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from joblib import Parallel, delayed, effective_n_jobs
 
+from molvae.config import Jobs, checked
 from molvae.data.chunks import batched
 from molvae.data.tokenizer import MoleculeTokenizer, TokenizedMolecule
 
@@ -12,7 +13,7 @@ CHUNKS_AHEAD = 8  # given to each worker before its results are used, which boun
 
 
 def tokenized_chunks(
-    tokenizer: MoleculeTokenizer, smiles: Iterable[str | None], *, n_jobs: int = 1
+    tokenizer: MoleculeTokenizer, smiles: Iterable[str | None], *, n_jobs: int | None = 1
 ) -> Iterator[list[TokenizedMolecule]]:
     """Tokenized molecules chunk by chunk, in order; memory does not grow with the number of molecules.
 
@@ -22,7 +23,7 @@ def tokenized_chunks(
         n_jobs: processes that parse while this one goes on; -1 is one per core.
     """
     chunks = batched(smiles, CHUNK)
-    n_workers = effective_n_jobs(n_jobs)
+    n_workers = 1 if n_jobs is None else effective_n_jobs(checked(Jobs, n_jobs, "n_jobs"))
     if n_workers == 1:
         yield from map(tokenizer.tokenize_many, chunks)
         return

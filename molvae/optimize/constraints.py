@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import field_validator
 from rdkit import Chem
 
 from molvae.chem.parse import silence_rdkit
 from molvae.chem.similarity import SimilarityTo
 from molvae.chem.soundness import unsoundness
-from molvae.config import Fraction, Section
+from molvae.config import Fraction, Number, Section
 from molvae.optimize.scores import SINGLE_VALUES, check_molecule, check_smarts
 
 
@@ -41,7 +40,7 @@ class Constraints(Section):
     similar_to: SimilarityConstraint | None = None
     keeps: tuple[str, ...] = ()
     """SMARTS that must all be present, such as a scaffold."""
-    windows: Mapping[str, Annotated[tuple[float | None, float | None], Field()]] = {}
+    windows: Mapping[str, tuple[Number | None, Number | None]] = {}
     """Descriptor → lowest and highest value allowed; `null` leaves a side open."""
 
     sound: bool = True
