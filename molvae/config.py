@@ -115,12 +115,13 @@ def _read_clock(value: Any) -> Any:
     return parse_duration(value) if isinstance(value, str | int) else value
 
 
-def _write_clock(value: timedelta) -> str:
+def clock(value: timedelta) -> str:
+    """A duration as `HH:MM:SS`."""
     minutes, seconds = divmod(round(value.total_seconds()), 60)
     return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
 
 
-Duration = Annotated[timedelta, BeforeValidator(_read_clock), PlainSerializer(_write_clock)]
+Duration = Annotated[timedelta, BeforeValidator(_read_clock), PlainSerializer(clock)]
 """A duration, written as `HH:MM:SS` in configurations."""
 
 

@@ -152,6 +152,12 @@ class _Loader(yaml.SafeLoader):
                 None, None, f"{_shortened(node.value)} is no value: {error}", node.start_mark
             ) from error
 
+    def construct_scalar(self, node: Any) -> Any:
+        value = super().construct_scalar(node)
+        if "\0" in value:
+            raise yaml.constructor.ConstructorError(None, None, "a NUL character is no text", node.start_mark)
+        return value
+
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen: set[Hashable] = set()
         for key, _ in node.value:

@@ -10,7 +10,7 @@ import torch
 from molvae.chem.inputs import as_molecule, as_molecules
 from molvae.chem.parse import canonical_smiles
 from molvae.chem.similarity import tanimoto
-from molvae.config import Reach, Steps, Walks, checked
+from molvae.config import Reach, Seed, Steps, Walks, checked
 from molvae.errors import ConfigError, InputError
 from molvae.inference import encoding, likelihood, paths, sampling
 from molvae.inference.encoding import EncodedMolecules
@@ -76,8 +76,10 @@ class MoleculeGenerator(LoadedModel):
             progress: reports molecules found.
 
         Raises:
+            ConfigError: for a number out of range, such as a temperature of nan or a seed of 2^32.
             MolvaeError: when nearly every draw is invalid, repeated or known, so that `n` cannot be reached.
         """
+        checked(Seed | None, seed, "seed")
         return sampling.draw(
             self,
             n,
@@ -139,6 +141,7 @@ class MoleculeGenerator(LoadedModel):
         Raises:
             InputError: when `z` has another shape.
         """
+        checked(Seed | None, seed, "seed")
         return sampling.decode(
             self,
             z,
@@ -285,6 +288,7 @@ class MoleculeGenerator(LoadedModel):
         """
         checked(Steps, steps, "steps")
         checked(Walks, walks, "walks")
+        checked(Seed | None, seed, "seed")
         checked(Reach, reach, "reach")
         start = self._encoded([as_molecule(molecule)])
         smiles = str(start.smiles[0])

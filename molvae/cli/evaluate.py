@@ -79,6 +79,7 @@ def evaluate(
 
     if output not in (None, "-") and Path(output).suffix.lower() not in ENDINGS:
         raise InputFileError(f"cannot write {output}; expected an ending of {' or '.join(ENDINGS)}")
+    drawn_with = _seeds(seeds)
     if plot:
         check_plot(plot)
     if fcd:
@@ -95,7 +96,7 @@ def evaluate(
     of_models: dict[str, dict[str, float]] = {}
     for label, path in _labels(inputs).items():
         if Path(path).is_dir() or path in model_names():
-            drawn = _drawn(label, path, n, _seeds(seeds), device, progress)
+            drawn = _drawn(label, path, n, drawn_with, device, progress)
             lists |= drawn
             if "test" in paths:
                 of_models |= dict.fromkeys(drawn, _of_model(path, paths["test"], device, progress))

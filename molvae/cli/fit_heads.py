@@ -1,8 +1,10 @@
 """`molvae fit-heads`."""
 
+from datetime import timedelta
+
 import click
 
-from molvae.cli.options import COUNT, SEED, console, device_option, progress_for, quiet_option
+from molvae.cli.options import COUNT, DURATION, SEED, console, device_option, progress_for, quiet_option
 
 
 @click.command("fit-heads")
@@ -17,7 +19,7 @@ from molvae.cli.options import COUNT, SEED, console, device_option, progress_for
     metavar="NAME",
     help="Property of the folder (repeatable); all by default.",
 )
-@click.option("--max-time", default="00:05:00", show_default=True, metavar="HH:MM:SS")
+@click.option("--max-time", type=DURATION, default="00:05:00", show_default=True, metavar="HH:MM:SS")
 @click.option("--molecules", type=COUNT, default=200_000, show_default=True, help="Molecules to encode, at most.")
 @click.option("--seed", type=SEED, default=0, show_default=True)
 @device_option
@@ -26,7 +28,7 @@ def fit_heads(
     model_path: str,
     data_path: str,
     properties: tuple[str, ...],
-    max_time: str,
+    max_time: timedelta,
     molecules: int,
     seed: int,
     device: str,
@@ -36,20 +38,14 @@ def fit_heads(
     from rich.table import Table
 
     from molvae.checkpoint import checkpoint_path
-    from molvae.config import parse_duration
     from molvae.data.prepared import PreparedData
-    from molvae.errors import ConfigError
     from molvae.training.heads import fit_heads_of
 
-    try:
-        duration = parse_duration(max_time)
-    except ValueError as error:
-        raise ConfigError(f"--max-time: {error}") from error
     report = fit_heads_of(
         checkpoint_path(model_path),
         PreparedData.open(data_path),
         properties=properties or None,
-        max_time=duration,
+        max_time=max_time,
         molecules=molecules,
         seed=seed,
         device=device,

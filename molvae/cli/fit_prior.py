@@ -1,10 +1,11 @@
 """`molvae fit-prior`."""
 
+from datetime import timedelta
 from typing import Any
 
 import click
 
-from molvae.cli.options import COUNT, SEED, console, device_option, progress_for, quiet_option
+from molvae.cli.options import COUNT, DURATION, SEED, console, device_option, progress_for, quiet_option
 
 
 @click.command("fit-prior")
@@ -23,7 +24,7 @@ from molvae.cli.options import COUNT, SEED, console, device_option, progress_for
     default="autoregressive",
     show_default=True,
 )
-@click.option("--max-time", metavar="HH:MM:SS", help="By default 5 minutes, or the experiment's.")
+@click.option("--max-time", type=DURATION, metavar="HH:MM:SS", help="By default 5 minutes, or the experiment's.")
 @click.option("--molecules", type=COUNT, help="Molecules to encode, at most; by default 200,000, or the experiment's.")
 @click.option("--seed", type=SEED, help="By default 0, or the experiment's.")
 @device_option
@@ -33,7 +34,7 @@ def fit_prior(
     data_path: str,
     config_path: str | None,
     kind: str,
-    max_time: str | None,
+    max_time: timedelta | None,
     molecules: int | None,
     seed: int | None,
     device: str,

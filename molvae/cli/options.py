@@ -11,6 +11,7 @@ from rich.progress import Progress as RichBars
 
 from molvae.config import (
     BatchSize,
+    Duration,
     Fraction,
     Jobs,
     Number,
@@ -43,6 +44,7 @@ class Setting(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
+DURATION = Setting(Duration, "duration")
 COUNT = Setting(Positive, "integer")
 STEPS = Setting(Steps, "integer")
 RANDOMIZED = Setting(RandomizedSmiles, "integer")

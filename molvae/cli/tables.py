@@ -79,7 +79,10 @@ def sampling_summary(
     latent = diagnostics.get("latent")
     if latent:
         table.add_section()
-        table.add_row("the model: exact reconstruction, held out", f"{100 * latent['exact']:.1f} %")
+        table.add_row(
+            "the model: exact reconstruction, held out",
+            "–" if latent["exact"] is None else f"{100 * latent['exact']:.1f} %",
+        )
         table.add_row("the model: active units", f"{latent['active_units']} of {latent['latent_dim']}")
     return table
 

@@ -13,7 +13,7 @@ from molvae.checkpoint import Checkpoint, checkpoint_path, load_checkpoint
 from molvae.chem.inputs import as_molecules
 from molvae.chem.notation import notation
 from molvae.chem.standardize import Standardizer
-from molvae.config import Number, Seed, checked
+from molvae.config import Number, checked
 from molvae.data.atom_tokens import AtomTokenMap
 from molvae.data.batches import MolBatch
 from molvae.data.graphs import GraphStore
@@ -156,16 +156,12 @@ class LoadedModel:
         return None if nothing is None or wanted is None else nothing + guidance * (wanted - nothing)
 
     def generator(self, seed: int | None) -> torch.Generator:
-        """A random number generator on the model's device; without a seed it differs every time.
-
-        Raises:
-            ConfigError: for a seed that is negative or takes more than 32 bits.
-        """
+        """A random number generator on the model's device; without a seed it differs every time."""
         generator = torch.Generator(device=self.device)
         if seed is None:
             generator.seed()
         else:
-            generator.manual_seed(checked(Seed, seed, "seed"))
+            generator.manual_seed(seed)
         return generator
 
     def token_ids(self, smiles: str) -> list[int] | None:
