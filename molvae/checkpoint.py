@@ -314,6 +314,8 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is not a molvae checkpoint: {what}")
     try:
         values = read_json(file)
+        if not isinstance(values, dict) or "format_version" not in values:
+            raise DocumentError("expected an object with a format_version")
         found = values["format_version"]
         if found == 1:
             return checkpoint_from_1(values)

@@ -249,11 +249,15 @@ def _located(kind: Any, location: Sequence[str]) -> tuple[type[Section] | None, 
     path: list[str] = []
     section: type[Section] | None = None
     for part in location:
-        tagged = [member for member in _sections(kind) if part in _tags(member)]
-        if tagged:  # the tag of a union member, not a key
+        members = list(_sections(kind))
+        tagged = [member for member in members if part in _tags(member)]
+        if tagged and len(members) > 1:  # the tag of a union member, not a key
             kind = tagged[0]
             continue
-        section = next(iter(_sections(kind)), None)
+        if part.isdigit():  # a place in a list
+            path.append(part)
+            continue
+        section = next(iter(members), None)
         path.append(part)
         field = section.model_fields.get(part) if section else None
         kind = field.annotation if field else None

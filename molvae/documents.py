@@ -217,15 +217,10 @@ def _finite(text: str) -> float:
 def _depth(value: Any) -> int:
     """How deep lists and objects are nested; counted without recursion."""
     depth, level = 0, [value]
-    while level and depth <= MAX_DEPTH:
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
+    while depth <= MAX_DEPTH and (outer := [v for v in level if isinstance(v, dict | list)]):
+        level = [inner for v in outer for inner in (v.values() if isinstance(v, dict) else v)]
         depth += 1
-    return depth - 1
+    return depth
 
 
 def _without_nan(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Objectives: scores, each transformed to [0, 1] and weighted, joined by a mean."""
 
+import copy
 import difflib
 import logging
 import math
@@ -172,7 +173,8 @@ def parse_objective(values: dict[str, Any], *, where: str) -> ObjectiveConfig:
     """Validate plain values; `kind: logp` is short for `kind: descriptor` with `descriptor: logp`."""
     listed = values.get("scores")
     if isinstance(listed, list):
-        values = values | {"scores": [_spelled_out(score, f"{where}: scores.{i}") for i, score in enumerate(listed)]}
+        values = copy.copy(values)  # which keeps the places of its values
+        values["scores"] = [_spelled_out(score, f"{where}: scores.{i}") for i, score in enumerate(listed)]
     return parse_config(ObjectiveConfig, values, where=where)
 
 
