@@ -9,6 +9,10 @@ from rdkit import Chem, rdBase
 
 from molvae.errors import InputError
 
+MAX_CHARACTERS = 20_000
+"""Of a SMILES that is parsed."""
+MAX_ATOMS = 2_000
+"""Heavy atoms of a molecule; RDKit's time grows with their square, and a chain of 20,000 overflows its stack."""
 _EXTENSION = re.compile(r"\s+\|.*", re.DOTALL)
 
 
@@ -20,15 +24,32 @@ def silence_rdkit() -> Iterator[None]:
 
 
 def parse_smiles(smiles: str) -> Chem.Mol | None:
-    """Parse and sanitize a SMILES; `None` if RDKit rejects it or it has no atoms.
+    """Parse and sanitize a SMILES; `None` if RDKit rejects it, it has no atoms or is too large (see `is_too_large`).
 
     A CXSMILES extension (`|…|`) is an annotation and is ignored.
     """
+    if len(smiles) > MAX_CHARACTERS:
+        return None
     if "|" in smiles:
         smiles = _EXTENSION.sub("", smiles)
     with silence_rdkit():
         mol = Chem.MolFromSmiles(smiles)
-    return mol if mol is not None and mol.GetNumAtoms() else None
+    return mol if mol is not None and 0 < mol.GetNumAtoms() <= MAX_ATOMS else None
+
+
+def is_too_large(smiles: str) -> bool:
+    """Whether a SMILES has more than `MAX_CHARACTERS` or `MAX_ATOMS`, so that `parse_smiles` does not take it.
+
+    >>> is_too_large("C" * 2001), is_too_large("C" * 2000)
+    (True, False)
+    """
+    if len(smiles) > MAX_CHARACTERS:
+        return True
+    if len(smiles) <= MAX_ATOMS:
+        return False
+    with silence_rdkit():
+        mol = Chem.MolFromSmiles(_EXTENSION.sub("", smiles), sanitize=False)
+    return mol is not None and mol.GetNumAtoms() > MAX_ATOMS
 
 
 def canonical_smiles(smiles: str) -> str | None:

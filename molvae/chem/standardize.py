@@ -6,10 +6,11 @@ from functools import lru_cache
 from rdkit import Chem
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
-from molvae.chem.parse import parse_smiles, silence_rdkit
+from molvae.chem.parse import MAX_ATOMS, is_too_large, parse_smiles, silence_rdkit
 from molvae.chem.standard_form import StandardForm
 
 CHARGED = Chem.MolFromSmarts("[!+0]")
+_FEW_FRAGMENTS = 10
 _LABELED = Chem.MolFromSmarts("[!0*]")
 _DRAWN_APART = Chem.MolFromSmarts("[S,Se,P;+,+2]-[O,S;-]")
 _DRAWN_TOGETHER = """
@@ -81,11 +82,13 @@ class Standardizer(StandardForm):
         """Standardize one SMILES; a molecule that is rejected raises no error, but its result has a reason."""
         mol = parse_smiles(smiles)
         if mol is None:
-            return Standardized(None, None, "unparsable")
+            return Standardized(None, None, "too_large" if is_too_large(smiles) else "unparsable")
         return self._standardize(mol, mapped=":" in smiles, stereo=any(sign in smiles for sign in "@/\\"))
 
     def apply_mol(self, mol: Chem.Mol) -> Standardized:
         """Standardize an RDKit molecule, which is not modified."""
+        if mol.GetNumAtoms() > MAX_ATOMS:
+            return Standardized(None, None, "too_large")
         return self._standardize(mol, mapped=True, stereo=True)
 
     def _standardize(self, mol: Chem.Mol, *, mapped: bool, stereo: bool) -> Standardized:
@@ -96,9 +99,7 @@ class Standardizer(StandardForm):
         if len(Chem.GetMolFrags(mol)) > 1:
             if not self.largest_fragment:
                 return Standardized(None, None, "several_fragments")
-            with silence_rdkit():
-                mol = rdMolStandardize.LargestFragmentChooser().choose(mol)
-            changed = True
+            mol, changed = largest_fragment(mol), True
         if self.neutralize and mol.HasSubstructMatch(CHARGED):
             mol = uncharged(drawn_together(mol))
             changed = True
@@ -127,6 +128,21 @@ class Standardizer(StandardForm):
         if again is None:
             return Standardized(None, None, "unparsable")
         return Standardized(smiles, again, changed=True, lost=tuple(lost))
+
+
+def largest_fragment(mol: Chem.Mol) -> Chem.Mol:
+    """The largest component: the one with the most atoms, hydrogens counted, of these the heaviest.
+
+    RDKit's time grows with the cube of their number, so that each different one is looked at once.
+
+    >>> Chem.MolToSmiles(largest_fragment(Chem.MolFromSmiles("C." * 300 + "CCO")))
+    'CCO'
+    """
+    with silence_rdkit():
+        if len(Chem.GetMolFrags(mol)) > _FEW_FRAGMENTS:
+            different = Chem.MolFromSmiles(".".join(sorted(set(Chem.MolToSmiles(mol).split(".")))))
+            mol = mol if different is None else different
+        return rdMolStandardize.LargestFragmentChooser().choose(mol)
 
 
 def without_maps(mol: Chem.Mol) -> Chem.Mol:

@@ -9,6 +9,7 @@ from molvae.cli.options import (
     FRACTION,
     NUMBER,
     SEED,
+    Setting,
     condition_options,
     console,
     device_option,
@@ -18,6 +19,7 @@ from molvae.cli.options import (
     reader_option,
     table_option,
 )
+from molvae.config import Seconds
 
 GRID_MOLECULES = 25
 
@@ -49,6 +51,11 @@ GRID_MOLECULES = 25
 @click.option("--similar-to", metavar="SMILES", help="Only molecules similar to this one (ECFP4 Tanimoto).")
 @click.option("--min-similarity", type=FRACTION, default=0.4, show_default=True)
 @click.option("--keep", multiple=True, metavar="SMARTS", help="Only molecules with this substructure (repeatable).")
+@click.option(
+    "--seconds-per-pattern",
+    type=Setting(Seconds),
+    help="Time in which --keep or `keeps` must be found in a molecule, or not; then the run ends.  [default: 10]",
+)
 @click.option(
     "--window",
     multiple=True,
@@ -90,6 +97,7 @@ def optimize(
     min_similarity: float,
     keep: tuple[str, ...],
     window: tuple[str, ...],
+    seconds_per_pattern: float | None,
     sound: bool | None,
     conditions: tuple[str, ...],
     guidance: float,
@@ -120,7 +128,9 @@ def optimize(
     from molvae.report.grid import check_picture, draw_grid
 
     objective = load_task(task) if task is not None else load_objective(str(objective_path))
-    objective = objective.with_constraints(_constraints(similar_to, min_similarity, keep, window, sound))
+    objective = objective.with_constraints(
+        _constraints(similar_to, min_similarity, keep, window, sound, seconds_per_pattern)
+    )
     check_output(output)
     if plot:
         check_plot(plot)
@@ -172,7 +182,12 @@ def optimize(
 
 
 def _constraints(
-    similar_to: str | None, min_similarity: float, keep: tuple[str, ...], window: tuple[str, ...], sound: bool | None
+    similar_to: str | None,
+    min_similarity: float,
+    keep: tuple[str, ...],
+    window: tuple[str, ...],
+    sound: bool | None,
+    seconds_per_pattern: float | None,
 ) -> Any:
     from molvae.config import parse_config
     from molvae.optimize.constraints import Constraints
@@ -184,6 +199,8 @@ def _constraints(
         values["keeps"] = keep
     if sound is not None:
         values["sound"] = sound
+    if seconds_per_pattern is not None:
+        values["seconds_per_pattern"] = seconds_per_pattern
     if window:
         values["windows"] = dict(_window(text) for text in window)
     return parse_config(Constraints, values, where="the constraints")

@@ -96,8 +96,8 @@ class Objective:
 
     def with_constraints(self, constraints: Constraints) -> "Objective":
         """The same objective, with these constraints in place of its own of the same kind."""
-        given = constraints.model_dump(exclude_unset=True)
-        joined = Constraints.model_validate(self.constraints.model_dump() | given)
+        own, given = ({n: getattr(c, n) for n in c.model_fields_set} for c in (self.constraints, constraints))
+        joined = Constraints.model_validate(own | given)
         description = {"objective": self.description, "constraints": joined.model_dump(mode="json")}
         return replace(self, constraints=joined, description=description)
 
