@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from molvae.chem.standard_form import StandardForm
-from molvae.config import Fraction, Jobs, RandomizedSmiles, Size
+from molvae.config import Fraction, Jobs, RandomizedSmiles, Seconds, Size
 
 
 class PrepareConfig(StandardForm):
@@ -39,6 +39,8 @@ class PrepareConfig(StandardForm):
     """Number of randomized SMILES per molecule to write as well, for `training.randomized_smiles`."""
     unknown: Literal["error", "skip", "extend"] = "error"
     """What to do with symbols that a given vocabulary lacks."""
+    seconds_per_molecule: Seconds | None = None
+    """A molecule that takes longer is rejected as too_slow, one that crashes RDKit as crashed; `None` for no limit."""
     n_jobs: Jobs = -1
 
     @model_validator(mode="after")
