@@ -17,6 +17,7 @@ from molvae.config import (
     Number,
     Positive,
     RandomizedSmiles,
+    Seconds,
     Seed,
     Steps,
     Temperature,
@@ -84,6 +85,18 @@ batch_size_option: Callable[[F], F] = click.option(
     default=512,
     show_default=True,
     help="Molecules per batch.",
+)
+
+
+seconds_option: Callable[[F], F] = click.option(
+    "--seconds-per-molecule",
+    type=Setting(Seconds),
+    help="Reject a molecule that takes longer, or crashes RDKit.  [default: no limit]",
+)
+escape_option: Callable[[F], F] = click.option(
+    "--escape-formulas",
+    is_flag=True,
+    help="Put ' before text of the input that a spreadsheet would run: what begins with = + - or @.",
 )
 
 

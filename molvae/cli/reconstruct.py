@@ -7,6 +7,7 @@ from molvae.cli.options import (
     batch_size_option,
     console,
     device_option,
+    escape_option,
     input_options,
     progress_for,
     quiet_option,
@@ -21,6 +22,7 @@ from molvae.cli.options import (
 @table_option()
 @click.option("--split", help="Split to read of a prepared folder given as INPUT.", default="test", show_default=True)
 @click.option("-n", "limit", type=COUNT, help="Only the first N rows.")
+@escape_option
 @batch_size_option
 @device_option
 @quiet_option
@@ -32,6 +34,7 @@ def reconstruct(
     output: str,
     split: str,
     limit: int | None,
+    escape_formulas: bool,
     batch_size: int,
     device: str,
     quiet: bool,
@@ -39,11 +42,12 @@ def reconstruct(
     """Encode molecules and decode their posterior means greedily; INPUT is a file, - or a prepared folder."""
     import molvae
     from molvae.cli.tables import read_input, reconstruction_summary
+    from molvae.formats.spreadsheets import without_formulas
     from molvae.formats.writers import check_output, write_table
 
     check_output(output)
     vae = molvae.load(model_path, device=device)
     smiles = read_input(path, split=split, smiles_column=smiles_column)[:limit]
     frame = vae.reconstruct(smiles, batch_size=batch_size, progress=progress_for(quiet))
-    write_table(frame, output)
+    write_table(without_formulas(frame) if escape_formulas else frame, output)
     console(quiet).print(reconstruction_summary(frame))

@@ -99,14 +99,18 @@ class FeatureEncoder:
         """Features of a list of SMILES, computed in this process."""
         return self.encode_tokenized(self.tokenizer.tokenize_many(smiles))
 
-    def stream(self, smiles: Iterable[str | None], *, n_jobs: int = 1) -> Iterator[EncodedFeatures]:
+    def stream(
+        self, smiles: Iterable[str | None], *, n_jobs: int = 1, seconds_per_molecule: float | None = None
+    ) -> Iterator[EncodedFeatures]:
         """Features chunk by chunk, in order; memory does not grow with the number of molecules.
 
         Args:
             smiles: any SMILES.
             n_jobs: processes that parse while this one encodes; -1 is one per core.
+            seconds_per_molecule: to parse it; `None` is no limit.
         """
-        yield from map(self.encode_tokenized, tokenized_chunks(self.tokenizer, smiles, n_jobs=n_jobs))
+        tokenized = tokenized_chunks(self.tokenizer, smiles, n_jobs=n_jobs, seconds=seconds_per_molecule)
+        yield from map(self.encode_tokenized, tokenized)
 
     def encode_tokenized(self, molecules: Sequence[TokenizedMolecule]) -> EncodedFeatures:
         """Features of molecules that were tokenized by this encoder's `tokenizer`."""

@@ -39,6 +39,8 @@ class PrepareConfig(StandardForm):
     """Number of randomized SMILES per molecule to write as well, for `training.randomized_smiles`."""
     unknown: Literal["error", "skip", "extend"] = "error"
     """What to do with symbols that a given vocabulary lacks."""
+    escape_formulas: bool = False
+    """Write cells of `rejected.csv` that begin with = + - or @ so that spreadsheets do not run them."""
     seconds_per_molecule: Seconds | None = None
     """A molecule that takes longer is rejected as too_slow, one that crashes RDKit as crashed; `None` for no limit."""
     n_jobs: Jobs = -1

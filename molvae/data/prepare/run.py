@@ -61,7 +61,7 @@ def prepare(
         config = config.model_copy(update={"notation": vocabulary.notation})
     names = (*descriptor_names(config.descriptors), *config.property_columns)
     with atomic_folder(out, overwrite=overwrite) as folder:
-        writer = FolderWriter(folder, names, config.graphs)
+        writer = FolderWriter(folder, names, config.graphs, config.escape_formulas)
         try:
             _write_rows(inputs, writer, config, vocabulary, progress)
         finally:

@@ -18,6 +18,7 @@ from molvae.data.graphs import offsets_of
 from molvae.data.prepare.config import PrepareConfig
 from molvae.data.prepare.describe import DescribedChunk
 from molvae.formats.readers import InputRow
+from molvae.formats.spreadsheets import harmless
 
 
 @dataclass
@@ -27,6 +28,7 @@ class FolderWriter:
     folder: Path
     names: tuple[str, ...]
     graphs: bool = False
+    escape_formulas: bool = False
     read: int = 0
     kept: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
@@ -101,7 +103,8 @@ class FolderWriter:
         """Count a rejected row and write it to `rejected.csv`."""
         self.read += 1
         self.rejected[reason] += 1
-        self._rejected.writerow([row.source, row.row, row.name or "", row.smiles or "", reason])
+        cells = [row.source, row.row, row.name or "", row.smiles or "", reason]
+        self._rejected.writerow([harmless(c) for c in cells] if self.escape_formulas else cells)
 
     def close(self) -> None:
         """Finish and close the files."""
