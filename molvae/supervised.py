@@ -21,7 +21,7 @@ TOO_SLOW, CRASHED = "too_slow", "crashed"
 """The reasons given for molecules that could not be finished."""
 _BEAT = b""  # what the process sends before each molecule; anything else is its result
 _START = 120.0  # seconds in which the process has to start
-_WARM_UP = 20.0  # seconds that its first molecule gets in addition
+_WARM_UP = 20.0  # seconds that the first molecule of a function gets in addition
 
 
 def supervised(
@@ -63,25 +63,27 @@ class _Worker:
 
     def __init__(self) -> None:
         self.process: Any = None
-        self.warm = False  # whether it has finished a molecule, since the first one waits for imports
+        self.warm: set[str] = set()  # functions that finished a molecule; their first one waits for imports
 
     def run(
         self, function: Callable[..., T], items: list[Any], arguments: tuple[Any, ...], seconds: float
     ) -> T | _Lost:
         if self.process is None or not self.process.is_alive():
             self._start()
+        name = f"{function.__module__}.{function.__qualname__}"
         beats = 0  # the first says that the work begins, then there is one before each molecule
         try:
             self.pipe.send_bytes(pickle.dumps((function, items, arguments, seconds)))
             while True:
-                if not self.pipe.poll(_START if beats < 2 else seconds if self.warm else seconds + _WARM_UP):
+                if not self.pipe.poll(_START if beats < 2 else seconds if name in self.warm else seconds + _WARM_UP):
                     self._end()
                     return _Lost(beats - 2, TOO_SLOW)
                 message = self.pipe.recv_bytes()
                 if message != _BEAT:
                     break
                 beats += 1
-                self.warm = self.warm or beats > 2
+                if beats > 2:
+                    self.warm.add(name)
         except (EOFError, OSError):
             self._end()
             return _Lost(beats - 2, CRASHED)
@@ -106,7 +108,7 @@ class _Worker:
         self.process.terminate()
         self.process.join()
         self.pipe.close()
-        self.process, self.warm = None, False
+        self.process, self.warm = None, set()
 
 
 @lru_cache(maxsize=1)
