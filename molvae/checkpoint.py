@@ -197,6 +197,8 @@ class _Description(Section):
     def _differ(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(value)) < len(value):
             raise ValueError("a property is named twice")
+        if not all(name.isprintable() for name in value):
+            raise ValueError("the name of a property has characters that are not printable")
         return value
 
     @model_validator(mode="after")

@@ -186,7 +186,7 @@ def show_prepared(prepared: Any, quiet: bool, *, stdout: bool = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    screen = Console(highlight=False) if stdout else console(quiet)
+    screen = Console(highlight=False, markup=False) if stdout else console(quiet)
     meta = prepared.meta
     rows = Table("rows", "number", title=str(prepared.path), title_justify="left")
     rows.columns[1].justify = "right"

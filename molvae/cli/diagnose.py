@@ -113,7 +113,7 @@ def diagnose(
                 title=f"Latent space of {model_path}",
                 summary=_rows(geometry),
             )
-    screen = Console(highlight=False) if output is None else console(quiet)
+    screen = Console(highlight=False, markup=False) if output is None else console(quiet)
     screen.print(_table(geometry))
     if output == "-":
         click.echo(json.dumps(geometry.to_json(), indent=2))

@@ -208,7 +208,7 @@ def _show(tables: "Mapping[str, MetricTable]", frame: "pd.DataFrame", output: st
 
     from molvae.files import atomic_path
 
-    screen = Console(highlight=False) if output is None else console(quiet)
+    screen = Console(highlight=False, markup=False) if output is None else console(quiet)
     shown = Table(*frame.columns)
     for column in shown.columns[1:]:
         column.justify = "right"

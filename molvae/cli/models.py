@@ -36,4 +36,4 @@ def models(name: str | None) -> None:
             str(len(config["properties"])),
             f"{size:.1f}",
         )
-    Console().print(table)
+    Console(markup=False).print(table)

@@ -151,8 +151,8 @@ def decoding_options(function: F) -> F:
 
 
 def console(quiet: bool) -> Console:
-    """Standard error, for everything that is not data."""
-    return Console(stderr=True, quiet=quiet, highlight=False)
+    """Standard error, for everything that is not data; names such as `logS [mol/L]` are no markup."""
+    return Console(stderr=True, quiet=quiet, highlight=False, markup=False)
 
 
 class _BarStage:

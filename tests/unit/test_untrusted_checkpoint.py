@@ -60,6 +60,7 @@ CONFIG = {
     "layers too wide for the file": (changed("config.json", "model", "encoder", "hidden_dim", 65_536), "far too small"),
     "more layers than the file": (changed("config.json", "model", "encoder", "n_layers", 64), "does not fit the model"),
     "a property twice": (changed("config.json", "properties", ["a", "a"]), "named twice"),
+    "a name that moves the cursor": (changed("config.json", "properties", ["\x1b[2J"]), "not printable"),
     "an unknown key": (changed("config.json", "code", "import os"), "unknown key 'code'"),
     "an unknown prior": (changed("config.json", "prior", {"kind": "pickle"}), "unknown kind 'pickle'"),
     "no such element": (changed("config.json", "standard_form", "elements", ["Xx"]), "symbol of no element"),
