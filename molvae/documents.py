@@ -72,13 +72,13 @@ def parse_json(text: str | bytes) -> Any:
     return value
 
 
-def json_text(value: Any, *, indent: int | None = None) -> str:
+def json_text(value: Any, *, indent: int | None = None, separators: tuple[str, str] | None = None) -> str:
     """The JSON of plain values; JSON has no NaN and no infinity, so they become null.
 
     >>> json_text({"r2": float("nan"), "n": 3})
     '{"r2": null, "n": 3}'
     """
-    return json.dumps(_without_nan(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    return json.dumps(_without_nan(value), indent=indent, separators=separators, ensure_ascii=False, allow_nan=False)
 
 
 def parse_yaml(text: str) -> tuple[Any, dict[tuple[str, ...], str]]:

@@ -76,6 +76,10 @@ class _LazyGroup(click.Group):
             if ctx.params.get("debug"):
                 raise
             raise click.ClickException(_sentence(error)) from error
+        except MemoryError as error:
+            if ctx.params.get("debug"):
+                raise
+            raise click.ClickException("not enough memory; try a smaller --batch-size or fewer --jobs") from error
 
 
 def _sentence(error: Exception) -> str:

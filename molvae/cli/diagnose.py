@@ -70,14 +70,13 @@ def diagnose(
     Reported are how well latent distances follow Tanimoto distances, how much of each descriptor a linear probe reads
     from z, how separately the dimensions carry descriptors (MIG, SAP) and how many are active. A map is optional.
     """
-    import json
-
     import numpy as np
     from rich.console import Console
 
     import molvae
     from molvae.chem.descriptors import descriptor_names
     from molvae.cli.tables import read_input
+    from molvae.documents import json_text
     from molvae.errors import InputFileError
     from molvae.evaluation.geometry import latent_geometry, measure_molecules
     from molvae.files import write_json
@@ -116,7 +115,7 @@ def diagnose(
     screen = Console(highlight=False, markup=False) if output is None else console(quiet)
     screen.print(_table(geometry))
     if output == "-":
-        click.echo(json.dumps(geometry.to_json(), indent=2))
+        click.echo(json_text(geometry.to_json(), indent=2))
     elif output is not None:
         write_json(output, geometry.to_json())
 
