@@ -12,7 +12,7 @@ from molvae.config import BatchSize, RandomizedSmiles, Seed, checked
 from molvae.data.batches import MolBatch
 from molvae.data.tokenizer import TokenizedMolecule
 from molvae.errors import ConfigError
-from molvae.inference.loaded import BATCH, LoadedModel
+from molvae.inference.loaded import BATCH, LoadedModel, check_finite
 from molvae.inference.tokens import tokenized_chunks
 
 FEATURES = ("mean", "logvar", "hidden", "heads", "codes")
@@ -115,6 +115,7 @@ class FeatureEncoder:
     def encode_tokenized(self, molecules: Sequence[TokenizedMolecule]) -> EncodedFeatures:
         """Features of molecules that were tokenized by this encoder's `tokenizer`."""
         values = self.vae.per_molecule(molecules, self._of_batch, len(self.names), batch_size=self.batch_size)
+        check_finite(values[[m.reason is None for m in molecules]])
         return EncodedFeatures(values, [m.smiles for m in molecules], [m.reason for m in molecules])
 
     def _of_batch(self, batch: MolBatch) -> Tensor:

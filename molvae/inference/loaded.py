@@ -20,6 +20,7 @@ from molvae.data.graphs import GraphStore
 from molvae.data.tokenizer import MoleculeTokenizer, TokenizedMolecule
 from molvae.device import resolve_device
 from molvae.errors import CheckpointError, ConfigError, InputError, VocabularyError
+from molvae.nn.draws import NOT_FINITE
 from molvae.nn.priors.base import Prior
 from molvae.pretrained import model_names
 
@@ -232,6 +233,12 @@ class LoadedModel:
     def __repr__(self) -> str:
         name = type(self).__name__
         return f"{name}({self.vocabulary!r}, latent_dim={self.latent_dim}, device={str(self.device)!r})"
+
+
+def check_finite(values: np.ndarray) -> None:
+    """Raise `CheckpointError` unless all that a model computed for usable molecules is finite."""
+    if not np.isfinite(values).all():
+        raise CheckpointError(NOT_FINITE)
 
 
 def _batches(molecules: Sequence[TokenizedMolecule], rows: Sequence[int], batch_size: int) -> Iterator[list[int]]:

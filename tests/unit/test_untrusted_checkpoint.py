@@ -15,6 +15,8 @@ from safetensors.torch import load_file, save_file
 from molvae.checkpoint import load_checkpoint, prior_config, save_checkpoint
 from molvae.data.prepared import PreparedData
 from molvae.errors import CheckpointError
+from molvae.generator import MoleculeGenerator
+from molvae.inference.features import FeatureEncoder
 from molvae.nn.build import ModelConfig, build_model
 
 Damage = Callable[[Path], object]
@@ -178,3 +180,18 @@ def test_nan_is_never_written_as_json(prepared: PreparedData, tiny_model: ModelC
     assert "NaN" not in text
     assert "Infinity" not in text
     assert load_checkpoint(tmp_path / "m").diagnostics["latent"]["exact"] is None
+
+
+@pytest.mark.parametrize("call", ["sample", "encode", "features", "interpolate"])
+def test_weights_so_large_that_the_model_computes_nan_are_one_sentence(checkpoint: Path, call: str) -> None:
+    part = "latent." if call in ("encode", "features") else ""
+    weights(lambda t: [x.fill_(3e38) for name, x in t.items() if name.startswith(part)])(checkpoint)
+    vae = MoleculeGenerator.load(checkpoint, device="cpu")
+    calls = {
+        "sample": lambda: vae.sample(2, seed=0),
+        "encode": lambda: vae.encode(["CCO"]),
+        "features": lambda: list(FeatureEncoder(vae, "mean").stream(["CCO"])),
+        "interpolate": lambda: vae.interpolate("CCO", "CCN", steps=3),
+    }
+    with pytest.raises(CheckpointError, match="its weights are damaged"):
+        calls[call]()
