@@ -1,25 +1,30 @@
 """Checkpoints: a model saved as a directory of JSON and safetensors files, always written as a whole."""
 
-import json
+import itertools
+import logging
+import math
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 import torch
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_safetensors
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from molvae.chem.standard_form import StandardForm
-from molvae.config import Section, parse_config
+from molvae.config import Section, Temperature, TopP, parse_config
+from molvae.data.known import FILE as KNOWN
 from molvae.data.known import KnownMolecules
-from molvae.data.vocabulary import Vocabulary
+from molvae.data.vocabulary import MOST_TOKENS, Vocabulary
+from molvae.documents import DocumentError, read_json
 from molvae.errors import CheckpointError, ConfigError, PreparedDataError
 from molvae.files import FolderKind, atomic_folder, write_json
 from molvae.migrations import CHECKPOINT_VERSION, checkpoint_from_1, tensors_from_1
@@ -33,19 +38,24 @@ from molvae.pretrained import DEFAULT, model_folder, model_names
 CHECKPOINT = FolderKind(
     "checkpoint",
     "config.json",
-    ("config.json", "model.safetensors", "vocabulary.json", "prior.safetensors", "diagnostics.json"),
+    ("config.json", "model.safetensors", "vocabulary.json", "prior.safetensors", "diagnostics.json", KNOWN),
 )
+
+log = logging.getLogger(__name__)
+
+SPARE_ELEMENTS = 10_000_000
+"""Elements of tensors that a model may create beside its weights."""
 _LENGTH_MARGIN = 1.25  # generated molecules may be this much longer than the longest training molecule
 
 
 class SamplingConfig(Section):
     """The default sampling settings of a model."""
 
-    temperature: Annotated[float, Field(gt=0)] = 1.0
+    temperature: Temperature = 1.0
     """Temperature at which tokens are sampled."""
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    top_p: TopP = 1.0
     """Probability of the nucleus that tokens are sampled from (Holtzman et al. 2020)."""
-    latent_temperature: Annotated[float, Field(gt=0)] = 1.0
+    latent_temperature: Temperature = 1.0
     """Temperature at which the learned prior is sampled."""
 
 
@@ -145,64 +155,112 @@ def save_checkpoint(
 def load_checkpoint(path: str | Path | None = None, *, device: torch.device | str = "cpu") -> Checkpoint:
     """Load a checkpoint; `path` is a checkpoint directory, a training run's directory or the name of a shipped model.
 
+    The folder may come from anyone: all of it is checked before it is used, sizes before memory is taken for them.
+
     Raises:
         CheckpointError: when it is missing, incomplete, damaged or of an unknown format.
     """
     path = checkpoint_path(path)
-    if not (path / "config.json").is_file():
-        what = "no config.json in it" if path.is_dir() else "no such directory"
-        raise CheckpointError(f"{path} is not a molvae checkpoint: {what}")
+    description = _read_description(path)
     try:
-        description = json.loads((path / "config.json").read_text(encoding="utf-8"))
-        found = description["format_version"]
-        if found == 1:
-            description = checkpoint_from_1(description)
-        elif found != CHECKPOINT_VERSION:
-            raise CheckpointError(f"{path} has checkpoint format {found}; this molvae reads 1 to {CHECKPOINT_VERSION}")
-        config = parse_config(ModelConfig, description["model"], where=str(path / "config.json"))
-        names: Sequence[str] = description["properties"]
         vocabulary = Vocabulary.load(path / "vocabulary.json")
-        max_length = int(description["max_length"])
-        standard_form = parse_config(
-            StandardForm, description["standard_form"], where=f"{path / 'config.json'}: standard_form"
-        )
-        sampling = parse_config(SamplingConfig, description["sampling"], where=f"{path / 'config.json'}: sampling")
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path / 'config.json'} is damaged: {error!r}") from error
-    except (ConfigError, PreparedDataError) as error:
+    except PreparedDataError as error:
         raise CheckpointError(f"{path} cannot be loaded: {error}") from error
-    if len(vocabulary) != description.get("vocabulary_size"):
+    if len(vocabulary) != description.vocabulary_size:
         raise CheckpointError(
             f"{path}: vocabulary.json has {len(vocabulary)} tokens, "
-            f"the model was trained with {description.get('vocabulary_size')}"
+            f"the model was trained with {description.vocabulary_size}"
         )
-    model = build_model(config, vocabulary_size=len(vocabulary), property_names=names)
-    load_weights(model, path / "model.safetensors")
+    weights = path / "model.safetensors"
+    with _within_size_of(weights):
+        try:
+            model = build_model(
+                description.model, vocabulary_size=len(vocabulary), property_names=description.properties
+            )
+        except ConfigError as error:
+            raise CheckpointError(f"{path / 'config.json'}: {error}") from error
+    load_weights(model, weights)
     model.to(device).eval()
     return Checkpoint(
         model=model,
-        config=config,
+        config=description.model,
         vocabulary=vocabulary,
-        max_length=max_length,
-        standard_form=standard_form,
+        max_length=description.max_length,
+        standard_form=description.standard_form,
         diagnostics=_read_diagnostics(path),
-        prior=_load_prior(path, model, description.get("prior"), device),
-        sampling=sampling,
+        prior=_load_prior(path, model, description.prior, device),
+        sampling=description.sampling,
         known=KnownMolecules.load(path),
     )
+
+
+class _Description(Section):
+    """The content of `config.json`."""
+
+    format_version: Literal[2]
+    molvae_version: Annotated[str, Field(max_length=100)]
+    model: ModelConfig
+    vocabulary_size: Annotated[int, Field(ge=1, le=MOST_TOKENS)]
+    properties: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], Field(max_length=10_000)]
+    max_length: Annotated[int, Field(ge=1, le=100_000)]
+    standard_form: StandardForm
+    sampling: SamplingConfig
+    prior: PriorConfig | None = None
+
+    @field_validator("properties")
+    @classmethod
+    def _differ(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("a property is named twice")
+        if not all(name.isprintable() for name in value):
+            raise ValueError("the name of a property has characters that are not printable")
+        return value
+
+    @model_validator(mode="after")
+    def _prior_fits_the_latent(self) -> Self:
+        if self.prior is not None:
+            self.prior.check(self.model.latent)
+        return self
+
+
+class _LatentFigures(BaseModel):
+    exact: float | None
+    active_units: int
+    latent_dim: int
+
+
+_Quantiles = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=2, max_length=100_000)]
+
+
+class _PriorFigures(BaseModel):
+    fit: str | None = None
+    negative_elbo_per_symbol_quantiles: _Quantiles | None = None
+
+
+class _TrainingFigures(BaseModel):
+    beta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+
+
+class _Diagnostics(BaseModel):
+    """What is read of `diagnostics.json`; all else in it is for people."""
+
+    latent: _LatentFigures | None = None
+    training: _TrainingFigures | None = None
+    prior: _PriorFigures | None = None
+    negative_elbo_per_symbol_quantiles: _Quantiles | None = None
 
 
 def prior_config(path: str | Path | None) -> PriorConfig:
     """The settings of a checkpoint's learned prior.
 
     Raises:
-        CheckpointError: when the checkpoint has no learned prior.
+        CheckpointError: when the checkpoint has no learned prior, or cannot be read.
     """
     path = checkpoint_path(path)
-    values = json.loads((path / "config.json").read_text(encoding="utf-8")).get("prior")
-    if values is None:
+    prior = _read_description(path).prior
+    if prior is None:
         raise CheckpointError(f"{path} has no learned prior")
-    return _parse_prior(path, values)
+    return prior
 
 
 def add_prior(
@@ -225,7 +283,7 @@ def add_prior(
     path = Path(path)
     with _revised(path) as folder:
         (folder / "prior.safetensors").write_bytes(to_safetensors(_plain(prior, half=half), metadata={"format": "pt"}))
-        description = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        description = _read_config(path)
         added = {"prior": config.model_dump(mode="json")}
         write_json(folder / "config.json", description | added)
         write_json(folder / "diagnostics.json", _read_diagnostics(path) | {"prior": report})
@@ -251,7 +309,7 @@ def replace_heads(path: str | Path, checkpoint: Checkpoint, heads: PropertyHeads
     model.heads = heads
     with _revised(path) as folder:
         (folder / "model.safetensors").write_bytes(to_safetensors(_plain(model), metadata={"format": "pt"}))
-        description = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        description = _read_config(path)
         write_json(folder / "config.json", description | {"properties": list(heads.names)})
         write_json(folder / "diagnostics.json", _read_diagnostics(path) | {"heads": report})
 
@@ -264,26 +322,94 @@ def _revised(path: Path) -> Iterator[Path]:
         yield folder
 
 
+def _read_config(path: Path) -> dict[str, Any]:
+    """The plain values of `config.json`, of the present format version."""
+    file = path / "config.json"
+    if not file.is_file():
+        what = "no config.json in it" if path.is_dir() else "no such directory"
+        raise CheckpointError(f"{path} is not a molvae checkpoint: {what}")
+    try:
+        values = read_json(file)
+        if not isinstance(values, dict) or "format_version" not in values:
+            raise DocumentError("expected an object with a format_version")
+        found = values["format_version"]
+        if found == 1:
+            return checkpoint_from_1(values)
+    except (OSError, DocumentError) as error:
+        raise CheckpointError(f"{file} is damaged: {error}") from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise CheckpointError(f"{file} is damaged: {error!r}") from error
+    if found != CHECKPOINT_VERSION:
+        raise CheckpointError(f"{path} has checkpoint format {found!r}; this molvae reads 1 to {CHECKPOINT_VERSION}")
+    return values
+
+
+def _read_description(path: Path) -> _Description:
+    try:
+        return parse_config(_Description, _read_config(path), where=str(path / "config.json"))
+    except ConfigError as error:
+        raise CheckpointError(f"{path} cannot be loaded: {error}") from error
+
+
 def _read_diagnostics(path: Path) -> dict[str, Any]:
+    """The content of `diagnostics.json`; a damaged one is no reason not to use a model, but worth a warning."""
     file = path / "diagnostics.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if not file.is_file():
+        return {}
+    try:
+        values = read_json(file)
+        _Diagnostics.model_validate(values)
+    except (OSError, DocumentError) as error:
+        log.warning("%s is damaged and not used: %s", file, error)
+        return {}
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        log.warning("%s is damaged and not used: %s: %s", file, where, first["msg"])
+        return {}
+    return values
 
 
-def _load_prior(path: Path, model: MolVAE, values: Any, device: torch.device | str) -> Prior | None:
-    if values is None:
+def _load_prior(path: Path, model: MolVAE, config: PriorConfig | None, device: torch.device | str) -> Prior | None:
+    if config is None:
         return None
-    config = _parse_prior(path, values)
-    prior = config.build(model.latent, condition_dim=model.condition_dim)
-    load_weights(prior, path / "prior.safetensors")
+    weights = path / "prior.safetensors"
+    with _within_size_of(weights):
+        prior = config.build(model.latent, condition_dim=model.condition_dim)
+    load_weights(prior, weights)
     prior.to(device).eval()
     return prior
 
 
-def _parse_prior(path: Path, values: Any) -> PriorConfig:
-    try:
-        return TypeAdapter(PriorConfig).validate_python(values)
-    except ValidationError as error:
-        raise CheckpointError(f"{path / 'config.json'}: this molvae does not know the settings of the prior") from error
+class _Budget(TorchFunctionMode):
+    """Refuses to create tensors with more elements than a file of weights could fill."""
+
+    FACTORIES = (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.randint, torch.arange)
+
+    def __init__(self, path: Path, elements: int) -> None:
+        super().__init__()
+        self.path, self.left = path, elements
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in self.FACTORIES:
+            size = args[0] if args else (kwargs or {}).get("size", 1)
+            self.left -= math.prod(size) if isinstance(size, tuple | list) else math.prod(_leading_ints(args))
+            if self.left < 0:
+                raise CheckpointError(f"{self.path} is far too small for a model of the sizes in config.json")
+        return func(*args, **(kwargs or {}))
+
+
+def _leading_ints(values: Sequence[Any]) -> list[int]:
+    return list(itertools.takewhile(lambda value: isinstance(value, int), values))
+
+
+@contextmanager
+def _within_size_of(path: Path) -> Iterator[None]:
+    """Inside the block, a model that could not have the weights in `path` raises before it takes its memory."""
+    if not path.is_file():
+        raise CheckpointError(f"{path} is missing")
+    with _Budget(path, SPARE_ELEMENTS + 2 * path.stat().st_size):
+        yield
 
 
 def start_from(model: MolVAE, vocabulary: Vocabulary, path: str | Path, *, prior: Prior | None = None) -> None:
@@ -346,7 +472,8 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     """Load the weights of a model from a safetensors file; every tensor has to fit.
 
     Raises:
-        CheckpointError: when the file is missing or truncated, or tensors do not fit; the message names them.
+        CheckpointError: when the file is missing or truncated, or tensors do not fit, are of another kind or hold nan;
+            the message names them.
     """
     try:
         tensors = load_file(path)
@@ -358,12 +485,20 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     missing, unexpected = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
     if missing or unexpected:
         raise CheckpointError(
-            f"{path} does not fit the model; missing: {', '.join(missing) or 'nothing'}; "
-            f"unexpected: {', '.join(unexpected) or 'nothing'}"
+            f"{path} does not fit the model; missing: {_some(missing)}; unexpected: {_some(unexpected)}"
         )
     for name, tensor in tensors.items():
-        if tensor.shape != expected[name].shape:
-            raise CheckpointError(
-                f"{path}: {name} has shape {tuple(tensor.shape)}; expected {tuple(expected[name].shape)}"
-            )
+        wanted = expected[name]
+        if tensor.shape != wanted.shape:
+            raise CheckpointError(f"{path}: {name} has shape {tuple(tensor.shape)}; expected {tuple(wanted.shape)}")
+        if tensor.dtype.is_floating_point != wanted.dtype.is_floating_point or tensor.dtype.is_complex:
+            raise CheckpointError(f"{path}: {name} holds {tensor.dtype}; expected {wanted.dtype}")
+        if wanted.dtype.is_floating_point and not torch.isfinite(tensor.to(wanted.dtype)).all():
+            raise CheckpointError(f"{path}: {name} holds values that are nan or infinite; the model is damaged")
     model.load_state_dict(tensors)
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    shown = ", ".join(name[:100] for name in names[:5])
+    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown or "nothing"

@@ -4,19 +4,70 @@ The settings of each part are defined beside it: `molvae.nn` has those of the mo
 an experiment, `molvae.data.prepare.config` those of a prepared folder.
 """
 
+import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    TypeAdapter,
+    ValidationError,
+)
 
+from molvae.documents import MAX_YAML_BYTES, DocumentError, Located, parse_yaml
 from molvae.errors import ConfigError
 
+MOST_SECONDS = 366 * 24 * 3600
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, le=1_000_000_000)]
+"""A count."""
+Size = Annotated[int, Field(ge=1, le=65_536)]
+"""The width of a layer, or a number of slots or codes."""
+Depth = Annotated[int, Field(ge=1, le=64)]
+"""A number of layers."""
+Weight = Annotated[float, Field(ge=0, le=1e9)]
+"""A factor of a loss."""
+Temperature = Annotated[float, Field(ge=0.01, le=100)]
+"""Nearer to 0, probabilities outgrow what a float can hold."""
+TopP = Annotated[float, Field(ge=1e-6, le=1)]
+SEEDS = 2**32
+"""Seeds lie below this, so that torch, NumPy, RDKit and every other generator can take them."""
+Seed = Annotated[int, Field(ge=0, lt=SEEDS)]
+MOST_JOBS = 1024
+
+
+def _jobs(value: int) -> int:
+    if not 1 <= abs(value) <= MOST_JOBS:
+        raise ValueError(f"expected 1 to {MOST_JOBS} processes, or -1 for one per core")
+    return value
+
+
+Jobs = Annotated[int, AfterValidator(_jobs)]
+"""A number of processes; -1 is one per core, -2 one fewer, and so on, as joblib has it."""
+MOST_RANDOMIZED = 255  # per molecule: numbered in one byte, in which 0 is the canonical SMILES
+RandomizedSmiles = Annotated[int, Field(ge=0, le=MOST_RANDOMIZED)]
+BatchSize = Annotated[int, Field(ge=1, le=100_000)]
+Steps = Annotated[int, Field(ge=2, le=10_000)]
+"""Molecules on a path, both ends counted."""
+Walks = Annotated[int, Field(ge=1, le=10_000)]
+Reach = Annotated[float, Field(ge=1e-6, le=1000)]
+Number = Annotated[float, Field(ge=-1e12, le=1e12)]
+Seconds = Annotated[float, Field(ge=0.001, le=MOST_SECONDS)]
+
+MOST_COMPLAINTS = 8
+"""Errors of a configuration that its message lists."""
+LONGEST_VALUE = 200
+"""Characters of a wrong value that a message shows."""
 
 RENAMED_KEYS = {
     "stretch": "tokens_per_slot",
@@ -29,9 +80,9 @@ RENAMED_KEYS = {
 
 
 class Section(BaseModel):
-    """An immutable part of a configuration, which rejects unknown keys."""
+    """An immutable part of a configuration, which rejects unknown keys, NaN and infinity."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def arguments(self) -> dict[str, Any]:
         """The values by name, without `kind`: the keyword arguments of the class that this section configures."""
@@ -39,6 +90,9 @@ class Section(BaseModel):
 
 
 T = TypeVar("T", bound=Section)
+
+_LONGEST = 30  # characters of a duration
+_CLOCK = re.compile(r"[0-9]{1,10}(:[0-9]{1,10}){0,2}")
 
 
 def parse_duration(value: str | int) -> timedelta:
@@ -49,62 +103,91 @@ def parse_duration(value: str | int) -> timedelta:
     Raises:
         ValueError: for anything else, and for a duration of zero.
     """
-    try:
-        parts = [int(p) for p in str(value).split(":")]
-    except ValueError:
-        parts = []
-    if not 1 <= len(parts) <= 3 or any(p < 0 for p in parts) or not any(parts):
-        raise ValueError(f"got {value!r}; expected a duration such as 00:30:00 (hours:minutes:seconds)")
-    return timedelta(seconds=sum(p * 60**i for i, p in enumerate(reversed(parts))))
+    parts = str(value).split(":") if _CLOCK.fullmatch(str(value)) else []
+    seconds = sum(int(p) * 60**i for i, p in enumerate(reversed(parts)))
+    if not 1 <= seconds <= MOST_SECONDS:
+        shown = repr(str(value)[:_LONGEST])
+        raise ValueError(f"got {shown}; expected a duration such as 00:30:00 (hours:minutes:seconds), at most a year")
+    return timedelta(seconds=seconds)
 
 
 def _read_clock(value: Any) -> Any:
     return parse_duration(value) if isinstance(value, str | int) else value
 
 
-def _write_clock(value: timedelta) -> str:
+def clock(value: timedelta) -> str:
+    """A duration as `HH:MM:SS`."""
     minutes, seconds = divmod(round(value.total_seconds()), 60)
     return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
 
 
-Duration = Annotated[timedelta, BeforeValidator(_read_clock), PlainSerializer(_write_clock)]
+Duration = Annotated[timedelta, BeforeValidator(_read_clock), PlainSerializer(clock)]
 """A duration, written as `HH:MM:SS` in configurations."""
 
 
-def read_yaml(path: str | Path, *, expected: str) -> dict[str, Any]:
-    """Read a YAML file whose top level is a mapping.
+def checked(kind: Any, value: Any, name: str) -> Any:
+    """A single setting, as a type such as `Seed` or `Temperature` takes it.
+
+    Raises:
+        ConfigError: for a value out of range, NaN and infinity included, or of another type; the message has the name.
+
+    >>> checked(Seed, 7, "seed")
+    7
+    """
+    try:
+        return _adapter(kind).validate_python(value)
+    except ValidationError as error:
+        message = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"got {name} {_shown(value)}; {message[0].lower()}{message[1:]}") from error
+
+
+@lru_cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
+
+
+def read_yaml(path: str | Path, *, expected: str) -> Located:
+    """Read a YAML file whose top level is a mapping; see `molvae.documents` for what is refused.
 
     Args:
         path: the file.
         expected: what the file should contain, for the error message when it is not a mapping.
 
+    Returns:
+        The plain values, with which `parse_config` says where in the file an error is.
+
     Raises:
         ConfigError: when the file cannot be read, is not valid YAML or is not a mapping.
     """
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        with Path(path).open("rb") as file:
+            text = file.read(MAX_YAML_BYTES + 1).decode("utf-8-sig")
+        values, places = parse_yaml(text)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise ConfigError(f"cannot read the configuration {path}: {reason}") from error
-    except yaml.YAMLError as error:
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where else ""
-        raise ConfigError(f"{path}{line} is not valid YAML: {getattr(error, 'problem', error)}") from error
+    except DocumentError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path} holds no settings; expected {expected}")
-    return values
+    located = Located(values)
+    located.places = places
+    return located
 
 
 def parse_config(kind: type[T], values: Mapping[str, Any], *, where: str) -> T:
     """Validate plain values and build the section `kind` from them.
 
     Raises:
-        ConfigError: for an unknown key or an invalid value; the message names it in one sentence.
+        ConfigError: for an unknown key or an invalid value; the message names it in one sentence, and for `Located`
+            values its line and column.
     """
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{where}: " + "; ".join(_explain(kind, e) for e in error.errors())) from error
+        complaints = [_explain(kind, e, values) for e in error.errors()]
+        more = f"; and {len(complaints) - MOST_COMPLAINTS} more" if len(complaints) > MOST_COMPLAINTS else ""
+        raise ConfigError(f"{where}: " + "; ".join(complaints[:MOST_COMPLAINTS]) + more) from error
 
 
 def dump_config(config: Section) -> str:
@@ -129,13 +212,18 @@ def override(values: dict[str, Any], text: str) -> None:
             raise ConfigError(f"--set {text}: {parent!r} is a value, not a section")
         node = child
     try:
-        node[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {text}: {value!r} is not a YAML value") from error
+        node[last], _ = parse_yaml(value)
+    except DocumentError as error:
+        raise ConfigError(f"--set {key}: the value is not valid YAML: {error}") from error
 
 
-def _explain(kind: type[Section], error: Any) -> str:
+def _explain(kind: type[Section], error: Any, values: Mapping[str, Any]) -> str:
     section, path = _located(kind, [str(part) for part in error["loc"]])
+    place = values.place(tuple(path)) if isinstance(values, Located) and path else ""
+    return f"{place}: {_complaint(section, path, error)}" if place else _complaint(section, path, error)
+
+
+def _complaint(section: type[Section] | None, path: list[str], error: Any) -> str:
     name = ".".join(path) or "the configuration"
     if error["type"] == "extra_forbidden":
         now = RENAMED_KEYS.get(path[-1])
@@ -148,7 +236,12 @@ def _explain(kind: type[Section], error: Any) -> str:
     if error["type"] == "union_tag_invalid":
         return f"{name}: unknown kind {error['ctx']['tag']!r}; expected one of: {error['ctx']['expected_tags']}"
     message = error["msg"].removeprefix("Value error, ")
-    return f"{name}: {message[0].lower()}{message[1:]} (got {error['input']!r})" if path else message
+    return f"{name}: {message[0].lower()}{message[1:]} (got {_shown(error['input'])})" if path else message
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
 
 
 def _located(kind: Any, location: Sequence[str]) -> tuple[type[Section] | None, list[str]]:
@@ -156,11 +249,15 @@ def _located(kind: Any, location: Sequence[str]) -> tuple[type[Section] | None, 
     path: list[str] = []
     section: type[Section] | None = None
     for part in location:
-        tagged = [member for member in _sections(kind) if part in _tags(member)]
-        if tagged:  # the tag of a union member, not a key
+        members = list(_sections(kind))
+        tagged = [member for member in members if part in _tags(member)]
+        if tagged and len(members) > 1:  # the tag of a union member, not a key
             kind = tagged[0]
             continue
-        section = next(iter(_sections(kind)), None)
+        if part.isdigit():  # a place in a list
+            path.append(part)
+            continue
+        section = next(iter(members), None)
         path.append(part)
         field = section.model_fields.get(part) if section else None
         kind = field.annotation if field else None

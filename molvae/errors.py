@@ -44,5 +44,9 @@ class ScoreError(MolvaeError, RuntimeError):
     """A score that cannot be computed for any molecule, such as an external program that died."""
 
 
+class PatternTimeoutError(MolvaeError, TimeoutError):
+    """A substructure that is searched for longer than allowed."""
+
+
 class RecordError(MolvaeError, ValueError):
     """A record of oracle calls that is damaged or belongs to another optimization run."""

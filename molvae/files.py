@@ -8,7 +8,6 @@ left behind from what a living one is writing: the next output in that folder re
 import ctypes
 import errno
 import hashlib
-import json
 import os
 import platform
 import shutil
@@ -23,6 +22,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO, Any
 
+from molvae.documents import DocumentError, json_text, read_json
 from molvae.errors import InputFileError
 
 try:
@@ -65,8 +65,8 @@ class FolderKind:
 
     def _marks(self, folder: Path) -> bool:
         try:
-            return "format_version" in json.loads((folder / self.marker).read_text(encoding="utf-8"))
-        except (OSError, ValueError, TypeError, RecursionError):
+            return "format_version" in read_json(folder / self.marker)
+        except (OSError, DocumentError, TypeError):
             return False
 
 
@@ -238,8 +238,8 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write indented UTF-8 JSON, atomically."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """Write indented UTF-8 JSON, atomically; NaN and infinity become null."""
+    write_text(path, json_text(value, indent=2) + "\n")
 
 
 def _target(path: str | Path) -> Path:

@@ -10,6 +10,7 @@ import torch
 from molvae.chem.inputs import as_molecule, as_molecules
 from molvae.chem.parse import canonical_smiles
 from molvae.chem.similarity import tanimoto
+from molvae.config import Reach, Seed, Steps, Walks, checked
 from molvae.errors import ConfigError, InputError
 from molvae.inference import encoding, likelihood, paths, sampling
 from molvae.inference.encoding import EncodedMolecules
@@ -77,10 +78,12 @@ class MoleculeGenerator(LoadedModel):
             progress: reports molecules found.
 
         Raises:
-            ConfigError: when only novel ones are asked for and the checkpoint does not know its training set.
+            ConfigError: for a number out of range, such as a temperature of nan or a seed of 2^32; when only novel ones
+                are asked for and the checkpoint does not know its training set.
             InputError: when `novel_against` is no list of molecules, such as a single string.
             MolvaeError: when nearly every draw is invalid, repeated or known, so that `n` cannot be reached.
         """
+        checked(Seed | None, seed, "seed")
         if not isinstance(novel_against, set | frozenset):
             given = (canonical_smiles(smiles) for smiles in as_molecules(novel_against) if smiles)
             novel_against = frozenset(smiles for smiles in given if smiles)
@@ -146,6 +149,7 @@ class MoleculeGenerator(LoadedModel):
         Raises:
             InputError: when `z` has another shape.
         """
+        checked(Seed | None, seed, "seed")
         return sampling.decode(
             self,
             z,
@@ -231,8 +235,7 @@ class MoleculeGenerator(LoadedModel):
         Raises:
             InputError: when an end cannot be encoded.
         """
-        if steps < 2:
-            raise ConfigError(f"got {steps} steps; expected at least 2, the two ends")
+        checked(Steps, steps, "steps")
         if method is None:
             method = "bridge" if self.model.latent.discrete else "linear"
         if method not in ("linear", "spherical", "bridge"):
@@ -294,8 +297,10 @@ class MoleculeGenerator(LoadedModel):
         Raises:
             InputError: when the molecule cannot be encoded.
         """
-        if steps < 2 or walks < 1:
-            raise ConfigError(f"got {walks} walks of {steps} steps; expected at least 1 walk of at least 2 steps")
+        checked(Steps, steps, "steps")
+        checked(Walks, walks, "walks")
+        checked(Seed | None, seed, "seed")
+        checked(Reach, reach, "reach")
         start = self._encoded([as_molecule(molecule)])
         smiles = str(start.smiles[0])
         how: dict[str, Any] = {"walks": walks, "steps": steps, "reach": reach, "seed": seed}

@@ -11,6 +11,10 @@ from molvae.errors import InputError
 
 _EXTENSION = re.compile(r"\s+\|[^|]*\|.*", re.DOTALL)
 _AFTER_SMILES = re.compile(r"(?<=\S)\s+\S|\0")
+MAX_CHARACTERS = 20_000
+"""Of a SMILES that is parsed."""
+MAX_ATOMS = 2_000
+"""Heavy atoms of a molecule; RDKit's time grows with their square, and a chain of 20,000 overflows its stack."""
 
 
 @contextmanager
@@ -21,7 +25,9 @@ def silence_rdkit() -> Iterator[None]:
 
 
 def parse_smiles(smiles: str) -> Chem.Mol | None:
-    """Parse and sanitize a SMILES; `None` if RDKit rejects it, text follows it or it has no atoms.
+    """Parse and sanitize a SMILES; `None` if RDKit rejects it, text follows it, it has no atoms or is too large.
+
+    What is too large says `is_too_large`.
 
     A CXSMILES extension (`|…|`) and atom maps are annotations and are ignored.
 
@@ -30,13 +36,15 @@ def parse_smiles(smiles: str) -> Chem.Mol | None:
     >>> parse_smiles("CC C") is None  # RDKit would take the second word for a name
     True
     """
+    if len(smiles) > MAX_CHARACTERS:
+        return None
     if "|" in smiles:
         smiles = _EXTENSION.sub("", smiles)
     if _AFTER_SMILES.search(smiles):
         return None
     with silence_rdkit():
         mol = Chem.MolFromSmiles(smiles)
-    if mol is None or not mol.GetNumAtoms():
+    if mol is None or not 0 < mol.GetNumAtoms() <= MAX_ATOMS:
         return None
     return without_maps(mol) if ":" in smiles else mol
 
@@ -65,6 +73,21 @@ def inchi_to_smiles(inchi: str) -> str | None:
     with silence_rdkit():
         mol = Chem.MolFromInchi(inchi.strip())
     return Chem.MolToSmiles(mol) if mol is not None and mol.GetNumAtoms() else None
+
+
+def is_too_large(smiles: str) -> bool:
+    """Whether a SMILES has more than `MAX_CHARACTERS` or `MAX_ATOMS`, so that `parse_smiles` does not take it.
+
+    >>> is_too_large("C" * 2001), is_too_large("C" * 2000)
+    (True, False)
+    """
+    if len(smiles) > MAX_CHARACTERS:
+        return True
+    if len(smiles) <= MAX_ATOMS:
+        return False
+    with silence_rdkit():
+        mol = Chem.MolFromSmiles(_EXTENSION.sub("", smiles), sanitize=False)
+    return mol is not None and mol.GetNumAtoms() > MAX_ATOMS
 
 
 def canonical_smiles(smiles: str) -> str | None:

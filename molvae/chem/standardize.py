@@ -6,10 +6,11 @@ from functools import lru_cache
 from rdkit import Chem
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
-from molvae.chem.parse import parse_smiles, silence_rdkit, without_maps
+from molvae.chem.parse import MAX_ATOMS, is_too_large, parse_smiles, silence_rdkit, without_maps
 from molvae.chem.standard_form import StandardForm
 
 CHARGED = Chem.MolFromSmarts("[!+0]")
+_FEW_FRAGMENTS = 10
 _LABELED = Chem.MolFromSmarts("[!0*]")
 _DRAWN_APART = Chem.MolFromSmarts("[S,Se,P;+,+2]-[O,S;-]")
 _DRAWN_TOGETHER = """
@@ -90,11 +91,14 @@ class Standardizer(StandardForm):
         if mol is None:
             words = smiles.split()
             followed = len(words) > 1 and parse_smiles(words[0]) is not None
-            return Standardized(None, None, "text_after_smiles" if followed else "unparsable")
+            reason = "text_after_smiles" if followed else "too_large" if is_too_large(smiles) else "unparsable"
+            return Standardized(None, None, reason)
         return self._standardize(mol, stereo=any(sign in smiles for sign in "@/\\"))
 
     def apply_mol(self, mol: Chem.Mol) -> Standardized:
         """Standardize an RDKit molecule, which is not modified."""
+        if mol.GetNumAtoms() > MAX_ATOMS:
+            return Standardized(None, None, "too_large")
         return self._standardize(without_maps(mol), stereo=True)
 
     def _standardize(self, mol: Chem.Mol, *, stereo: bool) -> Standardized:
@@ -140,10 +144,21 @@ class Standardizer(StandardForm):
 
 
 def _largest_fragment(mol: Chem.Mol) -> tuple[Chem.Mol, tuple[str, ...]]:
-    """The largest component, and the SMILES of the others."""
+    """The largest component, and the SMILES of the others.
+
+    It is the one with the most atoms, hydrogens counted, and of these the heaviest. RDKit's time grows with the cube of
+    the number of components, so that each different one is looked at once.
+
+    >>> kept, others = _largest_fragment(Chem.MolFromSmiles("C." * 300 + "CCO"))
+    >>> Chem.MolToSmiles(kept), len(others), set(others)
+    ('CCO', 300, {'C'})
+    """
     with silence_rdkit():
+        components = Chem.MolToSmiles(mol).split(".")
+        if len(components) > _FEW_FRAGMENTS:
+            different = Chem.MolFromSmiles(".".join(sorted(set(components))))
+            mol = mol if different is None else different
         chosen = rdMolStandardize.LargestFragmentChooser().choose(mol)
-        components = [Chem.MolToSmiles(part) for part in Chem.GetMolFrags(mol, asMols=True, sanitizeFrags=False)]
     kept = Chem.MolToSmiles(chosen)
     if kept in components:
         components.remove(kept)

@@ -88,6 +88,10 @@ class _LazyGroup(click.Group):
             if ctx.params.get("debug"):
                 raise
             raise click.ClickException(_sentence(error)) from error
+        except MemoryError as error:
+            if ctx.params.get("debug"):
+                raise
+            raise click.ClickException("not enough memory; try a smaller --batch-size or fewer --jobs") from error
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run, also without a standard output (`>&-`): the first thing written to it is an error.

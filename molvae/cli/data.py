@@ -2,20 +2,33 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import click
+from pydantic import Field
 
-from molvae.cli.options import console, jobs_option, progress_for, quiet_option
+from molvae.cli.options import Setting, console, jobs_option, progress_for, quiet_option, seconds_option
 from molvae.cli.prepared import show_prepared
+from molvae.config import MOST_RANDOMIZED
 from molvae.data.prepare.config import PrepareConfig
 
 
 def _setting(flag: str, **how: Any) -> Callable[[Any], Any]:
-    """An option for a field of `PrepareConfig`, with that field's default."""
-    default = PrepareConfig.model_fields[flag.removeprefix("--").replace("-", "_")].default
-    shown = ",".join(default) if isinstance(default, tuple) else default
+    """An option for a field of `PrepareConfig`, with that field's default and, if it is a number, its bounds."""
+    name = flag.removeprefix("--").replace("-", "_")
+    field = PrepareConfig.model_fields[name]
+    shown = ",".join(field.default) if isinstance(field.default, tuple) else field.default
+    if field.annotation in (int, float):
+        how["type"] = _bounds(name)
     return click.option(flag, default=shown, show_default=True, **how)
+
+
+def _bounds(name: str) -> Setting:
+    field = PrepareConfig.model_fields[name]
+    return Setting(Annotated[(field.annotation, *field.metadata)], "integer" if field.annotation is int else "number")
+
+
+RANDOMIZED = Setting(Annotated[int, Field(ge=1, le=MOST_RANDOMIZED)], "integer")
 
 
 @click.group()
@@ -42,9 +55,9 @@ def download(name: str, output: str | None, source: str | None, quiet: bool) -> 
 @click.option("-o", "--output", required=True, metavar="DIR", help="The prepared folder to write.")
 @click.option("--overwrite", is_flag=True, help="Replace the folder if it exists.")
 @_setting("--notation", type=click.Choice(["selfies", "smiles"]))
-@_setting("--fragments", type=int, help="Size of the fragment vocabulary; 0: plain symbols.")
+@_setting("--fragments", help="Size of the fragment vocabulary; 0: plain symbols.")
 @_setting("--descriptors", help="none, basic, wide, full, or names, comma-separated.")
-@_setting("--descriptor-fraction", type=float, help="Share of the molecules that get descriptors.")
+@_setting("--descriptor-fraction", help="Share of the molecules that get descriptors.")
 @click.option(
     "--property", "property_columns", multiple=True, help="Input column of numbers or true and false (repeatable)."
 )
@@ -58,8 +71,8 @@ def download(name: str, output: str | None, source: str | None, quiet: bool) -> 
 @click.option("--name-column", help="Column with the molecules' names.")
 @_setting("--split", type=click.Choice(["hash", "scaffold", "column", "files"]), help="What decides the split.")
 @_setting("--split-column", help="Column for --split column.")
-@_setting("--valid-fraction", type=float, help="Share of the molecules for validation.")
-@_setting("--test-fraction", type=float, help="Share of the molecules for test.")
+@_setting("--valid-fraction", help="Share of the molecules for validation.")
+@_setting("--test-fraction", help="Share of the molecules for test.")
 @click.option("--neutralize", is_flag=True, help="Remove charges that protons or double bonds can balance.")
 @click.option("--keep-fragments", is_flag=True, help="Reject salts and mixtures; by default the largest part is kept.")
 @click.option("--strip-isotopes", is_flag=True, help="Drop isotope labels.")
@@ -68,12 +81,14 @@ def download(name: str, output: str | None, source: str | None, quiet: bool) -> 
 @click.option(
     "--exclude", multiple=True, metavar="FILE", help="Leave out the molecules of FILE, e.g. a test set (repeatable)."
 )
-@_setting("--min-atoms", type=int, help="Fewest heavy atoms allowed.")
-@_setting("--max-atoms", type=int, help="Most heavy atoms allowed.")
-@_setting("--max-symbols", type=int, help="Most symbols of the notation allowed.")
+@_setting("--min-atoms", help="Fewest heavy atoms allowed.")
+@_setting("--max-atoms", help="Most heavy atoms allowed.")
+@_setting("--max-symbols", help="Most symbols of the notation allowed.")
 @click.option("--graphs", is_flag=True, help="Write molecular graphs too, for gnn and fused encoders.")
 @click.option("--fingerprints", is_flag=True, help="Write ECFP4 bits too, for tanimoto_weight and fingerprint_weight.")
-@_setting("--randomized-smiles", type=int, help="Randomized SMILES per molecule; see `molvae data randomize`.")
+@_setting("--randomized-smiles", help="Randomized SMILES per molecule; see `molvae data randomize`.")
+@seconds_option
+@click.option("--escape-formulas", is_flag=True, help="In rejected.csv, put ' before what a spreadsheet would run.")
 @click.option("--vocabulary", metavar="FILE", help="Use this vocabulary.json of an existing model.")
 @_setting("--unknown", type=click.Choice(["error", "skip", "extend"]), help="If --vocabulary lacks a symbol.")
 @jobs_option
@@ -117,7 +132,7 @@ def prepare(
 @click.argument("folder", metavar="PREPARED")
 @click.option("-o", "--output", required=True, metavar="DIR", help="The prepared folder to write.")
 @click.option(
-    "--fragments", type=click.IntRange(0), required=True, help="Size of the new vocabulary; 0: plain symbols."
+    "--fragments", type=_bounds("fragments"), required=True, help="Size of the new vocabulary; 0: plain symbols."
 )
 @click.option("--notation", type=click.Choice(["selfies", "smiles"]), help="By default the folder's own.")
 @click.option("--overwrite", is_flag=True, help="Replace the folder if it exists.")
@@ -136,7 +151,9 @@ def refragment(folder: str, output: str, fragments: int, notation: str | None, o
 
 @data.command()
 @click.argument("folder", metavar="PREPARED")
-@click.option("-n", "n_randomized", type=int, default=4, show_default=True, help="Randomized SMILES per molecule.")
+@click.option(
+    "-n", "n_randomized", type=RANDOMIZED, default=4, show_default=True, help="Randomized SMILES per molecule."
+)
 @jobs_option
 @quiet_option
 def randomize(folder: str, n_randomized: int, n_jobs: int, quiet: bool) -> None:

@@ -1,5 +1,6 @@
 """`molvae decode`."""
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ from molvae.cli.options import (
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+_LATENT = re.compile(r"z[0-9]{1,9}")
 
 
 @click.command()
@@ -84,18 +87,34 @@ def read_latents(path: str) -> "np.ndarray":
     from molvae.errors import InputFileError
 
     try:
-        if path.endswith(".npy"):
-            return np.load(path, allow_pickle=False).astype(np.float32)
-        frame = pd.read_parquet(path) if path.endswith(".parquet") else _read_csv(path)
-    except (ValueError, EOFError, pd.errors.ParserError) as error:
+        if path.endswith(".npy"):  # mapped, so that a header that promises terabytes takes no memory
+            frame = np.lib.format.open_memmap(path, mode="r")
+        else:
+            frame = pd.read_parquet(path) if path.endswith(".parquet") else _read_csv(path)
+    except (ValueError, EOFError, OverflowError, pd.errors.ParserError) as error:
         raise InputFileError(f"{path} is not a readable array or table: {str(error).splitlines()[0]}") from error
-    columns = sorted((c for c in frame.columns if c[:1] == "z" and c[1:].isdigit()), key=lambda c: int(c[1:]))
+    if isinstance(frame, np.ndarray):
+        return _numbers(frame, path)
+    columns = sorted((c for c in frame.columns if _LATENT.fullmatch(str(c))), key=lambda c: int(c[1:]))
     if not columns:
-        raise InputFileError(f"{path} has no columns z0, z1, …; its columns are: {', '.join(frame.columns[:30])}")
+        raise InputFileError(
+            f"{path} has no columns z0, z1, …; its columns are: {', '.join(map(str, frame.columns[:30]))}"
+        )
+    return _numbers(frame[columns].to_numpy(), path)
+
+
+def _numbers(values: "np.ndarray", path: str) -> "np.ndarray":
+    """The values as float32; raises `InputFileError` when they are none."""
+    import numpy as np
+
+    from molvae.errors import InputFileError
+
     try:
-        return frame[columns].to_numpy(dtype=np.float32)
+        if values.dtype.kind not in "fiubO":
+            raise TypeError(f"got {values.dtype}")
+        return np.asarray(values, dtype=np.float32)
     except (ValueError, TypeError) as error:
-        raise InputFileError(f"{path} has a latent that is no number: {str(error).splitlines()[0]}") from error
+        raise InputFileError(f"{path} holds latents that are no numbers: {error}") from error
 
 
 def _read_csv(path: str) -> "pd.DataFrame":

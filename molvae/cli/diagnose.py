@@ -1,10 +1,11 @@
 """`molvae diagnose`."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import click
+from pydantic import Field
 
-from molvae.cli.options import console, device_option, jobs_option, progress_for, quiet_option
+from molvae.cli.options import SEED, Setting, console, device_option, jobs_option, progress_for, quiet_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -14,13 +15,23 @@ if TYPE_CHECKING:
 ON_PAGE = 1000  # structures on a page; a browser shows this many without delay
 
 
+ENOUGH = Setting(Annotated[int, Field(ge=20, le=1_000_000_000)], "integer")
+
+
 @click.command()
 @click.argument("model_path", metavar="MODEL")
 @click.argument("path", metavar="INPUT")
 @click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")
 @click.option("--split", default="test", show_default=True, help="Split to read of a prepared folder given as INPUT.")
-@click.option("-n", "n", type=click.IntRange(20), default=5000, show_default=True, help="Molecules, drawn at random.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of that draw.")
+@click.option(
+    "-n",
+    "n",
+    type=ENOUGH,
+    default=5000,
+    show_default=True,
+    help="Molecules, drawn at random.",
+)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of that draw.")
 @click.option(
     "--descriptors",
     default="wide",
@@ -59,14 +70,13 @@ def diagnose(
     Reported are how well latent distances follow Tanimoto distances, how much of each descriptor a linear probe reads
     from z, how separately the dimensions carry descriptors (MIG, SAP) and how many are active. A map is optional.
     """
-    import json
-
     import numpy as np
     from rich.console import Console
 
     import molvae
     from molvae.chem.descriptors import descriptor_names
     from molvae.cli.tables import read_input
+    from molvae.documents import json_text
     from molvae.errors import InputFileError
     from molvae.evaluation.geometry import latent_geometry, measure_molecules
     from molvae.files import check_writable, is_stream, write_json
@@ -104,10 +114,10 @@ def diagnose(
                 title=f"Latent space of {model_path}",
                 summary=_rows(geometry),
             )
-    screen = Console(highlight=False) if output is None else console(quiet)
+    screen = Console(highlight=False, markup=False) if output is None else console(quiet)
     screen.print(_table(geometry))
     if output == "-":
-        click.echo(json.dumps(geometry.to_json(), indent=2))
+        click.echo(json_text(geometry.to_json(), indent=2))
     elif output is not None:
         write_json(output, geometry.to_json())
 

@@ -3,13 +3,18 @@
 import click
 
 from molvae.cli.options import (
+    JOBS,
+    RANDOMIZED,
+    SEED,
     batch_size_option,
     console,
     device_option,
+    escape_option,
     input_options,
     progress_for,
     quiet_option,
     reader_option,
+    seconds_option,
     table_option,
 )
 
@@ -28,15 +33,17 @@ from molvae.cli.options import (
 )
 @click.option(
     "--randomized-smiles",
-    type=click.IntRange(0),
+    type=RANDOMIZED,
     default=0,
     show_default=True,
     help="Average over this many randomized SMILES of each molecule; 0: the canonical one.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the randomized SMILES.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the randomized SMILES.")
 @click.option(
-    "--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes that parse; -1: one per core."
+    "--jobs", "n_jobs", type=JOBS, default=-1, show_default=True, help="Processes that parse; -1: one per core."
 )
+@seconds_option
+@escape_option
 @batch_size_option
 @device_option
 @quiet_option
@@ -50,6 +57,8 @@ def encode(
     randomized_smiles: int,
     seed: int,
     n_jobs: int,
+    seconds_per_molecule: float | None,
+    escape_formulas: bool,
     batch_size: int,
     device: str,
     quiet: bool,
@@ -67,6 +76,7 @@ def encode(
     import molvae
     from molvae.files import check_writable
     from molvae.formats.readers import InputRow, count_rows, read_molecules
+    from molvae.formats.spreadsheets import without_formulas
     from molvae.formats.writers import check_output, features_writer
     from molvae.inference.features import FeatureEncoder, count_reasons
 
@@ -93,7 +103,7 @@ def encode(
         features_writer(output, encoder.names) as write,
         progress_for(quiet).stage("Encoding", total=count_rows(path)) as stage,
     ):
-        for part in encoder.stream(smiles(), n_jobs=n_jobs):
+        for part in encoder.stream(smiles(), n_jobs=n_jobs, seconds_per_molecule=seconds_per_molecule):
             rows = [waiting.popleft() for _ in part.reasons]
             frame = pd.DataFrame(
                 {
@@ -103,7 +113,7 @@ def encode(
                     "reason": [row.reason or why or "" for row, why in zip(rows, part.reasons, strict=True)],
                 }
             )
-            write(part.values, frame)
+            write(part.values, without_formulas(frame) if escape_formulas else frame)
             stage.advance(len(rows))
             n_rows += len(rows)
             reasons.update(count_reasons(frame["reason"]))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from molvae.cli.options import console, jobs_option, progress_for, quiet_option
+from molvae.cli.options import COUNT, console, jobs_option, progress_for, quiet_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,9 +21,7 @@ ENDINGS = (".json", ".csv")
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option(
-    "-n", "n", type=click.IntRange(1), default=30_000, show_default=True, help="Molecules that a model draws per seed."
-)
+@click.option("-n", "n", type=COUNT, default=30_000, show_default=True, help="Molecules that a model draws per seed.")
 @click.option("--seeds", default="0,1,2", show_default=True, help="Seeds of a model's draws; each gives one list.")
 @click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")
 @click.option(
@@ -84,6 +82,7 @@ def evaluate(
         if Path(output).suffix.lower() not in ENDINGS and not is_stream(output):
             raise InputFileError(f"cannot write {output}; expected an ending of {' or '.join(ENDINGS)}")
         check_writable(output)
+    drawn_with = _seeds(seeds)
     if plot:
         check_plot(plot)
     if fcd:
@@ -100,7 +99,7 @@ def evaluate(
     of_models: dict[str, dict[str, float]] = {}
     for label, path in _labels(inputs).items():
         if Path(path).is_dir() or path in model_names():
-            drawn = _drawn(label, path, n, _seeds(seeds), device, progress)
+            drawn = _drawn(label, path, n, drawn_with, device, progress)
             lists |= drawn
             if "test" in paths:
                 of_models |= dict.fromkeys(drawn, _of_model(path, paths["test"], device, progress))
@@ -139,10 +138,13 @@ def evaluate(
 
 
 def _seeds(text: str) -> list[int]:
+    from molvae.config import Seed, checked
+    from molvae.errors import ConfigError
+
     try:
-        return list(dict.fromkeys(int(part) for part in text.split(",")))
-    except ValueError as error:
-        raise click.UsageError(f"got --seeds {text!r}; expected whole numbers such as 0,1,2") from error
+        return list(dict.fromkeys(checked(Seed, part, "seed") for part in text.split(",")))
+    except ConfigError as error:
+        raise click.BadParameter(f"{error}; expected whole numbers such as 0,1,2", param_hint="--seeds") from error
 
 
 def _drawn(
@@ -210,7 +212,7 @@ def _show(tables: "Mapping[str, MetricTable]", frame: "pd.DataFrame", output: st
 
     from molvae.files import write_text
 
-    screen = Console(highlight=False) if output is None else console(quiet)
+    screen = Console(highlight=False, markup=False) if output is None else console(quiet)
     shown = Table(*frame.columns)
     for column in shown.columns[1:]:
         column.justify = "right"

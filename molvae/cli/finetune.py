@@ -1,17 +1,25 @@
 """`molvae finetune`."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import click
 
-from molvae.cli.options import device_option, quiet_option, resumable, same_command
+from molvae.cli.options import DURATION, SEED, device_option, quiet_option, resumable, same_command
 
 
 @click.command()
 @click.argument("model_path", metavar="MODEL")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("-o", "--output", required=True, metavar="DIR", help="The run's directory.")
-@click.option("--max-time", default="00:10:00", show_default=True, metavar="HH:MM:SS", help="Time for model and prior.")
+@click.option(
+    "--max-time",
+    type=DURATION,
+    default="00:10:00",
+    show_default=True,
+    metavar="HH:MM:SS",
+    help="Time for model and prior.",
+)
 @click.option("--property", "property_columns", multiple=True, help="Numeric input column to keep (repeatable).")
 @click.option("--smiles-column", help="Column with the SMILES, if it is not called smiles.")
 @click.option(
@@ -22,7 +30,7 @@ from molvae.cli.options import device_option, quiet_option, resumable, same_comm
     help="Symbols that the model lacks: learn them, leave their molecules out, or stop.",
 )
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="E.g. training.learning_rate=0.0005.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--overwrite", is_flag=True, help="Start again even if DIR holds a run.")
 @device_option
 @quiet_option
@@ -31,7 +39,7 @@ def finetune(
     model_path: str,
     inputs: tuple[str, ...],
     output: str,
-    max_time: str,
+    max_time: timedelta,
     property_columns: tuple[str, ...],
     smiles_column: str | None,
     unknown: str,
@@ -49,19 +57,14 @@ def finetune(
     from molvae.checkpoint import load_checkpoint
     from molvae.chem.descriptors import known_descriptors
     from molvae.cli.runs import check_new, prepare_data, run_experiment
-    from molvae.config import override, parse_config, parse_duration
+    from molvae.config import override, parse_config
     from molvae.device import resolve_device
-    from molvae.errors import ConfigError
     from molvae.training.config import ExperimentConfig
     from molvae.training.finetune import finetuning_experiment, finetuning_preparation
 
     out = Path(output)
     check_new(out, overwrite=overwrite)
     resolve_device(device)
-    try:
-        duration = parse_duration(max_time)
-    except ValueError as error:
-        raise ConfigError(f"--max-time: {error}") from error
     checkpoint = load_checkpoint(model_path)
     wanted = finetuning_preparation(
         checkpoint,
@@ -72,7 +75,7 @@ def finetune(
     )
     paths = [path if path == "-" else Path(path).resolve() for path in inputs]
     prepared = prepare_data(paths, out / "data", wanted, quiet=quiet, vocabulary=checkpoint.vocabulary)
-    config = finetuning_experiment(checkpoint, model_path, prepared, max_time=duration, seed=seed)
+    config = finetuning_experiment(checkpoint, model_path, prepared, max_time=max_time, seed=seed)
     if overrides:
         values = config.model_dump(mode="json")
         for text in overrides:

@@ -1,8 +1,20 @@
 """`molvae fit-heads`."""
 
+from datetime import timedelta
+
 import click
 
-from molvae.cli.options import console, device_option, progress_for, quiet_option, resumable, same_command
+from molvae.cli.options import (
+    COUNT,
+    DURATION,
+    SEED,
+    console,
+    device_option,
+    progress_for,
+    quiet_option,
+    resumable,
+    same_command,
+)
 
 
 @click.command("fit-heads")
@@ -17,12 +29,10 @@ from molvae.cli.options import console, device_option, progress_for, quiet_optio
     metavar="NAME",
     help="Property of the folder (repeatable); all by default.",
 )
-@click.option("--max-time", default="00:05:00", show_default=True, metavar="HH:MM:SS")
-@click.option(
-    "--molecules", type=click.IntRange(1), default=200_000, show_default=True, help="Molecules to encode, at most."
-)
-@click.option("--max-epochs", type=click.IntRange(1), help="Passes over them, at most.  [default: as the time allows]")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--max-time", type=DURATION, default="00:05:00", show_default=True, metavar="HH:MM:SS")
+@click.option("--molecules", type=COUNT, default=200_000, show_default=True, help="Molecules to encode, at most.")
+@click.option("--max-epochs", type=COUNT, help="Passes over them, at most.  [default: as the time allows]")
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on with an interrupted fit of the same heads.")
 @device_option
 @quiet_option
@@ -31,7 +41,7 @@ def fit_heads(
     model_path: str,
     data_path: str,
     properties: tuple[str, ...],
-    max_time: str,
+    max_time: timedelta,
     molecules: int,
     max_epochs: int | None,
     seed: int,
@@ -43,23 +53,17 @@ def fit_heads(
     from rich.table import Table
 
     from molvae.checkpoint import checkpoint_path
-    from molvae.config import parse_duration
     from molvae.data.prepared import PreparedData
-    from molvae.errors import ConfigError
     from molvae.files import writing
     from molvae.training.heads import fit_heads_of
 
-    try:
-        duration = parse_duration(max_time)
-    except ValueError as error:
-        raise ConfigError(f"--max-time: {error}") from error
     path = checkpoint_path(model_path)
     with writing(path):
         report = fit_heads_of(
             path,
             PreparedData.open(data_path),
             properties=properties or None,
-            max_time=duration,
+            max_time=max_time,
             max_epochs=max_epochs,
             molecules=molecules,
             seed=seed,

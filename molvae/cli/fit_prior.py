@@ -1,10 +1,21 @@
 """`molvae fit-prior`."""
 
+from datetime import timedelta
 from typing import Any
 
 import click
 
-from molvae.cli.options import console, device_option, progress_for, quiet_option, resumable, same_command
+from molvae.cli.options import (
+    COUNT,
+    DURATION,
+    SEED,
+    console,
+    device_option,
+    progress_for,
+    quiet_option,
+    resumable,
+    same_command,
+)
 
 
 @click.command("fit-prior")
@@ -23,12 +34,10 @@ from molvae.cli.options import console, device_option, progress_for, quiet_optio
     default="autoregressive",
     show_default=True,
 )
-@click.option("--max-time", metavar="HH:MM:SS", help="By default 5 minutes, or the experiment's.")
-@click.option(
-    "--molecules", type=click.IntRange(1), help="Molecules to encode, at most; by default 200,000, or the experiment's."
-)
-@click.option("--max-epochs", type=click.IntRange(1), help="Passes over them, at most; by default 100.")
-@click.option("--seed", type=int, help="By default 0, or the experiment's.")
+@click.option("--max-time", type=DURATION, metavar="HH:MM:SS", help="By default 5 minutes, or the experiment's.")
+@click.option("--molecules", type=COUNT, help="Molecules to encode, at most; by default 200,000, or the experiment's.")
+@click.option("--max-epochs", type=COUNT, help="Passes over them, at most; by default 100.")
+@click.option("--seed", type=SEED, help="By default 0, or the experiment's.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted fit of the same prior.")
 @device_option
 @quiet_option
@@ -38,7 +47,7 @@ def fit_prior(
     data_path: str,
     config_path: str | None,
     kind: str,
-    max_time: str | None,
+    max_time: timedelta | None,
     molecules: int | None,
     max_epochs: int | None,
     seed: int | None,

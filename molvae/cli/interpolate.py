@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from molvae.cli.options import console, device_option, quiet_option, reader_option, table_option
+from molvae.cli.options import STEPS, console, device_option, quiet_option, reader_option, table_option
 
 
 @click.command()
@@ -12,7 +12,7 @@ from molvae.cli.options import console, device_option, quiet_option, reader_opti
 @click.argument("end", metavar="SMILES_B")
 @reader_option
 @table_option()
-@click.option("--steps", type=click.IntRange(2), default=9, show_default=True, help="Molecules, both ends counted.")
+@click.option("--steps", type=STEPS, default=9, show_default=True, help="Molecules, both ends counted.")
 @click.option(
     "--method",
     type=click.Choice(["linear", "spherical", "bridge"]),

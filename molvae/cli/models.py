@@ -46,10 +46,10 @@ def models(name: str | None) -> None:
             str(len(config["properties"])),
             f"{size:.1f}",
         )
-    console = Console()
+    console = Console(highlight=False)
     console.print(table)
     for shipped in model_names():
-        console.print(f"[b]{shipped}[/b] reads {reads(load_checkpoint(shipped))}", highlight=False)
+        console.print(f"[b]{shipped}[/b] reads {reads(load_checkpoint(shipped))}")
 
 
 def reads(checkpoint: "Checkpoint") -> str:

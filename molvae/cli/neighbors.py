@@ -3,6 +3,8 @@
 import click
 
 from molvae.cli.options import (
+    STEPS,
+    Setting,
     condition_options,
     console,
     device_option,
@@ -12,19 +14,18 @@ from molvae.cli.options import (
     seed_option,
     table_option,
 )
+from molvae.config import Reach, Walks
 
 
 @click.command()
 @click.argument("smiles", metavar="SMILES")
 @reader_option
 @table_option()
-@click.option("--walks", type=click.IntRange(1), default=5, show_default=True, help="How many walks.")
-@click.option(
-    "--steps", type=click.IntRange(2), default=7, show_default=True, help="Molecules per walk, the start counted."
-)
+@click.option("--walks", type=Setting(Walks, "integer"), default=5, show_default=True, help="How many walks.")
+@click.option("--steps", type=STEPS, default=7, show_default=True, help="Molecules per walk, the start counted.")
 @click.option(
     "--reach",
-    type=click.FloatRange(0, min_open=True),
+    type=Setting(Reach),
     default=1.0,
     show_default=True,
     help="Length of a walk; 1 is about the spread of the prior, or with codes a fall in similarity by 0.75.",

@@ -6,6 +6,11 @@ from typing import Any
 import click
 
 from molvae.cli.options import (
+    COUNT,
+    FRACTION,
+    NUMBER,
+    SEED,
+    Setting,
     condition_options,
     console,
     device_option,
@@ -17,6 +22,7 @@ from molvae.cli.options import (
     same_command,
     table_option,
 )
+from molvae.config import Seconds
 
 GRID_MOLECULES = 25
 
@@ -34,12 +40,10 @@ GRID_MOLECULES = 25
     show_default=True,
     help="tanimoto-bo, evolution, cmaes, bo, gradient, screen or random.",
 )
-@click.option("--calls", type=click.IntRange(1), default=1000, show_default=True, help="Molecules that may be scored.")
-@click.option(
-    "--batch", type=click.IntRange(1), help="Molecules scored at once.  [default: 50, growing with the calls to 200]"
-)
-@click.option("--target", type=float, help="End as soon as a molecule, or --hits of them, scores this much.")
-@click.option("--hits", type=click.IntRange(1), default=1, show_default=True, help="Molecules that reach the target.")
+@click.option("--calls", type=COUNT, default=1000, show_default=True, help="Molecules that may be scored.")
+@click.option("--batch", type=COUNT, help="Molecules scored at once.  [default: 50, growing with the calls to 200]")
+@click.option("--target", type=NUMBER, help="End as soon as a molecule, or --hits of them, scores this much.")
+@click.option("--hits", type=COUNT, default=1, show_default=True, help="Molecules that reach the target.")
 @click.option(
     "--finetune/--no-finetune",
     default=None,
@@ -48,8 +52,13 @@ GRID_MOLECULES = 25
 @click.option("--start", multiple=True, metavar="SMILES", help="Begin with this molecule (repeatable).")
 @click.option("--start-file", metavar="FILE", help="Begin with the molecules of this file.")
 @click.option("--similar-to", metavar="SMILES", help="Only molecules similar to this one (ECFP4 Tanimoto).")
-@click.option("--min-similarity", type=click.FloatRange(0, 1), default=0.4, show_default=True)
+@click.option("--min-similarity", type=FRACTION, default=0.4, show_default=True)
 @click.option("--keep", multiple=True, metavar="SMARTS", help="Only molecules with this substructure (repeatable).")
+@click.option(
+    "--seconds-per-pattern",
+    type=Setting(Seconds),
+    help="Time in which --keep or `keeps` must be found in a molecule, or not; then the run ends.  [default: 10]",
+)
 @click.option(
     "--window",
     multiple=True,
@@ -71,9 +80,7 @@ GRID_MOLECULES = 25
     "--plot", metavar="FILE", help="Draw the best and mean top 10 scores against calls, as .png, .svg or .pdf."
 )
 @click.option("--grid", metavar="FILE", help=f"Draw the best {GRID_MOLECULES} as .svg or .png.")
-@click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed gives the same result."
-)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="The same seed gives the same result.")
 @device_option
 @quiet_option
 @resumable(lambda: _command_to_resume())
@@ -94,6 +101,7 @@ def optimize(
     min_similarity: float,
     keep: tuple[str, ...],
     window: tuple[str, ...],
+    seconds_per_pattern: float | None,
     sound: bool | None,
     conditions: tuple[str, ...],
     guidance: float,
@@ -125,7 +133,9 @@ def optimize(
     from molvae.report.grid import check_picture, draw_grid
 
     objective = load_task(task) if task is not None else load_objective(str(objective_path))
-    objective = objective.with_constraints(_constraints(similar_to, min_similarity, keep, window, sound))
+    objective = objective.with_constraints(
+        _constraints(similar_to, min_similarity, keep, window, sound, seconds_per_pattern)
+    )
     check_output(output)
     if plot:
         check_plot(plot)
@@ -183,7 +193,12 @@ def _command_to_resume() -> str | None:
 
 
 def _constraints(
-    similar_to: str | None, min_similarity: float, keep: tuple[str, ...], window: tuple[str, ...], sound: bool | None
+    similar_to: str | None,
+    min_similarity: float,
+    keep: tuple[str, ...],
+    window: tuple[str, ...],
+    sound: bool | None,
+    seconds_per_pattern: float | None,
 ) -> Any:
     from molvae.config import parse_config
     from molvae.optimize.constraints import Constraints
@@ -195,6 +210,8 @@ def _constraints(
         values["keeps"] = keep
     if sound is not None:
         values["sound"] = sound
+    if seconds_per_pattern is not None:
+        values["seconds_per_pattern"] = seconds_per_pattern
     if window:
         values["windows"] = dict(_window(text) for text in window)
     return parse_config(Constraints, values, where="the constraints")

@@ -11,11 +11,52 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as RichBars
 
 from molvae.cli import ARGUMENTS
+from molvae.config import (
+    BatchSize,
+    Duration,
+    Fraction,
+    Jobs,
+    Number,
+    Positive,
+    RandomizedSmiles,
+    Seconds,
+    Seed,
+    Steps,
+    Temperature,
+    TopP,
+    checked,
+)
+from molvae.errors import ConfigError
 from molvae.interruption import Interrupted
 from molvae.pretrained import DEFAULT, READER
 from molvae.progress import Progress, Stage
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Setting(click.ParamType):
+    """A value within the bounds that a type of `molvae.config` states; NaN and infinity are refused."""
+
+    def __init__(self, kind: Any, name: str = "number") -> None:
+        self.kind, self.name = kind, name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value; fails with one sentence."""
+        try:
+            return checked(self.kind, value, self.name)
+        except ConfigError as error:
+            self.fail(str(error), param, ctx)
+
+
+DURATION = Setting(Duration, "duration")
+COUNT = Setting(Positive, "integer")
+STEPS = Setting(Steps, "integer")
+RANDOMIZED = Setting(RandomizedSmiles, "integer")
+JOBS = Setting(Jobs, "integer")
+TEMPERATURE = Setting(Temperature)
+SEED = Setting(Seed, "integer")
+NUMBER = Setting(Number)
+FRACTION = Setting(Fraction)
 
 
 def _model_option(default: str) -> Callable[[F], F]:
@@ -38,11 +79,27 @@ device_option: Callable[[F], F] = click.option(
 )
 quiet_option: Callable[[F], F] = click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
 jobs_option: Callable[[F], F] = click.option(
-    "--jobs", "n_jobs", type=int, default=-1, show_default=True, help="Processes; -1: one per core."
+    "--jobs", "n_jobs", type=JOBS, default=-1, show_default=True, help="Processes; -1: one per core."
 )
-seed_option: Callable[[F], F] = click.option("--seed", type=int, help="The same seed gives the same result.")
+seed_option: Callable[[F], F] = click.option("--seed", type=SEED, help="The same seed gives the same result.")
 batch_size_option: Callable[[F], F] = click.option(
-    "--batch-size", type=click.IntRange(1), default=512, show_default=True, help="Molecules per batch."
+    "--batch-size",
+    type=Setting(BatchSize, "integer"),
+    default=512,
+    show_default=True,
+    help="Molecules per batch.",
+)
+
+
+seconds_option: Callable[[F], F] = click.option(
+    "--seconds-per-molecule",
+    type=Setting(Seconds),
+    help="Reject a molecule that takes longer, or crashes RDKit.  [default: no limit]",
+)
+escape_option: Callable[[F], F] = click.option(
+    "--escape-formulas",
+    is_flag=True,
+    help="Put ' before text of the input that a spreadsheet would run: what begins with = + - or @.",
 )
 
 
@@ -50,7 +107,7 @@ def condition_options(function: F) -> F:
     """`--condition` and `--guidance`: values of properties to ask the model for, and how strongly."""
     function = click.option(
         "--guidance",
-        type=float,
+        type=NUMBER,
         default=1.5,
         show_default=True,
         help="Strength of conditions: 1 as in training, above 1 stronger.",
@@ -88,11 +145,11 @@ def decoding_options(function: F) -> F:
     function = click.option("--greedy", is_flag=True, help="Always take the likeliest token.")(function)
     function = click.option(
         "--top-p",
-        type=float,
+        type=Setting(TopP),
         help="Draw from the likeliest tokens that together have this probability.  [default: the model's own]",
     )(function)
     return click.option(
-        "--temperature", type=float, help="Below 1: likelier tokens, less variety.  [default: the model's own]"
+        "--temperature", type=TEMPERATURE, help="Below 1: likelier tokens, less variety.  [default: the model's own]"
     )(function)
 
 
@@ -113,8 +170,8 @@ def same_command(*options: str) -> str:
 
 
 def console(quiet: bool) -> Console:
-    """Standard error, for everything that is not data."""
-    return Console(stderr=True, quiet=quiet, highlight=False)
+    """Standard error, for everything that is not data; names such as `logS [mol/L]` are no markup."""
+    return Console(stderr=True, quiet=quiet, highlight=False, markup=False)
 
 
 class _BarStage:
@@ -171,8 +228,8 @@ def read_conditions(given: Sequence[str]) -> dict[str, float]:
     for text in given:
         name, equals, value = text.partition("=")
         try:
-            values[name.strip()] = float(value)
-        except ValueError:
+            values[name.strip()] = checked(Number, value, "number")
+        except ConfigError:
             equals = ""
         if not equals:
             raise click.UsageError(f"--condition {text!r} is not NAME=VALUE with a number, such as logp=2.5")

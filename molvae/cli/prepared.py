@@ -22,7 +22,7 @@ KINDS = {
 
 def show_prepared(prepared: "PreparedData", quiet: bool, *, stdout: bool = False) -> None:
     """Print what a prepared folder holds."""
-    screen = Console(highlight=False) if stdout else console(quiet)
+    screen = Console(highlight=False, markup=False) if stdout else console(quiet)
     screen.print(_rows(prepared))
     show_left_out(prepared, screen)
     properties = prepared.meta["properties"]

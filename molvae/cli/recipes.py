@@ -19,4 +19,4 @@ def recipes(name: str | None) -> None:
     table.columns[0].no_wrap = True
     for recipe in recipe_names():
         table.add_row(recipe, recipe_summary(recipe))
-    Console().print(table)
+    Console(markup=False).print(table)

@@ -3,9 +3,11 @@
 import click
 
 from molvae.cli.options import (
+    COUNT,
     batch_size_option,
     console,
     device_option,
+    escape_option,
     input_options,
     progress_for,
     quiet_option,
@@ -19,7 +21,8 @@ from molvae.cli.options import (
 @reader_option
 @table_option()
 @click.option("--split", help="Split to read of a prepared folder given as INPUT.", default="test", show_default=True)
-@click.option("-n", "limit", type=click.IntRange(1), help="Only the first N rows.")
+@click.option("-n", "limit", type=COUNT, help="Only the first N rows.")
+@escape_option
 @batch_size_option
 @device_option
 @quiet_option
@@ -31,6 +34,7 @@ def reconstruct(
     output: str,
     split: str,
     limit: int | None,
+    escape_formulas: bool,
     batch_size: int,
     device: str,
     quiet: bool,
@@ -38,6 +42,7 @@ def reconstruct(
     """Encode molecules and decode their posterior means greedily; INPUT is a file, - or a prepared folder."""
     import molvae
     from molvae.cli.tables import read_rows, reconstruction_summary
+    from molvae.formats.spreadsheets import without_formulas
     from molvae.formats.writers import check_output, write_table
 
     check_output(output)
@@ -45,5 +50,5 @@ def reconstruct(
     rows = read_rows(path, split=split, smiles_column=smiles_column)[:limit]
     frame = vae.reconstruct([row.smiles for row in rows], batch_size=batch_size, progress=progress_for(quiet))
     frame["reason"] = [row.reason or why for row, why in zip(rows, frame["reason"], strict=True)]
-    write_table(frame, output)
+    write_table(without_formulas(frame) if escape_formulas else frame, output)
     console(quiet).print(reconstruction_summary(frame))

@@ -109,6 +109,7 @@ def _train(
 
 def _summary(screen: "Console", result: "LatentDiagnostics", out: Path) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("on held-out molecules", "", title_justify="left")
     table.columns[1].justify = "right"
@@ -125,5 +126,5 @@ def _summary(screen: "Console", result: "LatentDiagnostics", out: Path) -> None:
         table.add_row(f"R² of {name}", f"{r2:.3f}")
     screen.print(table)
     if result.warning:
-        screen.print(f"[yellow]Warning:[/yellow] {result.warning}")
+        screen.print(Text.assemble(("Warning: ", "yellow"), result.warning))
     screen.print(f"Model written to {out / 'model'}; draw molecules with: molvae sample -m {out} -n 1000 -o new.csv")

@@ -3,6 +3,8 @@
 import click
 
 from molvae.cli.options import (
+    COUNT,
+    TEMPERATURE,
     batch_size_option,
     condition_options,
     console,
@@ -21,7 +23,7 @@ GRID_MOLECULES = 25
 
 @click.command()
 @model_option
-@click.option("-n", "n", type=click.IntRange(1), default=1000, show_default=True, help="Exactly this many molecules.")
+@click.option("-n", "n", type=COUNT, default=1000, show_default=True, help="Exactly this many molecules.")
 @table_option()
 @decoding_options
 @click.option("--unique", is_flag=True, help="No molecule twice.")
@@ -29,7 +31,9 @@ GRID_MOLECULES = 25
 @click.option("--novel-against", metavar="FILE", multiple=True, help="Leave out molecules of this file (repeatable).")
 @condition_options
 @click.option(
-    "--latent-temperature", type=float, help="Below 1: likelier latents, less variety.  [default: the model's own]"
+    "--latent-temperature",
+    type=TEMPERATURE,
+    help="Below 1: likelier latents, less variety.  [default: the model's own]",
 )
 @click.option("--prior", type=click.Choice(["learned", "standard"]), help="By default learned, if there is one.")
 @click.option("--grid", metavar="FILE", help=f"Draw the first {GRID_MOLECULES} as .svg or .png.")

@@ -83,7 +83,10 @@ def sampling_summary(frame: pd.DataFrame, drawn: Sampled, *, novel: bool, diagno
     latent = diagnostics.get("latent")
     if latent:
         table.add_section()
-        table.add_row("the model: exact reconstruction, held out", f"{100 * latent['exact']:.1f} %")
+        table.add_row(
+            "the model: exact reconstruction, held out",
+            "–" if latent["exact"] is None else f"{100 * latent['exact']:.1f} %",
+        )
         table.add_row("the model: active units", f"{latent['active_units']} of {latent['latent_dim']}")
     return table
 

@@ -1,12 +1,13 @@
 """`molvae train`."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from molvae.cli.options import console, device_option, quiet_option, resumable, same_command
+from molvae.cli.options import DURATION, console, device_option, quiet_option, resumable, same_command
 
 if TYPE_CHECKING:
     from molvae.data.prepared import PreparedData
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 @click.option("-c", "--config", "config_path", metavar="FILE", help="A YAML file with a whole experiment.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="E.g. model.latent.latent_dim=64.")
 @click.option("--data", "data_path", metavar="PREPARED", help="Train on this prepared folder.")
-@click.option("--max-time", metavar="HH:MM:SS", help="Time budget; learning rate and KL schedule follow it.")
+@click.option(
+    "--max-time", type=DURATION, metavar="HH:MM:SS", help="Time budget; learning rate and KL schedule follow it."
+)
 @click.option("--precision", type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]), help="Numeric precision.")
 @click.option("--init-from", metavar="PATH", help="Start from this checkpoint; see also `molvae finetune`.")
 @click.option("--resume", is_flag=True, help="Go on with the interrupted run in DIR and its settings.")
@@ -35,7 +38,7 @@ def train(
     config_path: str | None,
     overrides: tuple[str, ...],
     data_path: str | None,
-    max_time: str | None,
+    max_time: timedelta | None,
     precision: str | None,
     init_from: str | None,
     resume: bool,
@@ -81,9 +84,15 @@ def train(
 
 
 def _given(
-    inputs: Sequence[str], data_path: str | None, max_time: str | None, precision: str | None, init_from: str | None
+    inputs: Sequence[str],
+    data_path: str | None,
+    max_time: timedelta | None,
+    precision: str | None,
+    init_from: str | None,
 ) -> list[str]:
     """What the options ask for, as overrides; paths are relative to the current directory."""
+    from molvae.config import clock
+
     given = []
     if inputs:
         files = ", ".join(f"'{path if path == '-' else Path(path).resolve()}'" for path in inputs)
@@ -91,7 +100,7 @@ def _given(
     if data_path:
         given += [f"data.prepared='{Path(data_path).resolve()}'", "data.inputs=[]"]
     if max_time:
-        given.append(f"training.max_time='{max_time}'")
+        given.append(f"training.max_time='{clock(max_time)}'")
     if precision:
         given.append(f"training.precision={precision}")
     if init_from:

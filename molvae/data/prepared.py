@@ -13,7 +13,6 @@
 | `randomized/` | optional: tokens of randomized SMILES of every molecule; see `RandomizedStore` |
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -31,6 +30,7 @@ from molvae.data.randomized import FOLDER as RANDOMIZED
 from molvae.data.randomized import FOLDERS as RANDOMIZED_FOLDERS
 from molvae.data.randomized import META_KEY, RandomizedStore
 from molvae.data.vocabulary import Vocabulary
+from molvae.documents import DocumentError, read_json
 from molvae.errors import PreparedDataError
 from molvae.files import FolderKind
 from molvae.migrations import PREPARED_VERSION, prepared_from_1
@@ -109,7 +109,7 @@ class PreparedData:
         if not path.is_dir():
             raise PreparedDataError(f"{path} is not a folder; make it with `molvae data prepare INPUT -o {path}`")
         try:
-            meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
+            meta = read_json(path / "meta.json")
             if meta["format_version"] == 1:
                 meta = prepared_from_1(meta)
             elif meta["format_version"] != PREPARED_VERSION:
@@ -124,7 +124,8 @@ class PreparedData:
             statistics = PropertyStatistics(
                 tuple(properties["names"]), tuple(properties["mean"]), tuple(properties["std"])
             )
-        except (OSError, KeyError, json.JSONDecodeError, UnicodeDecodeError) as error:
+            _check(meta, tokens=tokens, offsets=offsets, splits=splits, properties=values)
+        except (OSError, KeyError, TypeError, AttributeError, DocumentError) as error:
             raise PreparedDataError(f"{path} is not a complete prepared folder: {error}") from error
         vocabulary = Vocabulary.load(path / "vocabulary.json")
         data = cls(path, meta, vocabulary, tokens, offsets, splits, values, statistics)
@@ -220,6 +221,21 @@ def _open_array(path: Path) -> np.ndarray:
     except ValueError:  # an empty array cannot be memory-mapped; a damaged one cannot be read either
         try:
             array = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError) as error:
+        except (ValueError, EOFError, MemoryError) as error:
             raise PreparedDataError(f"{path} is damaged: {error}") from error
     return array
+
+
+def _check(meta: dict[str, Any], **arrays: np.ndarray) -> None:
+    """Raise `DocumentError` unless the arrays and what is read of `meta.json` are of the kinds that they should be."""
+    for name, kinds, ndim in (("tokens", "u", 1), ("offsets", "i", 1), ("splits", "u", 1), ("properties", "f", 2)):
+        if arrays[name].dtype.kind not in kinds or arrays[name].ndim != ndim:
+            raise DocumentError(f"{name}.npy holds {arrays[name].ndim}-dimensional {arrays[name].dtype}")
+    if not len(arrays["offsets"]) or arrays["offsets"][0] or (np.diff(arrays["offsets"]) < 0).any():
+        raise DocumentError("offsets.npy does not ascend from 0")
+    properties, splits, tokens = meta["properties"], meta["splits"], meta["tokens"]
+    names = properties["names"]
+    if not len(names) == len(properties["mean"]) == len(properties["std"]) == arrays["properties"].shape[1]:
+        raise DocumentError(f"meta.json has {len(names)} properties, properties.npy {arrays['properties'].shape[1]}")
+    if not all(isinstance(n, int) for n in splits.values()) or not isinstance(tokens["mean_length"], int | float):
+        raise DocumentError("meta.json has counts that are no numbers")

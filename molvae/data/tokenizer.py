@@ -92,7 +92,9 @@ class MoleculeTokenizer:
         if mol is None:
             return []
         with silence_rdkit():
-            texts = Chem.MolToRandomSmilesVect(mol, self.randomized_smiles, randomSeed=self.seed + 1)  # 0: no seed
+            texts = Chem.MolToRandomSmilesVect(
+                mol, self.randomized_smiles, randomSeed=self.seed % (2**31 - 1) + 1
+            )  # a C int; 0: no seed
         found = []
         for text in texts:
             try:

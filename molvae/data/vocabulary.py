@@ -10,15 +10,41 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from molvae.documents import DocumentError, read_json
 from molvae.errors import PreparedDataError, VocabularyError
 from molvae.files import write_json
 
 PAD, BOS, EOS, MASK = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<mask>")
 FORMAT_VERSION = 1
+MOST_TOKENS = 100_000
 _FIRST_CHARACTER = 0xF0000  # a private-use code point per symbol, for the tokenizers library
+
+
+_Symbol = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[!-~]+$")]
+
+
+class _Description(BaseModel):
+    """The content of `vocabulary.json`, before its parts are compared."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format_version: Literal[1]
+    notation: Literal["selfies", "smiles"]
+    specials: list[str]
+    tokens: list[Annotated[tuple[_Symbol, ...], Field(min_length=1, strict=False)]] = Field(max_length=MOST_TOKENS)
+    merges: list[Annotated[tuple[int, int, int], Field(strict=False)]] = Field(max_length=MOST_TOKENS)
+
+    @field_validator("specials")
+    @classmethod
+    def _known(cls, value: list[str]) -> list[str]:
+        if tuple(value) != SPECIALS:
+            raise ValueError(f"expected {', '.join(SPECIALS)}")
+        return value
 
 
 @dataclass(frozen=True)
@@ -145,24 +171,44 @@ class Vocabulary:
         }
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "Vocabulary":
+    def from_json(cls, value: Any) -> "Vocabulary":
         """Rebuild from `to_json`'s dictionary; raises `PreparedDataError` if the dictionary is invalid."""
         try:
-            if value["format_version"] != FORMAT_VERSION or tuple(value["specials"]) != SPECIALS:
-                raise PreparedDataError(
-                    f"vocabulary format {value['format_version']!r} is not readable here; expected {FORMAT_VERSION}"
-                )
-            merges = [tuple(int(i) for i in m) for m in value["merges"]]
-            return cls(
-                notation=str(value["notation"]),
-                tokens=tuple(tuple(t) for t in value["tokens"]),
-                merges=tuple((a, b) for a, b, _ in merges),
-                merged=tuple(new for _, _, new in merges),
+            read = _Description.model_validate(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "it"
+            raise PreparedDataError(f"the vocabulary is damaged: {where}: {first['msg']}") from error
+        vocabulary = cls(
+            notation=read.notation,
+            tokens=tuple(read.tokens),
+            merges=tuple((a, b) for a, b, _ in read.merges),
+            merged=tuple(new for _, _, new in read.merges),
+        )
+        vocabulary._check()
+        return vocabulary
+
+    def _check(self) -> None:
+        """Raise `PreparedDataError` unless every token is spelled once and can be reached by the merges."""
+        ids = {token: i for i, token in enumerate(self.tokens, start=len(SPECIALS))}
+        if len(ids) < len(self.tokens):
+            twice = next(token for token, n in Counter(self.tokens).items() if n > 1)
+            raise PreparedDataError(f"the vocabulary is damaged: the token {''.join(twice)!r} occurs twice")
+        known = set(self.symbol_ids.values())
+        for rank, ((left, right), new) in enumerate(zip(self.merges, self.merged, strict=True)):
+            if left not in known or right not in known:
+                raise PreparedDataError(f"the vocabulary is damaged: merge {rank} joins tokens that are not there yet")
+            if ids.get(self._spell(self.tokens, left) + self._spell(self.tokens, right)) != new:
+                raise PreparedDataError(f"the vocabulary is damaged: merge {rank} does not spell token {new}")
+            known.add(new)
+        if len(set(self.merges)) < len(self.merges):
+            raise PreparedDataError("the vocabulary is damaged: a merge occurs twice")
+        unreachable = [token for token, i in ids.items() if i not in known]
+        if unreachable:
+            raise PreparedDataError(
+                f"the vocabulary is damaged: no merge makes the token {''.join(unreachable[0])!r}"
+                + (f", nor {len(unreachable) - 1} others" if len(unreachable) > 1 else "")
             )
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, PreparedDataError):
-                raise
-            raise PreparedDataError(f"the vocabulary is damaged: {error!r}") from error
 
     def save(self, path: str | Path) -> None:
         """Write `vocabulary.json`."""
@@ -172,8 +218,8 @@ class Vocabulary:
     def load(cls, path: str | Path) -> "Vocabulary":
         """Read `vocabulary.json`; raises `PreparedDataError` if it is missing or damaged."""
         try:
-            return cls.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            return cls.from_json(read_json(path))
+        except (OSError, DocumentError) as error:
             raise PreparedDataError(f"cannot read the vocabulary {path}: {error}") from error
 
     def __repr__(self) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 from molvae.chem.inputs import as_molecules
 from molvae.chem.similarity import tanimoto
 from molvae.data.chunks import batched
-from molvae.inference.loaded import BATCH, LoadedModel
+from molvae.inference.loaded import BATCH, LoadedModel, check_finite
 from molvae.inference.sampling import decode
 from molvae.progress import SILENT, Progress
 
@@ -66,8 +66,9 @@ def encode_rows(
                     advance=stage.advance,
                 )
             )
-    z = np.concatenate(latents)
-    return EncodedMolecules(z, np.array([r is None for r in reasons], dtype=bool), standard, reasons, lost, n_tokens)
+    z, valid = np.concatenate(latents), np.array([r is None for r in reasons], dtype=bool)
+    check_finite(z[valid])
+    return EncodedMolecules(z, valid, standard, reasons, lost, n_tokens)
 
 
 def reconstruct(

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from molvae.config import BatchSize, RandomizedSmiles, Seed, checked
 from molvae.data.batches import MolBatch
 from molvae.data.tokenizer import TokenizedMolecule
 from molvae.errors import ConfigError
-from molvae.inference.loaded import BATCH, LoadedModel
+from molvae.inference.loaded import BATCH, LoadedModel, check_finite
 from molvae.inference.tokens import tokenized_chunks
 
 FEATURES = ("mean", "logvar", "hidden", "heads", "codes")
@@ -89,10 +90,9 @@ class FeatureEncoder:
         self.kinds = check_features(features)
         self.batch_size = batch_size
         self.randomized_smiles = randomized_smiles
-        if randomized_smiles < 0 or batch_size < 1:
-            raise ConfigError(
-                f"got randomized_smiles = {randomized_smiles} and batch_size = {batch_size}; expected ≥ 0 and ≥ 1"
-            )
+        checked(RandomizedSmiles, randomized_smiles, "randomized_smiles")
+        checked(Seed, seed, "seed")
+        checked(BatchSize, batch_size, "batch_size")
         if randomized_smiles and "codes" in self.kinds:
             raise ConfigError("codes cannot be averaged over randomized SMILES; set randomized_smiles = 0")
         wanted = randomized_smiles if vae.model.encoder.reads_tokens else 0
@@ -103,18 +103,23 @@ class FeatureEncoder:
         """Features of a list of SMILES, computed in this process."""
         return self.encode_tokenized(self.tokenizer.tokenize_many(smiles))
 
-    def stream(self, smiles: Iterable[str | None], *, n_jobs: int = 1) -> Iterator[EncodedFeatures]:
+    def stream(
+        self, smiles: Iterable[str | None], *, n_jobs: int = 1, seconds_per_molecule: float | None = None
+    ) -> Iterator[EncodedFeatures]:
         """Features chunk by chunk, in order; memory does not grow with the number of molecules.
 
         Args:
             smiles: any SMILES.
             n_jobs: processes that parse while this one encodes; -1 is one per core.
+            seconds_per_molecule: to parse it; `None` is no limit.
         """
-        yield from map(self.encode_tokenized, tokenized_chunks(self.tokenizer, smiles, n_jobs=n_jobs))
+        tokenized = tokenized_chunks(self.tokenizer, smiles, n_jobs=n_jobs, seconds=seconds_per_molecule)
+        yield from map(self.encode_tokenized, tokenized)
 
     def encode_tokenized(self, molecules: Sequence[TokenizedMolecule]) -> EncodedFeatures:
         """Features of molecules that were tokenized by this encoder's `tokenizer`."""
         values = self.vae.per_molecule(molecules, self._of_batch, len(self.names), batch_size=self.batch_size)
+        check_finite(values[[m.reason is None for m in molecules]])
         return EncodedFeatures(values, [m.smiles for m in molecules], [m.reason for m in molecules])
 
     def _of_batch(self, batch: MolBatch) -> Tensor:

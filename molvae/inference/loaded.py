@@ -13,12 +13,14 @@ from molvae.checkpoint import Checkpoint, checkpoint_path, load_checkpoint
 from molvae.chem.inputs import as_molecules
 from molvae.chem.notation import notation
 from molvae.chem.standardize import Standardizer
+from molvae.config import Number, checked
 from molvae.data.atom_tokens import AtomTokenMap
 from molvae.data.batches import MolBatch
 from molvae.data.graphs import GraphStore
 from molvae.data.tokenizer import MoleculeTokenizer, TokenizedMolecule
 from molvae.device import resolve_device
 from molvae.errors import CheckpointError, ConfigError, InputError, VocabularyError
+from molvae.nn.draws import NOT_FINITE
 from molvae.nn.priors.base import Prior
 from molvae.pretrained import model_names
 
@@ -142,10 +144,12 @@ class LoadedModel:
                 training; above 1 goes beyond it.
 
         Raises:
-            ConfigError: for a property that the model is not conditioned on.
+            ConfigError: for a property that the model is not conditioned on, and a number out of range.
         """
         known = () if self.model.condition is None else self.model.condition.names
+        checked(Number, guidance, "guidance")
         for name in asked:
+            checked(Number, asked[name], f"a condition on {name}")
             if name not in known:
                 raise ConfigError(
                     f"the model cannot be asked for {name!r}; it can be asked for: {', '.join(known) or 'nothing'}"
@@ -231,6 +235,12 @@ class LoadedModel:
     def __repr__(self) -> str:
         name = type(self).__name__
         return f"{name}({self.vocabulary!r}, latent_dim={self.latent_dim}, device={str(self.device)!r})"
+
+
+def check_finite(values: np.ndarray) -> None:
+    """Raise `CheckpointError` unless all that a model computed for usable molecules is finite."""
+    if not np.isfinite(values).all():
+        raise CheckpointError(NOT_FINITE)
 
 
 def _batches(molecules: Sequence[TokenizedMolecule], rows: Sequence[int], batch_size: int) -> Iterator[list[int]]:

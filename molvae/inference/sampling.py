@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from molvae.config import BatchSize, Positive, Temperature, TopP, checked
 from molvae.data.batches import MolBatch
 from molvae.errors import ConfigError, InputError, MolvaeError
 from molvae.inference.loaded import BATCH, LoadedModel
@@ -59,14 +60,12 @@ def draw(
     """Draw from the prior until there are `n` molecules; arguments as in `MoleculeGenerator.draw`."""
     temperature = vae.sampling.temperature if temperature is None else temperature
     top_p = vae.sampling.top_p if top_p is None else top_p
-    check_decoding(temperature, top_p)
-    if n < 1:
-        raise ConfigError(f"got n = {n}; expected at least 1 molecule")
+    check_decoding(temperature, top_p, batch_size)
+    checked(Positive, n, "n")
     source = vae.prior(prior)
     if latent_temperature is None:
         latent_temperature = vae.sampling.latent_temperature if source is vae.priors.get("learned") else 1.0
-    if not latent_temperature > 0:
-        raise ConfigError(f"got latent_temperature {latent_temperature}; expected a number above 0")
+    checked(Temperature, latent_temperature, "latent_temperature")
     trained_on: Container[str] = ()
     if novel:
         if vae.known is None:
@@ -138,7 +137,7 @@ def decode(
     """
     temperature = vae.sampling.temperature if temperature is None else temperature
     top_p = vae.sampling.top_p if top_p is None else top_p
-    check_decoding(temperature, top_p)
+    check_decoding(temperature, top_p, batch_size)
     z = np.asarray(z, dtype=np.float32)
     if z.ndim != 2 or z.shape[1] != vae.latent_dim:
         raise InputError(
@@ -222,9 +221,8 @@ class _TokenNoise:
         return numbers.to(self.vae.device)
 
 
-def check_decoding(temperature: float, top_p: float) -> None:
-    """Raise `ConfigError` for a temperature or top-p that is out of range."""
-    if not 0 < temperature < float("inf"):
-        raise ConfigError(f"got temperature {temperature}; expected a number above 0 (or greedy decoding)")
-    if not 0 < top_p <= 1:
-        raise ConfigError(f"got top_p {top_p}; expected a number above 0 and at most 1")
+def check_decoding(temperature: float, top_p: float, batch_size: int) -> None:
+    """Raise `ConfigError` for a temperature, a top-p or a batch size that is out of range."""
+    checked(Temperature, temperature, "temperature")
+    checked(TopP, top_p, "top_p")
+    checked(BatchSize, batch_size, "batch_size")

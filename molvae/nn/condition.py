@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from molvae.config import Positive, Section
+from molvae.config import Section, Size
 
 
 class PropertyCondition(nn.Module):
@@ -76,6 +76,6 @@ class ConditionConfig(Section):
 
     properties: tuple[str, ...] = Field(min_length=1)
     """Each of them must be a property of the heads."""
-    dim: Positive = 32
+    dim: Size = 32
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
     """Probability with which a label is hidden in training, so that any subset of the properties can be asked for."""

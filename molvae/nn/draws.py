@@ -3,6 +3,10 @@
 import torch
 from torch import Tensor
 
+from molvae.errors import CheckpointError
+
+NOT_FINITE = "the model computes numbers that are nan or infinite; its weights are damaged"
+
 
 def generator_on(device: torch.device | str, seed: int | None) -> torch.Generator:
     """A random number generator with the given seed; `None` takes a random seed."""
@@ -21,11 +25,17 @@ def draw_index(weights: Tensor, generator: torch.Generator | None = None, *, pla
 
     The cumulative sum is inverted, which needs one random number per row; `torch.multinomial` needs one per entry and,
     on a CPU, ten times as long.
+
+    Raises:
+        CheckpointError: for weights that are nan, which only a damaged model gives.
     """
     sums = weights.double().cumsum(-1)  # in single precision, a last entry of weight 0 could be drawn
     if places is None:
         places = torch.rand(len(weights), generator=generator, dtype=torch.float64, device=weights.device)
-    return torch.searchsorted(sums, places.unsqueeze(1) * sums[:, -1:], right=True).squeeze(-1)
+    index = torch.searchsorted(sums, places.unsqueeze(1) * sums[:, -1:], right=True).squeeze(-1)
+    if (index >= weights.shape[-1]).any():  # where the sums are nan
+        raise CheckpointError(NOT_FINITE)
+    return index
 
 
 def draw_token(

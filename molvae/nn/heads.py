@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from molvae.config import Positive, Section
+from molvae.config import Section, Size
 from molvae.data.prepared import FARTHEST
 
 NEAREST = 4  # number of nearest codes that a slot is interpolated between
@@ -110,4 +110,4 @@ class HeadsConfig(Section):
 
     properties: tuple[str, ...] | None = None
     """The properties to predict; `None` means every property of the prepared folder."""
-    hidden_dim: Positive = 128
+    hidden_dim: Size = 128

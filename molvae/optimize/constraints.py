@@ -7,10 +7,11 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from rdkit import Chem
 
+from molvae.chem.matching import SECONDS, has_match, parse_smarts
 from molvae.chem.parse import silence_rdkit
 from molvae.chem.similarity import SimilarityTo
 from molvae.chem.soundness import unsoundness
-from molvae.config import Fraction, Section
+from molvae.config import Fraction, Number, Seconds, Section
 from molvae.optimize.scores import SINGLE_VALUES, check_molecule, check_smarts
 
 
@@ -41,7 +42,9 @@ class Constraints(Section):
     similar_to: SimilarityConstraint | None = None
     keeps: tuple[str, ...] = ()
     """SMARTS that must all be present, such as a scaffold."""
-    windows: Mapping[str, Annotated[tuple[float | None, float | None], Field()]] = {}
+    seconds_per_pattern: Annotated[Seconds, Field(exclude=True)] = SECONDS
+    """For one of `keeps` and one molecule, after which the run ends; it changes no result."""
+    windows: Mapping[str, tuple[Number | None, Number | None]] = {}
     """Descriptor → lowest and highest value allowed; `null` leaves a side open."""
 
     sound: bool = True
@@ -74,7 +77,7 @@ class Constraints(Section):
             return f"similarity below {self.similar_to.at_least:g}"
         with silence_rdkit():
             for pattern, query in zip(self.keeps, self._queries, strict=True):
-                if not mol.HasSubstructMatch(query):
+                if not has_match(mol, query, seconds=self.seconds_per_pattern):
                     return f"without {pattern}"
             for name, window in self.windows.items():
                 if not _inside(SINGLE_VALUES[name](mol), *window):
@@ -83,7 +86,7 @@ class Constraints(Section):
 
     @cached_property
     def _queries(self) -> list[Chem.Mol]:
-        return [Chem.MolFromSmarts(pattern) for pattern in self.keeps]
+        return [parse_smarts(pattern) for pattern in self.keeps]
 
 
 def _inside(value: float, low: float | None, high: float | None) -> bool:

@@ -1,5 +1,6 @@
 """Objectives: scores, each transformed to [0, 1] and weighted, joined by a mean."""
 
+import copy
 import difflib
 import logging
 import math
@@ -125,8 +126,8 @@ class Objective:
 
     def with_constraints(self, constraints: Constraints) -> "Objective":
         """The same objective, with these constraints in place of its own of the same kind."""
-        given = constraints.model_dump(exclude_unset=True)
-        joined = Constraints.model_validate(self.constraints.model_dump() | given)
+        own, given = ({n: getattr(c, n) for n in c.model_fields_set} for c in (self.constraints, constraints))
+        joined = Constraints.model_validate(own | given)
         description = {"objective": self.description, "constraints": joined.model_dump(mode="json")}
         return replace(self, constraints=joined, description=description)
 
@@ -315,7 +316,8 @@ def parse_objective(values: dict[str, Any], *, where: str) -> ObjectiveConfig:
     """Validate plain values; `kind: logp` is short for `kind: descriptor` with `descriptor: logp`."""
     listed = values.get("scores")
     if isinstance(listed, list):
-        values = values | {"scores": [_spelled_out(score, f"{where}: scores.{i}") for i, score in enumerate(listed)]}
+        values = copy.copy(values)  # which keeps the places of its values
+        values["scores"] = [_spelled_out(score, f"{where}: scores.{i}") for i, score in enumerate(listed)]
     return parse_config(ObjectiveConfig, values, where=where)
 
 

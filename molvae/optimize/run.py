@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from molvae.config import Number, Positive, Seed, checked
 from molvae.errors import ConfigError
 from molvae.inference.loaded import LoadedModel
 from molvae.inference.sampling import GUIDANCE
@@ -117,8 +118,13 @@ def optimize(
         ScoreError: when a score fails altogether; the calls made before are in `record`.
     """
     began = time.perf_counter()
-    if batch_size is not None and batch_size < 1:
-        raise ConfigError(f"got a batch size of {batch_size}; expected at least 1")
+    checked(Seed, seed, "seed")
+    checked(Positive, n_calls, "n_calls")
+    checked(Positive, hits, "hits")
+    if batch_size is not None:
+        checked(Positive, batch_size, "batch_size")
+    if target is not None:
+        checked(Number, target, "target")
     wanted, notes = in_model_form(vae, as_objective(objective))
     if finetune is None:
         finetune = method in FINETUNED and not vae.reads_graphs

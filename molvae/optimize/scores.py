@@ -15,9 +15,11 @@ from rdkit import Chem
 from rdkit.Chem import GraphDescriptors
 
 from molvae.chem.descriptors import DESCRIPTORS
+from molvae.chem.matching import MAX_PATTERN, SECONDS, has_match, parse_smarts
 from molvae.chem.parse import parse_smiles, silence_rdkit
 from molvae.chem.similarity import SimilarityTo
-from molvae.config import Section
+from molvae.chem.standard_form import Element, check_element
+from molvae.config import Seconds, Section
 from molvae.errors import ScoreError
 from molvae.optimize.programs import OUTPUT_PER_MOLECULE, run_program
 from molvae.optimize.transforms import Gaussian, PositiveNumber, Transform
@@ -175,16 +177,18 @@ class SmartsScore(RdkitScore):
     kind: Literal["smarts"] = "smarts"
     pattern: str
     present: bool = True
+    seconds_per_pattern: Annotated[Seconds, Field(exclude=True)] = SECONDS
+    """For one molecule, after which the run ends; it changes no result."""
 
     _check_pattern = field_validator("pattern")(lambda value: check_smarts(value))
 
     def of(self, mol: Chem.Mol) -> float:
         """0 or 1."""
-        return float(mol.HasSubstructMatch(self._query) == self.present)
+        return float(has_match(mol, self._query, seconds=self.seconds_per_pattern) == self.present)
 
     @cached_property
     def _query(self) -> Chem.Mol:
-        return Chem.MolFromSmarts(self.pattern)
+        return parse_smarts(self.pattern)
 
 
 class IsomerScore(RdkitScore):
@@ -202,8 +206,10 @@ class IsomerScore(RdkitScore):
     @field_validator("formula")
     @classmethod
     def _is_a_formula(cls, value: str) -> str:
-        if not re.fullmatch(r"([A-Z][a-z]?\d*)+", value):
+        if not re.fullmatch(r"([A-Z][a-z]?[0-9]{0,3}){1,30}", value):
             raise ValueError("this is no molecular formula such as C7H8N2O2")
+        for element in parse_formula(value):
+            check_element(element)
         return value
 
     @property
@@ -232,7 +238,7 @@ class AtomsScore(RdkitScore):
     """How many atoms of an element there are."""
 
     kind: Literal["atoms"] = "atoms"
-    element: str
+    element: Element
 
     @property
     def label(self) -> str:
@@ -334,9 +340,8 @@ def check_molecule(value: str) -> str:
 
 def check_smarts(value: str) -> str:
     """The SMARTS itself; raises `ValueError` when it does not parse."""
-    with silence_rdkit():
-        if Chem.MolFromSmarts(value) is None:
-            raise ValueError("this does not parse as SMARTS")
+    if parse_smarts(value) is None:
+        raise ValueError(f"this does not parse as SMARTS, or is longer than {MAX_PATTERN:,} characters")
     return value
 
 

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from molvae.config import Section
+from molvae.config import Number, Section
 
-PositiveNumber = Annotated[float, Field(gt=0)]
+PositiveNumber = Annotated[float, Field(ge=1e-9, le=1e9)]
 
 
 class Gaussian(Section):
@@ -18,7 +18,7 @@ class Gaussian(Section):
     """
 
     kind: Literal["gaussian"] = "gaussian"
-    mu: float
+    mu: Number
     sigma: PositiveNumber
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
@@ -30,7 +30,7 @@ class MinGaussian(Section):
     """1 up to `mu`, then falling like a Gaussian: small values are wanted."""
 
     kind: Literal["min_gaussian"] = "min_gaussian"
-    mu: float
+    mu: Number
     sigma: PositiveNumber
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
@@ -42,7 +42,7 @@ class MaxGaussian(Section):
     """1 from `mu` on, below it falling like a Gaussian: large values are wanted."""
 
     kind: Literal["max_gaussian"] = "max_gaussian"
-    mu: float
+    mu: Number
     sigma: PositiveNumber
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
@@ -54,8 +54,8 @@ class Linear(Section):
     """`slope · x + intercept`, not clipped."""
 
     kind: Literal["linear"] = "linear"
-    slope: float = 1.0
-    intercept: float = 0.0
+    slope: Number = 1.0
+    intercept: Number = 0.0
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Transform raw values, any shape."""
@@ -65,8 +65,8 @@ class Linear(Section):
 class _Between(Section):
     """0 at `lower`, 1 at `upper`, which may be the smaller of the two."""
 
-    upper: float
-    lower: float = 0.0
+    upper: Number
+    lower: Number = 0.0
 
     @model_validator(mode="after")
     def _ends_differ(self) -> "_Between":
@@ -111,7 +111,7 @@ class Absolute(Section):
     """1 at `target`, falling by 1 for every unit of distance, down to 0."""
 
     kind: Literal["absolute"] = "absolute"
-    target: float
+    target: Number
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Transform raw values, any shape."""

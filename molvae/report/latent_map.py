@@ -1,6 +1,5 @@
 """A map of a latent space: a picture, and a page on which the structures appear under the pointer."""
 
-import json
 import re
 from collections.abc import Sequence
 from importlib.resources import files
@@ -12,6 +11,7 @@ from rdkit.Chem import rdDepictor
 from rdkit.Chem.Draw import rdMolDraw2D
 
 from molvae.chem.parse import parse_smiles
+from molvae.documents import json_text
 from molvae.errors import ConfigError, InputFileError, MissingExtraError
 from molvae.files import atomic_path, check_writable, write_text
 
@@ -166,7 +166,7 @@ def structure_svg(smiles: str) -> str:
 
 def _for_script(value: Any) -> str:
     """JSON that is safe inside a script element, and shorter than with every quote escaped."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/").replace("<!", "<\\u0021")
+    return json_text(value, separators=(",", ":")).replace("</", "<\\/").replace("<!", "<\\u0021")
 
 
 def _require_umap() -> None:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 
+from molvae.config import Jobs, checked
 from molvae.progress import SILENT, Progress
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ def map_chunks(
     Large arrays among `arguments` are memory-mapped for the worker processes and not copied.
     """
     starts = range(0, len(items), chunk_size)
-    n_workers = min(effective_n_jobs(n_jobs), max(1, len(starts)))
+    n_workers = min(effective_n_jobs(checked(Jobs, n_jobs, "n_jobs")), max(1, len(starts)))
     parallel = Parallel(n_jobs=n_workers, return_as="generator")
     calls = (delayed(function)(items[i : i + chunk_size], *arguments) for i in starts)
     with progress.stage(description, total=len(items)) as stage:

@@ -19,7 +19,6 @@ drew from the same molecules as its training set. All metrics but `valid` use va
 unless the table says "distinct".
 """
 
-import json
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -30,6 +29,7 @@ from typing import Any
 import pandas as pd
 
 from molvae.chem.inputs import as_molecules
+from molvae.documents import json_text
 from molvae.files import write_text
 from molvae.progress import SILENT, Progress
 from molvae.scoring import guacamol
@@ -68,7 +68,7 @@ class MetricTable:
 
     def to_json(self, path: str | Path | None = None) -> str:
         """The table as indented JSON, with nan as null; also written to `path` if given."""
-        text = json.dumps(_without_nan(asdict(self)), indent=2, ensure_ascii=False) + "\n"
+        text = json_text(asdict(self), indent=2) + "\n"
         if path is not None:
             write_text(path, text)
         return text
@@ -201,11 +201,3 @@ def _notes(molecules: DescribedMolecules, with_fcd: bool, with_reference: bool) 
     if with_reference and not with_fcd:
         notes.append("FCD is left out")
     return notes
-
-
-def _without_nan(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -194,7 +194,7 @@ class TrainingProgress(pl.Callback):
                 soft_wrap=True,
             )
         if latest and latest.warning and len(self.validate.history) > self._shown:
-            self.console.print(f"[yellow]Warning:[/yellow] {latest.warning}", highlight=False)
+            self.console.print(Text.assemble(("Warning: ", "yellow"), latest.warning), highlight=False)
         self._shown = len(self.validate.history)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from molvae.checkpoint import SamplingConfig
-from molvae.config import Duration, Fraction, Positive, Section, override, parse_config, read_yaml
+from molvae.config import Duration, Fraction, Positive, Section, Seed, Weight, override, parse_config, read_yaml
 from molvae.data.prepare.config import PrepareConfig
 from molvae.nn.build import ModelConfig
 from molvae.nn.priors.autoregressive import AutoregressivePriorConfig
@@ -16,6 +16,7 @@ from molvae.nn.registry import PriorConfig
 from molvae.training.schedules import BetaConfig, LinearBetaConfig, warm_cosine
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+LearningRate = Annotated[float, Field(ge=1e-12, le=100)]
 
 
 class DataConfig(Section):
@@ -38,14 +39,14 @@ class PriorFitConfig(Section):
     molecules: Positive = 200_000
     """The most training molecules to fit to."""
     batch_size: Positive = 512
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    learning_rate: LearningRate = 1e-3
     """The peak; a cosine decays it to 0 over `max_time` or `max_epochs`, whichever ends first."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the moving average of the weights, which is evaluated and kept; 0 keeps the weights themselves."""
     precision: Precision = "32-true"
     save_every: Positive = 500
     """Number of steps between saves of the state to resume from."""
-    seed: int = 0
+    seed: Seed = 0
 
 
 class JointPriorConfig(Section):
@@ -62,18 +63,18 @@ class TrainingConfig(Section):
     """How the model is trained. At least one of max_time, max_steps and max_epochs has to be given."""
 
     batch_size: Positive = 256
-    learning_rate: Annotated[float, Field(gt=0)] = 4e-3
+    learning_rate: LearningRate = 4e-3
     final_learning_rate: Fraction = 0.02
     """Share of the learning rate that is left at the end of its cosine decay."""
-    warmup_steps: Annotated[int, Field(ge=0)] = 200
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    warmup_steps: Annotated[int, Field(ge=0, le=1_000_000_000)] = 200
+    weight_decay: Weight = 0.0
     beta: BetaConfig = LinearBetaConfig()
-    property_weight: Annotated[float, Field(ge=0)] = 1.0
-    tanimoto_weight: Annotated[float, Field(ge=0)] = 0.0
+    property_weight: Weight = 1.0
+    tanimoto_weight: Weight = 0.0
     """Weight of 1 − the correlation of latent and Tanimoto distances in a batch; needs prepared fingerprints."""
-    fingerprint_weight: Annotated[float, Field(ge=0)] = 0.0
+    fingerprint_weight: Weight = 0.0
     """Weight of the loss of a linear layer that predicts ECFP4 bits from z (nats); needs prepared fingerprints."""
-    gradient_clip: Annotated[float, Field(gt=0)] = 1.0
+    gradient_clip: Annotated[float, Field(ge=1e-9, le=1e9)] = 1.0
     accumulate: Positive = 1
     randomized_smiles: bool = False
     """A sequence encoder reads a randomized SMILES of each molecule, and the decoder writes the canonical one."""
@@ -95,7 +96,7 @@ class TrainingConfig(Section):
     keep_known: bool = True
     """Keep a hash of each training molecule in the checkpoint, for `molvae sample --novel`. Who has the checkpoint can
     then find out whether a given molecule was trained on; turn it off if the training set is confidential."""
-    seed: int = 0
+    seed: Seed = 0
 
     @property
     def compares_fingerprints(self) -> bool:

@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from molvae.config import Positive, Section
+from molvae.config import Positive, Section, Weight
 
-Weight = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
+Factor = Annotated[float, Field(ge=1e-9, le=1e9)]
 
 
 class BetaSettings(Section):
@@ -82,12 +82,12 @@ class ConstrainedBetaConfig(BetaSettings):
     """
 
     kind: Literal["geco"] = "geco"
-    reconstruction: Annotated[float, Field(gt=0)] = 2.0
+    reconstruction: Factor = 2.0
     """The reconstruction loss to keep, nats per molecule."""
-    start: Annotated[float, Field(gt=0)] = 0.1
-    lowest: Annotated[float, Field(gt=0)] = 0.01
-    highest: Annotated[float, Field(gt=0)] = 1.0
-    speed: Annotated[float, Field(gt=0)] = 0.003
+    start: Factor = 0.1
+    lowest: Factor = 0.01
+    highest: Factor = 1.0
+    speed: Factor = 0.003
     """Largest relative change of beta per step."""
 
     def at(self, progress: float) -> float:

@@ -6,9 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from molvae.chem.standard_form import StandardForm
-from molvae.config import Fraction
-
-MOST_RANDOMIZED = 255  # per molecule: numbered in one byte, in which 0 is the canonical SMILES
+from molvae.config import Fraction, Jobs, RandomizedSmiles, Seconds, Size
 
 
 class PrepareConfig(StandardForm):
@@ -31,7 +29,7 @@ class PrepareConfig(StandardForm):
     name_column: str | None = None
     exclude: tuple[Path, ...] = ()
     """Files of molecules to leave out, such as test sets; molecules are compared in their standard form."""
-    max_symbols: Annotated[int, Field(ge=1, le=65_535)] = 256
+    max_symbols: Size = 256
     split: Literal["hash", "scaffold", "column", "files"] = "hash"
     split_column: str = "split"
     valid_fraction: Fraction = 0.05
@@ -41,11 +39,15 @@ class PrepareConfig(StandardForm):
     """Also write molecular graphs, for graph encoders."""
     fingerprints: bool = False
     """Also write ECFP4 bits, for `training.tanimoto_weight` and `training.fingerprint_weight`."""
-    randomized_smiles: Annotated[int, Field(ge=0, le=MOST_RANDOMIZED)] = 0
+    randomized_smiles: RandomizedSmiles = 0
     """Number of randomized SMILES per molecule to write as well, for `training.randomized_smiles`."""
     unknown: Literal["error", "skip", "extend"] = "error"
     """What to do with symbols that a given vocabulary lacks."""
-    n_jobs: int = -1
+    escape_formulas: bool = False
+    """Write cells of `rejected.csv` that begin with = + - or @ so that spreadsheets do not run them."""
+    seconds_per_molecule: Seconds | None = None
+    """A molecule that takes longer is rejected as too_slow, one that crashes RDKit as crashed; `None` for no limit."""
+    n_jobs: Jobs = -1
 
     @model_validator(mode="after")
     def _fractions_leave_a_training_set(self) -> "PrepareConfig":

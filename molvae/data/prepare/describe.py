@@ -13,6 +13,7 @@ from molvae.chem.standardize import Standardizer
 from molvae.data.prepare.config import PrepareConfig
 from molvae.data.prepare.splits import hash_fraction
 from molvae.errors import InputError
+from molvae.supervised import supervised
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,16 @@ class DescribedChunk:
     descriptors: np.ndarray
     graphs: list[MolGraph | None]
     stripped: list[tuple[str, ...]]  # components left out, canonical SMILES
+
+
+def describe_in_time(smiles: list[str | None], config: PrepareConfig) -> DescribedChunk:
+    """`describe_chunk`, in which no molecule may take longer than `config.seconds_per_molecule`."""
+    if config.seconds_per_molecule is None:
+        return describe_chunk(smiles, config)
+    chunk, lost = supervised(describe_chunk, smiles, config, seconds=config.seconds_per_molecule)
+    for i, reason in lost.items():
+        chunk.reasons[i] = reason
+    return chunk
 
 
 def describe_chunk(smiles: list[str | None], config: PrepareConfig) -> DescribedChunk:

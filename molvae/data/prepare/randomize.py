@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from molvae.chem.notation import notation
 from molvae.chem.parse import random_orders
+from molvae.config import MOST_RANDOMIZED
 from molvae.data.chunks import map_smiles
-from molvae.data.prepare.config import MOST_RANDOMIZED
 from molvae.data.prepare.tokens import write_tokens
 from molvae.data.prepared import PreparedData
 from molvae.data.randomized import FOLDER, FOLDERS, META_KEY

@@ -18,7 +18,7 @@ from molvae.chem.descriptors import descriptor_names
 from molvae.chem.standardize import Standardizer
 from molvae.data.chunks import batched
 from molvae.data.prepare.config import PrepareConfig
-from molvae.data.prepare.describe import describe_chunk
+from molvae.data.prepare.describe import describe_in_time
 from molvae.data.prepare.fingerprints import add_fingerprints
 from molvae.data.prepare.randomize import add_randomized
 from molvae.data.prepare.splits import hash_split
@@ -121,7 +121,7 @@ def _write_rows(
     def feed() -> Iterator[Any]:
         for chunk in batched(rows, CHUNK_ROWS):
             pending.append(chunk)
-            yield delayed(describe_chunk)([row.smiles for row in chunk], config)
+            yield delayed(describe_in_time)([row.smiles for row in chunk], config)
 
     with progress.stage("Reading molecules", total=total, unit="rows") as stage:
         for described in Parallel(n_jobs=config.n_jobs, return_as="generator", pre_dispatch="4*n_jobs")(feed()):

@@ -20,6 +20,7 @@ from molvae.data.prepare.labels import Labels, scale_of
 from molvae.data.prepared import CONFLICTS, FARTHEST, SMILES
 from molvae.errors import InputError
 from molvae.formats.columns import InputRow
+from molvae.formats.spreadsheets import harmless
 
 MAX_SPLITS = 256  # their codes are bytes
 _REJECTED = ("source", "row", "name", "smiles", "reason")
@@ -133,7 +134,8 @@ class FolderWriter:
         self.read += 1
         self.rejected[reason] += 1
         labels = [row.extra.get(column, "") for column in self.labels.columns]
-        self._rejected.writerow([row.source, row.row, row.name or "", row.smiles or "", reason, *labels])
+        cells = [row.source, row.row, row.name or "", row.smiles or "", reason, *labels]
+        self._rejected.writerow([harmless(c) for c in cells] if self.config.escape_formulas else cells)
 
     def close(self) -> None:
         """Finish and close the files."""

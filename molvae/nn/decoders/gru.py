@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from molvae.config import Fraction, Positive
+from molvae.config import Depth, Fraction, Size
 from molvae.data.vocabulary import PAD
 from molvae.nn.decoders.base import Decoder, DecoderSettings, State
 from molvae.nn.slots import MAX_PARTS, slot_bias
@@ -118,15 +118,15 @@ class GRUDecoderConfig(DecoderSettings):
     member: ClassVar[type[Decoder]] = GRUDecoder
 
     kind: Literal["gru"] = "gru"
-    token_dim: Positive = 128
-    hidden_dim: Positive = 512
-    n_layers: Positive = 1
+    token_dim: Size = 128
+    hidden_dim: Size = 512
+    n_layers: Depth = 1
     dropout: Fraction = 0.0
     token_dropout: Fraction = 0.1
     """Share of the input tokens that are replaced by <mask> in training (Bowman et al. 2016)."""
-    n_slots: Positive = 1
+    n_slots: Size = 1
     """Number of slots of z; if above 1, the decoder attends to them."""
-    tokens_per_slot: Positive = 1
+    tokens_per_slot: Size = 1
 
     def build(self, vocabulary_size: int, latent_dim: int, *, condition_dim: int = 0) -> GRUDecoder:
         """Build the decoder, with untrained weights."""

@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from molvae.config import Fraction, Positive
+from molvae.config import Depth, Fraction, Size
 from molvae.data.batches import MolBatch
 from molvae.data.graphs import ATOM_CLASSES, BOND_CLASSES
 from molvae.errors import InputError
@@ -213,16 +213,16 @@ class GNNEncoderConfig(EncoderSettings):
     member: ClassVar[type[Encoder]] = GNNEncoder
 
     kind: Literal["gnn"] = "gnn"
-    hidden_dim: Annotated[int, Field(ge=4, multiple_of=4)] = 128
-    n_layers: Positive = 4
+    hidden_dim: Annotated[int, Field(ge=4, le=65_536, multiple_of=4)] = 128
+    n_layers: Depth = 4
     conv: Literal["gine", "gatv2"] = "gine"
     readout: Literal["multi", "attention", "additive"] = "multi"
     dropout: Fraction = 0.0
-    h_dim: Positive = 512
+    h_dim: Size = 512
     """Size of h, or of each slot if there are several."""
-    n_slots: Positive = 1
+    n_slots: Size = 1
     """Number of slots of h; if above 1, each reads the atoms that its tokens write, and `readout` is not used."""
-    tokens_per_slot: Positive = 1
+    tokens_per_slot: Size = 1
 
     def build(self, vocabulary_size: int) -> GNNEncoder:
         """Build the encoder, with untrained weights."""

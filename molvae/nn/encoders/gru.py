@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from molvae.config import Fraction, Positive
+from molvae.config import Depth, Fraction, Size
 from molvae.data.batches import MolBatch
 from molvae.data.vocabulary import PAD
 from molvae.nn.encoders.base import Encoder, EncoderSettings
@@ -88,13 +88,13 @@ class GRUEncoderConfig(EncoderSettings):
     member: ClassVar[type[Encoder]] = GRUEncoder
 
     kind: Literal["gru"] = "gru"
-    token_dim: Positive = 128
-    hidden_dim: Positive = 256
-    n_layers: Positive = 1
+    token_dim: Size = 128
+    hidden_dim: Size = 256
+    n_layers: Depth = 1
     dropout: Fraction = 0.0
-    n_slots: Positive = 1
+    n_slots: Size = 1
     """Number of slots of h; if above 1, each attends to its own tokens."""
-    tokens_per_slot: Positive = 1
+    tokens_per_slot: Size = 1
 
     def build(self, vocabulary_size: int) -> GRUEncoder:
         """Build the encoder, with untrained weights."""

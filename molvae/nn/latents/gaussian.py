@@ -1,13 +1,12 @@
 """A latent with a diagonal Gaussian posterior (Kingma and Welling 2014) and the prior N(0, I) or a learned one."""
 
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from molvae.config import Positive
+from molvae.config import Size, Weight
 from molvae.nn.latents.base import (
     ACTIVE_NATS,
     ACTIVE_VARIANCE,
@@ -129,10 +128,10 @@ class GaussianLatentConfig(LatentSettings):
     member: ClassVar[type[Latent]] = GaussianLatent
 
     kind: Literal["gaussian"] = "gaussian"
-    latent_dim: Positive = 128
-    free_bits: Annotated[float, Field(ge=0)] = 0.0
+    latent_dim: Size = 128
+    free_bits: Weight = 0.0
     """λ, nats per dimension: the loss counts max(λ, KL_i), averaged over the batch first (Kingma et al. 2016)."""
-    min_rate: Annotated[float, Field(ge=0)] = 0.0
+    min_rate: Weight = 0.0
     """Nats for the whole of z: the loss counts max(min_rate, Σ KL_i)."""
 
     @property

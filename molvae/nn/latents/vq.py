@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from molvae.config import Positive
+from molvae.config import Size, Weight
 from molvae.nn.latents.base import ACTIVE_NATS, Latent, LatentOutput, LatentSettings, LatentSummary, LogPrior
 from molvae.nn.priors.standard import UniformCodePrior
 from molvae.nn.slots import SlotLinear
@@ -259,12 +259,12 @@ class VQLatentConfig(LatentSettings):
     member: ClassVar[type[Latent]] = VQLatent
 
     kind: Literal["vq"] = "vq"
-    n_slots: Positive = 16
-    n_codes: Annotated[int, Field(ge=2)] = 256
-    code_dim: Positive = 8
-    commitment: Annotated[float, Field(ge=0)] = 0.25
+    n_slots: Size = 16
+    n_codes: Annotated[int, Field(ge=2, le=65_536)] = 256
+    code_dim: Size = 8
+    commitment: Weight = 0.25
     decay: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    dead_below: Annotated[float, Field(ge=0)] = 0.05
+    dead_below: Weight = 0.05
     """Codes that are used less often than this per batch, on average, are replaced by vectors of the batch."""
     shared: bool = False
     """Whether all slots share one codebook."""

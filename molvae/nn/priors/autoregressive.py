@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from molvae.config import Positive
+from molvae.config import Depth, Size
 from molvae.nn.draws import draw_index
 from molvae.nn.latents.base import Latent, LatentSettings
 from molvae.nn.priors.base import ContinuousPrior, Prior
@@ -190,11 +190,11 @@ class AutoregressivePriorConfig(PriorSettings):
     member: ClassVar[type[Prior]] = AutoregressivePrior
 
     kind: Literal["autoregressive"] = "autoregressive"
-    hidden_dim: Positive = 256
-    n_layers: Positive = 2
-    slot_dim: Positive = 8
+    hidden_dim: Size = 256
+    n_layers: Depth = 2
+    slot_dim: Size = 8
     """Number of dimensions per slot of a continuous latent; a VQ latent defines its slots itself."""
-    n_components: Positive = 16
+    n_components: Size = 16
     shared: bool = False
     """Whether all slots share one table of Gaussians, of which the network predicts only the weights."""
 

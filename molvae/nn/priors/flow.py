@@ -1,12 +1,13 @@
 """A prior over a continuous z: a normalizing flow."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from molvae.config import Positive
+from molvae.config import Depth, Size
 from molvae.nn.latents.base import Latent
 from molvae.nn.priors.base import ContinuousPrior, Prior
 from molvae.nn.priors.settings import PriorSettings
@@ -75,8 +76,8 @@ class FlowPriorConfig(PriorSettings):
     continuous_only: ClassVar[bool] = True
 
     kind: Literal["flow"] = "flow"
-    n_transforms: Positive = 8
-    hidden_dims: tuple[Positive, ...] = (256, 256)
+    n_transforms: Depth = 8
+    hidden_dims: Annotated[tuple[Size, ...], Field(max_length=64)] = (256, 256)
 
     def build(self, latent: Latent, *, condition_dim: int = 0) -> FlowPrior:
         """Build the prior, with untrained weights."""

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import jvp, vmap
 
-from molvae.config import Positive
+from molvae.config import Depth, Size
 from molvae.nn.latents.base import Latent
 from molvae.nn.priors.base import ContinuousPrior, Prior, standard_normal_log_prob
 from molvae.nn.priors.settings import PriorSettings
@@ -166,9 +166,9 @@ class FlowMatchingPriorConfig(PriorSettings):
     continuous_only: ClassVar[bool] = True
 
     kind: Literal["flow_matching"] = "flow_matching"
-    hidden_dim: Positive = 512
-    n_layers: Positive = 3
-    n_steps: Positive = 10
+    hidden_dim: Size = 512
+    n_layers: Depth = 3
+    n_steps: Size = 10
     """Number of integration steps from noise to z; each evaluates the network twice."""
 
     def build(self, latent: Latent, *, condition_dim: int = 0) -> FlowMatchingPrior:

@@ -1,6 +1,9 @@
 import numpy as np
 import pandas as pd
+import pytest
+from rich.table import Table
 
+from molvae.cli.options import console
 from molvae.cli.tables import neighbors_summary, reconstruction_summary
 
 
@@ -33,3 +36,10 @@ def test_walks_are_counted_by_what_their_steps_are() -> None:
     assert (
         neighbors_summary(pd.DataFrame({"status": ["start", "new", "new", "none"]})) == "3 steps: 2 new, 0 copy, 1 none"
     )
+
+
+def test_names_in_brackets_are_shown_and_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("logS [mol/L]", "[/]", "[red]"):
+        console(quiet=False).print(Table("property", name))
+        console(quiet=False).print(f"out{name}.csv")
+        assert capsys.readouterr().err.count(name) == 2
