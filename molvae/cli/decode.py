@@ -85,17 +85,14 @@ def read_latents(path: str) -> "np.ndarray":
 
     try:
         if path.endswith(".npy"):
-            return np.load(path, allow_pickle=False).astype(np.float32)
+            return np.load(path, allow_pickle=False)
         frame = pd.read_parquet(path) if path.endswith(".parquet") else _read_csv(path)
     except (ValueError, EOFError, pd.errors.ParserError) as error:
         raise InputFileError(f"{path} is not a readable array or table: {str(error).splitlines()[0]}") from error
     columns = sorted((c for c in frame.columns if c[:1] == "z" and c[1:].isdigit()), key=lambda c: int(c[1:]))
     if not columns:
         raise InputFileError(f"{path} has no columns z0, z1, …; its columns are: {', '.join(frame.columns[:30])}")
-    try:
-        return frame[columns].to_numpy(dtype=np.float32)
-    except (ValueError, TypeError) as error:
-        raise InputFileError(f"{path} has a latent that is no number: {str(error).splitlines()[0]}") from error
+    return frame[columns].to_numpy(dtype=np.float32)
 
 
 def _read_csv(path: str) -> "pd.DataFrame":
