@@ -5,6 +5,7 @@ An interrupted write leaves no incomplete file. A table may be written in parts,
 
 import gzip
 import io
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -124,8 +125,9 @@ def _with_line_feeds(frame: pd.DataFrame) -> pd.DataFrame:
     """A table with line feeds for carriage returns, which the csv module does not quote before Python 3.13."""
     frame = frame.copy(deep=False)
     for i, dtype in enumerate(frame.dtypes):
-        if pd.api.types.is_string_dtype(dtype) and frame.iloc[:, i].astype(str).str.contains("\r", regex=False).any():
-            frame.isetitem(i, frame.iloc[:, i].str.replace(r"\r\n?", "\n", regex=True))
+        if pd.api.types.is_string_dtype(dtype) and any(isinstance(v, str) and "\r" in v for v in frame.iloc[:, i]):
+            cells = [re.sub("\r\n?", "\n", v) if isinstance(v, str) else v for v in frame.iloc[:, i]]
+            frame.isetitem(i, pd.Series(cells, index=frame.index, dtype=object))
     return frame
 
 

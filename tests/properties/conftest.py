@@ -1,10 +1,10 @@
-"""How many examples: 100 by default, 2,000 with HYPOTHESIS_PROFILE=ci, 100,000 with HYPOTHESIS_PROFILE=full."""
+"""How many examples: 50 by default, 2,000 with HYPOTHESIS_PROFILE=ci, 100,000 with HYPOTHESIS_PROFILE=full."""
 
 import os
 
 from hypothesis import HealthCheck, settings
 
-for name, n in (("default", 100), ("ci", 2_000), ("full", 100_000)):
+for name, n in (("default", 50), ("ci", 2_000), ("full", 100_000)):
     settings.register_profile(
         f"molvae-{name}", max_examples=n, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
     )

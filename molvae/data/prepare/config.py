@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from molvae.chem.standard_form import StandardForm
-from molvae.config import Fraction, Jobs, RandomizedSmiles, Seconds, Size
+from molvae.config import Fraction, Jobs, RandomizedSmiles, Seconds
 
 
 class PrepareConfig(StandardForm):
@@ -29,7 +29,7 @@ class PrepareConfig(StandardForm):
     name_column: str | None = None
     exclude: tuple[Path, ...] = ()
     """Files of molecules to leave out, such as test sets; molecules are compared in their standard form."""
-    max_symbols: Size = 256
+    max_symbols: Annotated[int, Field(ge=1, le=65_535)] = 256
     split: Literal["hash", "scaffold", "column", "files"] = "hash"
     split_column: str = "split"
     valid_fraction: Fraction = 0.05

@@ -69,3 +69,17 @@ def test_an_unknown_ending_is_refused_before_anything_is_written(tmp_path: Path)
     with pytest.raises(InputFileError, match="unknown ending"), table_writer(tmp_path / "t.xlsx"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_carriage_returns_in_cells_do_not_break_rows(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"smiles": ["CCO", "CC"], "name": ["two\r\nlines\rmore", 5]})
+    write_table(frame, tmp_path / "a.csv")
+    rows = list(read_molecules(tmp_path / "a.csv", name_column="name"))
+    assert [(row.smiles, row.name) for row in rows] == [("CCO", "two\nlines\nmore"), ("CC", "5")]
+    assert frame["name"][0] == "two\r\nlines\rmore"  # what was given stays as it was
+
+
+def test_lines_in_data_fields_of_sdf_do_not_end_them(tmp_path: Path) -> None:
+    write_table(pd.DataFrame({"smiles": ["CCO", "CC"], "note": ["a\n\n$$$$\nb", "c"]}), tmp_path / "a.sdf")
+    rows = list(read_molecules(tmp_path / "a.sdf", extra_columns=["note"]))
+    assert [(row.smiles, row.extra["note"]) for row in rows] == [("CCO", "a $$$$ b"), ("CC", "c")]
