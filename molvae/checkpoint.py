@@ -20,7 +20,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from molvae.chem.standard_form import StandardForm
-from molvae.config import Section, Temperature, TopP, parse_config
+from molvae.config import Section, Share, Temperature, TopP, parse_config
 from molvae.data.known import FILE as KNOWN
 from molvae.data.known import KnownMolecules
 from molvae.data.vocabulary import MOST_TOKENS, Vocabulary
@@ -57,6 +57,9 @@ class SamplingConfig(Section):
     """Probability of the nucleus that tokens are sampled from (Holtzman et al. 2020)."""
     latent_temperature: Temperature = 1.0
     """Temperature at which the learned prior is sampled."""
+    leave_out: Share = 0.0
+    """Share of the draws, the least likely ones, that are left out before they are parsed: invalid SMILES are unlikely
+    ones (Skinnider 2024)."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from molvae.errors import ConfigError
 
 MOST_SECONDS = 366 * 24 * 3600
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1, le=1_000_000_000)]
 """A count."""
 Size = Annotated[int, Field(ge=1, le=65_536)]

@@ -45,6 +45,7 @@ class MoleculeGenerator(LoadedModel):
         temperature: float | None = None,
         top_p: float | None = None,
         greedy: bool = False,
+        leave_out: float | None = None,
         unique: bool = False,
         novel: bool = False,
         novel_against: Any = frozenset(),
@@ -63,6 +64,8 @@ class MoleculeGenerator(LoadedModel):
             temperature: of the draws of tokens; by default the checkpoint's own.
             top_p: nucleus of the draws of tokens (Holtzman et al. 2020); by default the checkpoint's own.
             greedy: take the likeliest tokens, so that only z varies.
+            leave_out: share of the draws, the least likely ones, that are left out before they are parsed: invalid
+                SMILES are unlikely ones (Skinnider 2024); by default the checkpoint's own.
             unique: leave out molecules drawn before.
             novel: leave out molecules of the training set, which the checkpoint keeps as hashes (`KnownMolecules`).
             novel_against: molecules to leave out: a set of canonical SMILES, or any form that `encode` takes.
@@ -93,6 +96,7 @@ class MoleculeGenerator(LoadedModel):
             temperature=temperature,
             top_p=top_p,
             greedy=greedy,
+            leave_out=leave_out,
             unique=unique,
             novel=novel,
             novel_against=novel_against,

@@ -5,6 +5,7 @@ import click
 from molvae.cli.options import (
     COUNT,
     TEMPERATURE,
+    Setting,
     batch_size_option,
     condition_options,
     console,
@@ -17,6 +18,7 @@ from molvae.cli.options import (
     seed_option,
     table_option,
 )
+from molvae.config import Share
 
 GRID_MOLECULES = 25
 
@@ -26,6 +28,11 @@ GRID_MOLECULES = 25
 @click.option("-n", "n", type=COUNT, default=1000, show_default=True, help="Exactly this many molecules.")
 @table_option()
 @decoding_options
+@click.option(
+    "--leave-out",
+    type=Setting(Share),
+    help="Share of the draws, the least likely ones, to leave out unparsed.  [default: the model's own]",
+)
 @click.option("--unique", is_flag=True, help="No molecule twice.")
 @click.option("--novel", is_flag=True, help="Leave out molecules of the model's training set.")
 @click.option("--novel-against", metavar="FILE", multiple=True, help="Leave out molecules of this file (repeatable).")
@@ -48,6 +55,7 @@ def sample(
     temperature: float | None,
     top_p: float | None,
     greedy: bool,
+    leave_out: float | None,
     unique: bool,
     novel: bool,
     novel_against: tuple[str, ...],
@@ -78,6 +86,7 @@ def sample(
         temperature=temperature,
         top_p=top_p,
         greedy=greedy,
+        leave_out=leave_out,
         unique=unique,
         novel=novel,
         novel_against=known,

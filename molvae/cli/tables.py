@@ -72,11 +72,13 @@ def sampling_summary(frame: pd.DataFrame, drawn: Sampled, *, novel: bool, diagno
     table = Table("sampled molecules", "", title_justify="left")
     table.columns[1].justify = "right"
     table.add_row("drawn from the prior", f"{total:,}")
-    table.add_row("valid", f"{100 * (1 - drawn.n_invalid / total):.2f} %")
+    if drawn.n_unlikely:
+        table.add_row("unlikely, left out", f"{drawn.n_unlikely:,} ({100 * drawn.n_unlikely / total:.2f} %)")
+    table.add_row("valid", f"{100 * drawn.valid:.2f} %")
     table.add_row("kept", f"{n:,}")
     table.add_row("unique among the kept", f"{100 * frame['smiles'].nunique() / n:.2f} %")
     if novel:
-        share = drawn.n_known / max(total - drawn.n_invalid - drawn.n_repeated, 1)
+        share = drawn.n_known / max(total - drawn.n_unlikely - drawn.n_invalid - drawn.n_repeated, 1)
         table.add_row("known, left out", f"{drawn.n_known:,} ({100 * share:.2f} %)")
     for column, label in zip(COLUMNS, ("QED", "logP", "SA"), strict=True):
         table.add_row(f"mean {label} ± sd", f"{frame[column].mean():.2f} ± {frame[column].std():.2f}")

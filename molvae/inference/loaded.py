@@ -45,6 +45,7 @@ class LoadedModel:
         sampling: the default temperatures and top-p of draws.
         diagnostics: what was measured after training.
         known: the training set; `None` where the checkpoint does not have it.
+        least_likely: log likelihoods below which draws are left out, by way to draw; see `molvae.inference.sampling`.
 
     Raises:
         ConfigError: for a device that is not there.
@@ -58,6 +59,7 @@ class LoadedModel:
         self.diagnostics = checkpoint.diagnostics
         self.sampling = checkpoint.sampling
         self.known = checkpoint.known
+        self.least_likely: dict[Any, float] = {}
         self.notation = notation(checkpoint.vocabulary.notation)
         self.standardizer = Standardizer(**checkpoint.standard_form.arguments())
         self.tokenizer = MoleculeTokenizer(

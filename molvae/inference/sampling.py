@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from molvae.config import BatchSize, Positive, Temperature, TopP, checked
+from molvae.config import BatchSize, Positive, Share, Temperature, TopP, checked
 from molvae.data.batches import MolBatch
 from molvae.errors import ConfigError, InputError, MolvaeError
 from molvae.inference.loaded import BATCH, LoadedModel
@@ -17,6 +17,7 @@ from molvae.progress import SILENT, Progress
 
 GUIDANCE = 1.5  # default for conditions, chosen by measurement
 FEWEST = 64  # latents decoded at once, at least: as long as a batch of one takes
+CALIBRATION = 2048  # draws from which it is estimated how likely the least likely ones are
 MIN_YIELD = 0.002  # sampling gives up when, after many draws, a smaller share of them was kept
 
 
@@ -27,6 +28,7 @@ class Sampled:
     Attributes:
         smiles: canonical, exactly as many as were asked for.
         n_drawn: latents decoded in all.
+        n_unlikely: draws left out because they were among the least likely, before they were parsed.
         n_invalid: draws that decoded to no molecule.
         n_repeated: draws left out because they were drawn before (only when unique ones were asked for).
         n_known: draws left out because they are in the training set or in `novel_against`.
@@ -34,9 +36,15 @@ class Sampled:
 
     smiles: list[str]
     n_drawn: int
+    n_unlikely: int
     n_invalid: int
     n_repeated: int
     n_known: int
+
+    @property
+    def valid(self) -> float:
+        """The share of molecules among the draws that were parsed."""
+        return 1 - self.n_invalid / (self.n_drawn - self.n_unlikely)
 
 
 def draw(
@@ -46,6 +54,7 @@ def draw(
     temperature: float | None,
     top_p: float | None,
     greedy: bool,
+    leave_out: float | None,
     unique: bool,
     novel: bool,
     novel_against: frozenset[str] | set[str],
@@ -58,44 +67,37 @@ def draw(
     progress: Progress,
 ) -> Sampled:
     """Draw from the prior until there are `n` molecules; arguments as in `MoleculeGenerator.draw`."""
-    temperature = vae.sampling.temperature if temperature is None else temperature
-    top_p = vae.sampling.top_p if top_p is None else top_p
-    check_decoding(temperature, top_p, batch_size)
     checked(Positive, n, "n")
     source = vae.prior(prior)
     if latent_temperature is None:
         latent_temperature = vae.sampling.latent_temperature if source is vae.priors.get("learned") else 1.0
+    leave_out = vae.sampling.leave_out if leave_out is None else leave_out
+    checked(Share, leave_out, "leave_out")
+    how = Drawing(
+        greedy=greedy,
+        temperature=vae.sampling.temperature if temperature is None else temperature,
+        top_p=vae.sampling.top_p if top_p is None else top_p,
+        latent_temperature=latent_temperature,
+        prior=prior,
+        condition=tuple((condition or {}).items()),
+        guidance=guidance,
+    )
+    check_decoding(how.temperature, how.top_p, batch_size)
     checked(Temperature, latent_temperature, "latent_temperature")
     trained_on: Container[str] = ()
     if novel:
         if vae.known is None:
             raise ConfigError("the checkpoint does not know its training set; name files to be novel against instead")
         trained_on = vae.known
-    asked, generator = vae.condition(condition or {}, guidance=guidance), vae.generator(seed)
-    noise = _TokenNoise(vae, generator)
+    least = _least_likely(vae, how, leave_out)
+    draws = _Draws(vae, how, seed)
     found: list[str] = []
     seen: set[str] = set()
-    waiting = torch.empty(0, vae.latent_dim, device=vae.device)
-    n_drawn = n_invalid = n_repeated = n_known = 0
+    n_drawn = n_unlikely = n_invalid = n_repeated = n_known = 0
     with progress.stage("Sampling", total=n) as stage:
         while len(found) < n:
-            size = min(batch_size, max(FEWEST, 2 * (n - len(found))))
-            while len(waiting) < size:
-                z = vae.sample_z(
-                    BATCH, prior=prior, condition=asked, temperature=latent_temperature, generator=generator
-                )
-                waiting = torch.cat([waiting, z])
-            z, waiting = waiting[:size], waiting[size:]
             before = len(found)
-            for smiles in decode_batch(
-                vae,
-                z,
-                condition=asked,
-                greedy=greedy,
-                temperature=temperature,
-                top_p=top_p,
-                noise=None if greedy else noise.take(size),
-            ):
+            for smiles in draws.take(min(batch_size, max(FEWEST, 2 * (n - len(found)))), least):
                 if len(found) == n:
                     break
                 n_drawn += 1
@@ -104,7 +106,9 @@ def draw(
                         f"only {len(found)} of {n} molecules after {n_drawn} draws ({n_invalid} invalid, "
                         f"{n_repeated} repeated, {n_known} known); is the model trained and not collapsed?"
                     )
-                if not smiles:
+                if smiles is None:
+                    n_unlikely += 1
+                elif not smiles:
                     n_invalid += 1
                 elif unique and smiles in seen:
                     n_repeated += 1
@@ -114,7 +118,84 @@ def draw(
                     found.append(smiles)
                     seen.add(smiles)
             stage.advance(len(found) - before)
-    return Sampled(found, n_drawn, n_invalid, n_repeated, n_known)
+    return Sampled(found, n_drawn, n_unlikely, n_invalid, n_repeated, n_known)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How draws are made; see `MoleculeGenerator.draw`."""
+
+    greedy: bool
+    temperature: float
+    top_p: float
+    latent_temperature: float
+    prior: str | None
+    condition: tuple[tuple[str, float], ...]
+    guidance: float
+
+
+class _Draws:
+    """A stream of draws from the prior, which does not depend on how many are taken at once."""
+
+    def __init__(self, vae: LoadedModel, how: Drawing, seed: int | None) -> None:
+        self.vae, self.how = vae, how
+        self.condition = vae.condition(dict(how.condition), guidance=how.guidance)
+        self.generator = vae.generator(seed)
+        self.noise = _TokenNoise(vae, self.generator)
+        self.waiting = torch.empty(0, vae.latent_dim, device=vae.device)
+
+    def take(self, n: int, least: float) -> list[str | None]:
+        """The SMILES of the next n draws: "" where it is no molecule, `None` for a log likelihood below `least`."""
+        z, ids = self._tokens(n)
+        if least == -np.inf:
+            return list(self.vae.to_smiles(ids))
+        likely = (self._likelihoods(z, ids) >= least).cpu()
+        smiles = iter(self.vae.to_smiles(ids[likely.to(ids.device)]))
+        return [next(smiles) if kept else None for kept in likely.tolist()]
+
+    def likelihoods(self, n: int) -> Tensor:
+        """The log likelihoods of the next n draws, nats, `(n,)`."""
+        return self._likelihoods(*self._tokens(n))
+
+    def _tokens(self, n: int) -> tuple[Tensor, Tensor]:
+        how = self.how
+        while len(self.waiting) < n:
+            z = self.vae.sample_z(
+                BATCH,
+                prior=how.prior,
+                condition=self.condition,
+                temperature=how.latent_temperature,
+                generator=self.generator,
+            )
+            self.waiting = torch.cat([self.waiting, z])
+        z, self.waiting = self.waiting[:n], self.waiting[n:]
+        ids = decode_tokens(
+            self.vae,
+            z,
+            condition=self.condition,
+            greedy=how.greedy,
+            temperature=how.temperature,
+            top_p=how.top_p,
+            noise=None if how.greedy else self.noise.take(n),
+        )
+        return z, ids
+
+    @torch.no_grad()
+    def _likelihoods(self, z: Tensor, ids: Tensor) -> Tensor:
+        model = self.vae.model
+        given = model.embed_condition(len(z)) if self.condition is None else self.condition.expand(len(z), -1)
+        return model.decoder.log_likelihood(z, ids, condition=given)
+
+
+def _least_likely(vae: LoadedModel, how: Drawing, share: float) -> float:
+    """The log likelihood below which this share of the draws lies, nats; estimated once for each way to draw."""
+    if not share:
+        return -np.inf
+    if (how, share) not in vae.least_likely:
+        draws = _Draws(vae, how, seed=0)
+        known = torch.cat([draws.likelihoods(BATCH) for _ in range(CALIBRATION // BATCH)])
+        vae.least_likely[how, share] = float(torch.quantile(known.cpu(), share))
+    return vae.least_likely[how, share]
 
 
 def decode(
@@ -163,30 +244,15 @@ def decode(
     return out
 
 
-def decode_batch(
-    vae: LoadedModel,
-    z: Tensor,
-    *,
-    greedy: bool,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-    condition: Tensor | None = None,
-    anchors: Anchors | None = None,
-    noise: Tensor | None = None,
-) -> list[str]:
-    """Canonical SMILES of latents `(B, Z)` on the model's device, "" where there is none; `noise` as in `generate`."""
-    return vae.to_smiles(
-        vae.model.decode(
-            z,
-            max_length=vae.max_length,
-            condition=None if condition is None else condition.expand(len(z), -1),
-            greedy=greedy,
-            temperature=temperature,
-            top_p=top_p,
-            anchors=anchors,
-            noise=noise,
-        )
-    )
+def decode_batch(vae: LoadedModel, z: Tensor, **how: Any) -> list[str]:
+    """Canonical SMILES of latents `(B, Z)` on the model's device, "" where there is none; see `decode_tokens`."""
+    return vae.to_smiles(decode_tokens(vae, z, **how))
+
+
+def decode_tokens(vae: LoadedModel, z: Tensor, *, condition: Tensor | None = None, **how: Any) -> Tensor:
+    """Token ids of latents `(B, Z)` on the model's device; condition `(1, C)`, the others as in `Decoder.generate`."""
+    given = None if condition is None else condition.expand(len(z), -1)
+    return vae.model.decode(z, max_length=vae.max_length, condition=given, **how)
 
 
 @torch.no_grad()

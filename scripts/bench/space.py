@@ -55,7 +55,7 @@ def main(
     vae = molvae.load(model)
     how = {} if temperature is None else {"temperature": temperature}
     drawn = vae.draw(n, seed=seed, prior=prior, **how)
-    samples(drawn.smiles, 1 - drawn.n_invalid / drawn.n_drawn, known)
+    samples(drawn.smiles, drawn.valid, known)
     reconstruction(vae, known)
     if not vae.model.latent.discrete:
         lines(vae, known)

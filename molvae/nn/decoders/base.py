@@ -106,6 +106,19 @@ class Decoder(nn.Module):
             inputs = torch.where(drop & (inputs > MASK), torch.full_like(inputs, MASK), inputs)
         return self.to_logits(self.dropout(self.hidden(z, inputs, condition=condition)))
 
+    def log_likelihood(self, z: Tensor, token_ids: Tensor, *, condition: Tensor | None = None) -> Tensor:
+        """Log-likelihood of generated tokens, nats, `(B,)`.
+
+        Args:
+            z: `(B, Z)`.
+            token_ids: `(B, T)`, without bos, padded, as `generate` returns them.
+            condition: `(B, C)`.
+        """
+        inputs = torch.nn.functional.pad(token_ids[:, :-1], (1, 0), value=BOS)
+        logits = self.to_logits(self.hidden(z, inputs, condition=condition)).float()
+        total = torch.nn.functional.cross_entropy(logits.transpose(1, 2), token_ids, ignore_index=PAD, reduction="none")
+        return -total.sum(1)
+
     def logits_at(self, z: Tensor, token_ids: Tensor, places: Tensor, *, condition: Tensor | None = None) -> Tensor:
         """Logits of one token per row: the one that follows the tokens 0 … `places` of `token_ids`.
 
