@@ -348,8 +348,11 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _read_description(path: Path) -> _Description:
+    values, where = _read_config(path), str(path / "config.json")
     try:
-        return parse_config(_Description, _read_config(path), where=str(path / "config.json"))
+        if isinstance(values.get("model"), dict):
+            parse_config(ModelConfig, values["model"], where=where)  # its errors name the keys of an experiment's model
+        return parse_config(_Description, values, where=where)
     except ConfigError as error:
         raise CheckpointError(f"{path} cannot be loaded: {error}") from error
 
@@ -410,7 +413,7 @@ def _leading_ints(values: Sequence[Any]) -> list[int]:
 def _within_size_of(path: Path) -> Iterator[None]:
     """Inside the block, a model that could not have the weights in `path` raises before it takes its memory."""
     if not path.is_file():
-        raise CheckpointError(f"{path} is missing")
+        raise CheckpointError(f"{path} is missing, truncated or damaged: it is no file")
     with _Budget(path, SPARE_ELEMENTS + 2 * path.stat().st_size):
         yield
 

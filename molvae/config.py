@@ -139,6 +139,7 @@ def checked(kind: Any, value: Any, name: str) -> Any:
         return _adapter(kind).validate_python(value)
     except ValidationError as error:
         message = error.errors()[0]["msg"].removeprefix("Value error, ")
+        message = message.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
         raise ConfigError(f"got {name} {_shown(value)}; {message[0].lower()}{message[1:]}") from error
 
 

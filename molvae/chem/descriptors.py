@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from rdkit import Chem, RDConfig
@@ -136,8 +137,16 @@ def descriptors(mol: Chem.Mol, names: Sequence[str]) -> np.ndarray:
     known: dict[str, float] = {}
     if "qed" in names:
         parts = QED.properties(mol)
-        known = {"qed": QED.qed(mol, qedProperties=parts), "logp": parts.ALOGP, "tpsa": parts.PSA}
-    values = [known[n] if n in known else (DESCRIPTORS.get(n) or _rest_of_rdkit()[n])(mol) for n in names]
+        known = {"qed": _or_nan(QED.qed, mol, qedProperties=parts), "logp": parts.ALOGP, "tpsa": parts.PSA}
+    values = [known[n] if n in known else _or_nan(DESCRIPTORS.get(n) or _rest_of_rdkit()[n], mol) for n in names]
     with np.errstate(over="ignore"):
         array = np.array(values, dtype=np.float32)
     return np.where(np.isfinite(array), array, np.nan)
+
+
+def _or_nan(descriptor: Callable[..., float], mol: Chem.Mol, **how: Any) -> float:
+    """A descriptor; nan where it cannot be computed, such as QED of a molecule with a thousand donors."""
+    try:
+        return descriptor(mol, **how)
+    except (ValueError, RuntimeError, ArithmeticError):
+        return float("nan")

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 import numpy as np
 import pandas as pd
 
+from molvae.documents import DocumentError, parse_json
 from molvae.errors import RecordError
 from molvae.files import atomic_path, is_stream, open_stream, writing
 
@@ -178,9 +179,9 @@ class History:
 
 def _line(path: Path, number: int, text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise RecordError(f"{path}, line {number} is damaged: {error.msg}") from error
+        value = parse_json(text)
+    except DocumentError as error:
+        raise RecordError(f"{path}, line {number} is damaged: {error}") from error
     if not isinstance(value, dict):
         raise RecordError(f"{path}, line {number} is damaged: expected an object")
     return value

@@ -115,6 +115,8 @@ def brics_fragments(mol: Chem.Mol) -> list[str]:
 
 def murcko_scaffold(mol: Chem.Mol) -> str | None:
     """SMILES of the scaffold (Bemis and Murcko 1996); `None` if it has fewer than two rings."""
+    if mol.GetRingInfo().NumRings() < MIN_SCAFFOLD_RINGS:  # of a large molecule the scaffold takes seconds
+        return None
     try:
         scaffold = MurckoScaffold.GetScaffoldForMol(mol)
     except (ValueError, RuntimeError):  # RDKit finds no scaffold for some unusual molecules

@@ -95,7 +95,7 @@ def test_randomized_smiles_are_added_in_place_and_training_reads_them(
     assert "randomized SMILES per molecule" in call("data", "stats", folder).stdout
     result = call(*train, "-o", tmp_path / "run")
     assert result.exit_code == 0, result.output
-    fails(call("data", "randomize", folder, "-n", 999), "less than or equal to 255", code=2)
+    fails(call("data", "randomize", folder, "-n", 999), "at most 255", code=2)
 
 
 def test_fingerprint_adds_bits_in_place_and_training_compares_them(

@@ -187,7 +187,7 @@ def test_report_says_what_becomes_of_every_row(featurizer: LatentFeaturizer) -> 
         ({"features": ["mean", "hidden"]}, "expected text"),
         ({"features": "codes"}, "the model's latent has no features 'codes'"),
         ({"invalid": "skip"}, "unknown policy invalid='skip'; expected one of: error, nan, drop"),
-        ({"randomized_smiles": -1}, "randomized_smiles = -1"),
+        ({"randomized_smiles": -1}, "randomized_smiles -1"),
         ({"device": "tpuu"}, "unknown device 'tpuu'"),
     ],
 )

@@ -2,9 +2,11 @@
 
 import time
 
+import numpy as np
 import pytest
 from rdkit import Chem
 
+from molvae.chem.descriptors import descriptors
 from molvae.chem.matching import MAX_PATTERN, has_match, parse_smarts
 from molvae.chem.parse import MAX_ATOMS, is_too_large, parse_smiles
 from molvae.chem.standardize import Standardizer
@@ -12,6 +14,7 @@ from molvae.errors import PatternTimeoutError
 from molvae.optimize.constraints import Constraints
 from molvae.optimize.objective import Objective
 from molvae.optimize.scores import IsomerScore, Molecule, SmartsScore
+from molvae.scoring.molecules import describe_molecules
 
 ENDLESS = ".".join("*" * 25) + ".[U]"
 DRUG = "CC(C)Cc1ccc(cc1)C(C)C(=O)OCCN1CCN(CC1)c1ccccc1"
@@ -80,3 +83,14 @@ def test_many_fragments_and_few_are_chosen_alike(extra: str) -> None:
 def test_a_formula_of_no_molecule_is_refused(formula: str) -> None:
     with pytest.raises(ValueError, match=r"formula|no element"):
         IsomerScore(formula=formula)
+
+
+def test_a_descriptor_that_overflows_is_nan() -> None:
+    values = descriptors(Chem.MolFromSmiles(".".join(["CO"] * 900)), ("qed", "mw"))
+    assert np.isnan(values[0])
+    assert values[1] > 0
+
+
+@pytest.mark.parametrize("smiles", [".".join(["CO"] * 900), "C" * 500, "C1CC1" * 50], ids=lambda s: s[:5])
+def test_generated_molecules_of_any_size_are_described(smiles: str) -> None:
+    assert describe_molecules([smiles, "CCO"], n_jobs=1).n_input == 2
