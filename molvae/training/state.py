@@ -16,6 +16,7 @@ from molvae.training.clock import TrainingClock
 
 log = logging.getLogger(__name__)
 
+PARTS = {"state_dict", "optimizer_states", "callbacks", "loops", "global_step", "molvae"}
 DAMAGED = (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError, OSError, ValueError)
 
 
@@ -72,7 +73,7 @@ def _content(path: Path) -> dict[str, Any] | None:
             if file.testzip() is not None:  # torch itself does not compare checksums
                 return None
         content = torch.load(path, map_location="cpu", weights_only=True)
-        return content if batches_done(content) >= 0 else None
+        return content if isinstance(content, dict) and content.keys() >= PARTS and batches_done(content) >= 0 else None
     except (
         zipfile.BadZipFile,
         pickle.UnpicklingError,
