@@ -35,10 +35,13 @@ class SavedState:
         """Save the state of a trainer; a process that is killed meanwhile leaves at least one whole file."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_suffix(".part")
-        trainer.save_checkpoint(temporary, weights_only=False)
-        if self.path.exists():
-            os.replace(self.path, self.before)
-        os.replace(temporary, self.path)
+        try:
+            trainer.save_checkpoint(temporary, weights_only=False)
+            if self.path.exists():
+                os.replace(self.path, self.before)
+            os.replace(temporary, self.path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def newest(self) -> tuple[Path, dict[str, Any]] | None:
         """The newest file that is whole, and its content; `None` if there is none at all.
