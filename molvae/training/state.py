@@ -16,6 +16,7 @@ from molvae.training.clock import TrainingClock
 
 log = logging.getLogger(__name__)
 
+PARTS = {"state_dict", "optimizer_states", "callbacks", "loops", "global_step", "molvae"}
 DAMAGED = (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError, OSError, ValueError)
 
 
@@ -34,10 +35,13 @@ class SavedState:
         """Save the state of a trainer; a process that is killed meanwhile leaves at least one whole file."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_suffix(".part")
-        trainer.save_checkpoint(temporary, weights_only=False)
-        if self.path.exists():
-            os.replace(self.path, self.before)
-        os.replace(temporary, self.path)
+        try:
+            trainer.save_checkpoint(temporary, weights_only=False)
+            if self.path.exists():
+                os.replace(self.path, self.before)
+            os.replace(temporary, self.path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def newest(self) -> tuple[Path, dict[str, Any]] | None:
         """The newest file that is whole, and its content; `None` if there is none at all.
@@ -72,7 +76,7 @@ def _content(path: Path) -> dict[str, Any] | None:
             if file.testzip() is not None:  # torch itself does not compare checksums
                 return None
         content = torch.load(path, map_location="cpu", weights_only=True)
-        return content if batches_done(content) >= 0 else None
+        return content if isinstance(content, dict) and content.keys() >= PARTS and batches_done(content) >= 0 else None
     except (
         zipfile.BadZipFile,
         pickle.UnpicklingError,

@@ -183,7 +183,7 @@ def test_a_run_in_the_place_of_another_does_not_go_on_from_its_state(
     assert (out / "model").exists()
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed", "garbage", "empty", "missing"])
+@pytest.mark.parametrize("damage", ["cut", "changed", "garbage", "empty", "other", "missing"])
 def test_a_damaged_state_falls_back_to_the_one_before_it_and_says_so(
     damage: str,
     experiment: ExperimentConfig,
@@ -211,6 +211,8 @@ def break_file(path: Path, damage: str) -> None:
     broken = {"cut": content[:middle], "changed": content, "garbage": b"garbage" * 99, "empty": b""}
     if damage in broken:
         path.write_bytes(broken[damage])
+    elif damage == "other":
+        torch.save({"loops": {}}, path)
     else:
         path.unlink()
 
