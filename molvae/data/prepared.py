@@ -9,7 +9,7 @@
 | `smiles.parquet`, `rejected.csv` | canonical SMILES, split and name of each molecule; rows left out, and why |
 | `graphs/` | optional: atoms and bonds, end to end; see `GraphStore` |
 | `fingerprints.npy` | optional: one row per molecule, packed bits; see `molvae.data.prepare.fingerprints` |
-| `randomized/` | optional: tokens of randomized SMILES of every molecule; see `RandomizedStore` |
+| `randomized/` or `randomized-2/` | optional: tokens of randomized SMILES of every molecule; see `RandomizedStore` |
 """
 
 import json
