@@ -10,7 +10,7 @@
 | `conflicts.csv` | molecules whose rows have different labels, and what was made of them |
 | `graphs/` | optional: atoms and bonds, end to end; see `GraphStore` |
 | `fingerprints.npy` | optional: one row per molecule, packed bits; see `molvae.data.prepare.fingerprints` |
-| `randomized/` | optional: tokens of randomized SMILES of every molecule; see `RandomizedStore` |
+| `randomized/` or `randomized-2/` | optional: tokens of randomized SMILES of every molecule; see `RandomizedStore` |
 """
 
 from collections.abc import Sequence

@@ -155,9 +155,8 @@ class History:
         self.calls, self._number = [], {}
 
     def _read(self, path: Path, header: dict[str, Any]) -> None:
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[
-            :-1
-        ]  # what follows the last newline was cut off
+        text = path.read_bytes().decode(errors="replace")
+        lines = text.split("\n")[:-1]  # what follows the last newline was cut off
         if not lines:
             return
         found = _line(path, 1, lines[0])
