@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from molvae.cli.options import console
@@ -40,7 +39,7 @@ def show_left_out(prepared: "PreparedData", screen: Console) -> None:
     meta = prepared.meta
     for kind, found in meta.get("stripped", {}).items():
         listed = ", ".join(f"{smiles} {n:,}" for smiles, n in list(found["most_common"].items())[:5])
-        screen.print(f"left out of {found['rows']:,} rows: {KINDS[kind]} ({listed})", soft_wrap=True, markup=False)
+        screen.print(f"left out of {found['rows']:,} rows: {KINDS[kind]} ({listed})", soft_wrap=True)
     labels = meta["properties"].get("labels")
     if not labels:
         return
@@ -48,10 +47,10 @@ def show_left_out(prepared: "PreparedData", screen: Console) -> None:
     for name, count in labels.items():
         if count["examples"]:
             listed = ", ".join(repr(text[:40]) for text in count["examples"])
-            screen.print(f"{name}: unreadable labels such as {listed}", soft_wrap=True, markup=False)
+            screen.print(f"{name}: unreadable labels such as {listed}", soft_wrap=True)
         if count["limits"]:
             taken = f"{name}: the numbers of {count['limits']:,} limits such as >10 were taken for labels"
-            screen.print(taken, soft_wrap=True, markup=False)
+            screen.print(taken, soft_wrap=True)
         if count["conflicts"]:
             rule = meta["options"]["conflicts"]
             kept = "the first" if rule == "first" else f"their {rule}"
@@ -59,13 +58,12 @@ def show_left_out(prepared: "PreparedData", screen: Console) -> None:
                 f"{name}: {count['conflicts']:,} molecules have rows with different labels, of which {kept} is kept "
                 f"(see {prepared.path / 'conflicts.csv'})",
                 soft_wrap=True,
-                markup=False,
             )
 
 
 def _rows(prepared: "PreparedData") -> Table:
     meta = prepared.meta
-    rows = _table("rows", "number", title=escape(str(prepared.path)))
+    rows = _table("rows", "number", title=str(prepared.path))
     rows.add_row("read", f"{meta['rows']['read']:,}")
     for reason, n in meta["rows"]["rejected"].items():
         rows.add_row(f"  rejected: {reason}", f"{n:,}")
@@ -73,7 +71,7 @@ def _rows(prepared: "PreparedData") -> Table:
         rows.add_row("    duplicates of a molecule in another split", f"{elsewhere:,}")
     rows.add_row("kept", f"{meta['rows']['kept']:,}", end_section=True)
     for split, n in meta["splits"].items():
-        rows.add_row(f"  {escape(split)}", f"{n:,}")
+        rows.add_row(f"  {split}", f"{n:,}")
     if without := meta["rows"].get("without_split"):
         rows.add_row("  rows that name no split, taken for train", f"{without:,}")
     tokens = meta["tokens"]
@@ -98,7 +96,7 @@ def _labels(labels: Mapping[str, Mapping[str, Any]]) -> Table:
     kinds += [kind for kind in ("unreadable", "censored", "replicates") if any(c[kind] for c in labels.values())]
     table = _table("labels", *kinds, title="molecules")
     for name, count in labels.items():
-        table.add_row(escape(name), *(f"{count[kind]:,}" for kind in kinds))
+        table.add_row(name, *(f"{count[kind]:,}" for kind in kinds))
     return table
 
 
@@ -111,7 +109,7 @@ def _scales(properties: Mapping[str, Any]) -> Table:
     table = _table("property", "mean", "sd", *(["clipped"] if any(clipped) else []), title="training split")
     for name, n, center, scale, vary, far in zip(names, labeled, mean, std, varies, clipped, strict=True):
         measured = ["–" if n == 0 else f"{center:.4g}", f"{scale:.4g}" if vary else "–"]
-        table.add_row(escape(name), *measured, *([f"{far:,}"] if any(clipped) else []))
+        table.add_row(name, *measured, *([f"{far:,}"] if any(clipped) else []))
     return table
 
 
