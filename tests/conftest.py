@@ -1,7 +1,10 @@
 """Small molecules, a prepared folder and a model that every test may use."""
 
 import os
+import signal
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell; what is tested is Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread for each of pytest's workers; before torch is imported
 
 import json

@@ -203,7 +203,7 @@ def _shared_out(found: Sequence[Counter[str]]) -> list[list[str]]:
     """Give each molecule to one of the places where it was found, the one that has fewest so far.
 
     >>> _shared_out([Counter("ab"), Counter("abc")])
-    [['a'], ['c', 'b']]
+    [['a', 'b'], ['c']]
     """
     where: dict[str, list[int]] = {}
     for place, molecules in enumerate(found):

@@ -268,7 +268,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(run: Path, checkpoint: Pat
     fails(call("train", "-o", out), "give INPUT, --data, --recipe or --config", code=2)
     fails(call("sample", "-m", run, "-o", work / "s.xyz"), "unknown ending")
     fails(call("sample", "-m", run, "--grid", work / "s.pdf"), ".svg or .png")
-    fails(call("sample", "-m", run, "--temperature", -1), "temperature")
+    fails(call("sample", "-m", run, "--temperature", -1), "temperature", code=2)
     fails(call("interpolate", "xx", "CCO", "-m", run), "cannot encode 'xx'")
     (checkpoint / "model.safetensors").write_bytes(b"123")
     fails(call("sample", "-m", checkpoint, "-o", work / "s.csv"), "truncated or damaged")

@@ -29,6 +29,7 @@ def test_a_run_leaves_a_checkpoint_a_state_metrics_and_what_ran(run: Path) -> No
         "config.json",
         "diagnostics.json",
         "model.safetensors",
+        "training_set.hashes",
         "vocabulary.json",
     ]
     assert (run / "last" / "last.ckpt").is_file()

@@ -28,7 +28,7 @@ def test_an_error_in_the_process_is_raised_here() -> None:
 
 
 def test_prepare_rejects_a_molecule_that_takes_too_long() -> None:
-    config = PrepareConfig(max_atoms=2000, max_symbols=65_536, descriptors=("wide",), seconds_per_molecule=0.5)
+    config = PrepareConfig(max_atoms=2000, max_symbols=65_535, descriptors=("wide",), seconds_per_molecule=0.5)
     chunk = describe_in_time(["CCO", SLOW, None, "CCN"], config)
     assert chunk.reasons[1] == "too_slow"
     assert chunk.smiles == ["CCO", "", "", "CCN"]
