@@ -1,5 +1,6 @@
 """`bo`: Bayesian optimization in a trust region of the latent (TuRBO, Eriksson et al. 2019), on botorch."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -88,13 +89,16 @@ class TuRBO:
     def _choose(self, latents: np.ndarray, scores: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
         """`n` latents of the region around the best, by Thompson sampling."""
         from botorch.generation import MaxPosteriorSampling
+        from botorch.settings import validate_input_scaling
+        from linear_operator.utils.warnings import NumericalWarning
         from torch.quasirandom import SobolEngine
 
         mean, spread = latents.mean(0), 4 * latents.std(0) + 1e-6
         x = torch.from_numpy((latents - mean) / spread)
         y = torch.from_numpy((scores - scores.mean()) / (scores.std(ddof=1) or 1.0)).unsqueeze(1)
         dim, center = x.shape[1], x[int(scores.argmax())]
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), validate_input_scaling(False), warnings.catch_warnings():
+            warnings.simplefilter("ignore", NumericalWarning)  # of the jitter that a covariance needs now and then
             torch.manual_seed(int(rng.integers(2**31)))
             model = _fitted(x, y)
             sobol = SobolEngine(dim, scramble=True, seed=int(rng.integers(2**31)))
