@@ -6,12 +6,12 @@ from typing import Any
 
 from rdkit import Chem
 from rdkit.Chem import rdDepictor
-from rdkit.Chem.Draw import rdMolDraw2D
 from rdkit.Geometry import Point2D
 
 from molvae.chem.parse import parse_smiles
 from molvae.errors import InputFileError
 from molvae.files import atomic_path, check_writable
+from molvae.report.drawing import rdkit_drawing
 
 PANEL = (260, 220)  # pixels
 INSET = 12  # pixels between the edge of a panel and the frame of an empty one
@@ -20,7 +20,13 @@ GRAY, BLACK = (0.6, 0.6, 0.6), (0.0, 0.0, 0.0)
 
 
 def check_picture(path: str | Path) -> None:
-    """Raise `InputFileError` for an ending that cannot be drawn, and where no file can be written."""
+    """Raise before any work is done when the picture could not be made after it.
+
+    Raises:
+        InputFileError: for another ending than .svg and .png, and where no file can be written.
+        MissingExtraError: when a library of the system is not installed.
+    """
+    rdkit_drawing()
     if Path(path).suffix.lower() not in (".svg", ".png"):
         raise InputFileError(f"cannot draw {path}; expected an ending of .svg or .png")
     check_writable(path)
@@ -53,7 +59,8 @@ def draw_grid(
         raise InputFileError(f"nothing to draw in {path}: none of {len(smiles)} molecules parses")
     columns = min(columns, len(mols))
     rows = -(-len(mols) // columns)
-    kind = rdMolDraw2D.MolDraw2DSVG if Path(path).suffix.lower() == ".svg" else rdMolDraw2D.MolDraw2DCairo
+    drawing = rdkit_drawing()
+    kind = drawing.MolDraw2DSVG if Path(path).suffix.lower() == ".svg" else drawing.MolDraw2DCairo
     canvas = kind(columns * PANEL[0], rows * PANEL[1], *PANEL)
     options: Any = canvas.drawOptions()
     options.legendFontSize = LEGEND

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 from rdkit.Chem import rdDepictor
-from rdkit.Chem.Draw import rdMolDraw2D
 
 from molvae.chem.parse import parse_smiles
 from molvae.documents import json_text
 from molvae.errors import ConfigError, InputFileError, MissingExtraError
 from molvae.files import atomic_path, check_writable, write_text
+from molvae.report.drawing import rdkit_drawing
 
 METHODS = ("pca", "umap")
 PAGE_SIZE = (900, 640)  # pixels of the map on the page
@@ -32,13 +32,15 @@ def check_map(path: str | Path, *, method: str = "pca") -> None:
         InputFileError: for another ending than .png, .svg, .pdf (a picture) or .html (a page), and where no file can be
             written.
         ConfigError: for an unknown method.
-        MissingExtraError: when a package is not installed.
+        MissingExtraError: when a package, or a library of the system, is not installed.
     """
     if Path(path).suffix.lower() not in (".png", ".svg", ".pdf", ".html"):
         raise InputFileError(f"cannot draw {path}; expected an ending of .png, .svg, .pdf or .html")
     check_writable(path)
     if method not in METHODS:
         raise ConfigError(f"unknown map {method!r}; expected one of: {', '.join(METHODS)}")
+    if Path(path).suffix.lower() == ".html":
+        rdkit_drawing()
     try:
         import jinja2  # noqa: F401
         import matplotlib  # noqa: F401
@@ -157,7 +159,7 @@ def structure_svg(smiles: str) -> str:
     if mol is None:
         return ""
     rdDepictor.Compute2DCoords(mol)
-    canvas = rdMolDraw2D.MolDraw2DSVG(*PANEL, -1, -1, True)  # letters as text, not as paths
+    canvas = rdkit_drawing().MolDraw2DSVG(*PANEL, -1, -1, True)  # letters as text, not as paths
     canvas.DrawMolecule(mol)
     canvas.FinishDrawing()
     text = SVG_NOISE.sub("", canvas.GetDrawingText())
