@@ -20,8 +20,8 @@ class Anchors:
     """Molecules that decoding is drawn to: each adds to the logits of its own next token, as long as a row follows it.
 
     With the additions of `Decoder.anchor`, greedy decoding from z writes just the anchor, whatever its length; from a
-    z nearby it writes the anchor until some other token leads by more than the addition. They are the likeliest
-    perturbations that decode it; top-down sampling draws random ones instead (Maddison et al. 2014).
+    z nearby it writes the anchor until some other token leads by more than the addition. Gumbel
+    noise drawn so that it decodes a given molecule (Maddison et al. 2014) would invert encoding too, but at random.
 
     Attributes:
         token_ids: `(B, K, T)`, K anchors per row, without bos, padded.
