@@ -119,23 +119,14 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
                 shutil.copyfileobj(whole, stream)
         return
     target = _target(path)
-    with writing(target):
-        temporary = beside(target, _PART)
-        try:
-            _remove(temporary)
-            temporary.touch()
-            yield temporary
-            if target.exists():
-                shutil.copymode(target, temporary)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())  # a file renamed before it is on disk may be empty after a power cut
-            os.replace(temporary, target)
-        except OSError as error:
-            if error.filename == str(temporary) or error.errno in _FULL:
-                raise _cannot_write(path, error) from error
-            raise
-        finally:
-            _remove(temporary)
+    with writing(target), _part(path, target) as temporary:
+        temporary.touch()
+        yield temporary
+        if target.exists():
+            shutil.copymode(target, temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())  # a file renamed before it is on disk may be empty after a power cut
+        os.replace(temporary, target)
 
 
 @contextmanager
@@ -160,21 +151,28 @@ def atomic_folder(
     target = _target(path)
     with writing(target):
         _check_folder(path, target, overwrite=overwrite, kind=None if keep else kind)
-        temporary = beside(target, _PART)
-        try:
-            _remove(temporary)
+        with _part(path, target) as temporary:
             temporary.mkdir()
             yield temporary
             if kind is not None and overwrite and target.is_dir():
                 _copy(kind.others(target), target, temporary)  # they are kept, or came while the folder was written
             _check_folder(path, target, overwrite=overwrite, kind=None)
             _put_in_place(temporary, target)
-        except OSError as error:
-            if error.filename == str(temporary) or error.errno in _FULL:
-                raise _cannot_write(path, error) from error
-            raise
-        finally:
-            _remove(temporary)
+
+
+@contextmanager
+def _part(path: str | Path, target: Path) -> Iterator[Path]:
+    """Yield the temporary place of an output, where nothing is; what is there in the end is removed."""
+    temporary = beside(target, _PART)
+    try:
+        _remove(temporary)
+        yield temporary
+    except OSError as error:
+        if error.filename == str(temporary) or error.errno in _FULL:
+            raise _cannot_write(path, error) from error
+        raise
+    finally:
+        _remove(temporary)
 
 
 def check_writable(path: str | Path) -> None:

@@ -131,8 +131,7 @@ class LoadedModel:
             temperature: below 1 favors likely latents.
             generator: random numbers for the draws, on the model's device.
         """
-        given = self.model.embed_condition(n) if condition is None else condition.expand(n, -1)
-        source = self.prior(prior)
+        given, source = self.condition_rows(n, condition), self.prior(prior)
         target = source.sample_target(n, condition=given, temperature=temperature, generator=generator)
         return self.model.latent.to_z(target)
 
@@ -159,6 +158,13 @@ class LoadedModel:
         values = torch.tensor([[asked.get(name, torch.nan) for name in self.model.heads.names]], device=self.device)
         nothing, wanted = self.model.embed_condition(1), self.model.embed_condition(1, values)
         return None if nothing is None or wanted is None else nothing + guidance * (wanted - nothing)
+
+    def condition_rows(self, n: int, condition: Tensor | None = None) -> Tensor | None:
+        """A condition `(1, C)` for n molecules, `(n, C)`; by default no property is asked for.
+
+        `None` for a model without a condition.
+        """
+        return self.model.embed_condition(n) if condition is None else condition.expand(n, -1)
 
     def generator(self, seed: int | None) -> torch.Generator:
         """A random number generator on the model's device; without a seed it differs every time."""

@@ -182,9 +182,8 @@ class _Draws:
 
     @torch.no_grad()
     def _likelihoods(self, z: Tensor, ids: Tensor) -> Tensor:
-        model = self.vae.model
-        given = model.embed_condition(len(z)) if self.condition is None else self.condition.expand(len(z), -1)
-        return model.decoder.log_likelihood(z, ids, condition=given)
+        given = self.vae.condition_rows(len(z), self.condition)
+        return self.vae.model.decoder.log_likelihood(z, ids, condition=given)
 
 
 def _least_likely(vae: LoadedModel, how: Drawing, share: float) -> float:
@@ -251,7 +250,7 @@ def decode_batch(vae: LoadedModel, z: Tensor, **how: Any) -> list[str]:
 
 def decode_tokens(vae: LoadedModel, z: Tensor, *, condition: Tensor | None = None, **how: Any) -> Tensor:
     """Token ids of latents `(B, Z)` on the model's device; condition `(1, C)`, the others as in `Decoder.generate`."""
-    given = None if condition is None else condition.expand(len(z), -1)
+    given = vae.condition_rows(len(z), condition)
     return vae.model.decode(z, max_length=vae.max_length, condition=given, **how)
 
 
@@ -266,7 +265,7 @@ def anchors_of(vae: LoadedModel, smiles: Sequence[str], z: np.ndarray, *, condit
         condition: `(1, C)`.
     """
     batch = MolBatch.of_token_ids([m.canonical_ids for m in vae.tokenize(list(smiles))]).to(vae.device)
-    given = vae.model.embed_condition(len(z)) if condition is None else condition.expand(len(z), -1)
+    given = vae.condition_rows(len(z), condition)
     return vae.model.decoder.anchor(torch.from_numpy(z).to(vae.device), batch.token_ids, condition=given)
 
 

@@ -100,7 +100,7 @@ class Moves:
 
     def condition(self, n: int) -> Tensor | None:
         """The condition that the prior and the decoder are given, `(n, C)`; `None` for a model without one."""
-        return self.vae.model.embed_condition(n) if self._asked is None else self._asked.expand(n, -1)
+        return self.vae.condition_rows(n, self._asked)
 
     def _latents(self, molecules: Mapping[str, list[int]]) -> np.ndarray:
         """Posterior means `(n, Z)` of molecules whose tokens are known; their SMILES are read for graphs."""
