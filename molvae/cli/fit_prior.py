@@ -38,6 +38,7 @@ from molvae.cli.options import (
 @click.option("--molecules", type=COUNT, help="Molecules to encode, at most; by default 200,000, or the experiment's.")
 @click.option("--max-epochs", type=COUNT, help="Passes over them, at most; by default 100.")
 @click.option("--seed", type=SEED, help="By default 0, or the experiment's.")
+@click.option("--init-from", metavar="NAME_OR_PATH", help="Start from the prior of this checkpoint.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted fit of the same prior.")
 @device_option
 @quiet_option
@@ -51,12 +52,13 @@ def fit_prior(
     molecules: int | None,
     max_epochs: int | None,
     seed: int | None,
+    init_from: str | None,
     resume: bool,
     device: str,
     quiet: bool,
 ) -> None:
     """Fit a prior to the latents of the training set; `sample` then draws from it."""
-    from molvae.checkpoint import checkpoint_path
+    from molvae.checkpoint import checkpoint_path, prior_config
     from molvae.config import parse_config
     from molvae.data.prepared import PreparedData
     from molvae.errors import ConfigError
@@ -75,10 +77,14 @@ def fit_prior(
     given = {"max_time": max_time, "molecules": molecules, "max_epochs": max_epochs, "seed": seed}
     values |= {name: value for name, value in given.items() if value is not None}
     config = parse_config(PriorFitConfig, values, where="fit-prior")
+    if init_from is not None and prior_config(init_from) != config.model:
+        raise ConfigError(f"{init_from} has no prior with the settings of the one to fit; leave --init-from out")
     path = checkpoint_path(model_path)
     data = PreparedData.open(data_path)
     with writing(path):
-        report = fit_prior_of(path, data, config, resume=resume, device=device, progress=progress_for(quiet))
+        report = fit_prior_of(
+            path, data, config, start=init_from, resume=resume, device=device, progress=progress_for(quiet)
+        )
     console(quiet).print(
         f"KL to the standard prior {report.kl_standard:.2f} nats, to the learned prior {report.kl:.2f} nats "
         f"({report.epochs} passes over {report.molecules:,} molecules); written to {path}"

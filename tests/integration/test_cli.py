@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from click.testing import CliRunner, Result
 
 import molvae
+from molvae.checkpoint import load_checkpoint
 from molvae.chem.parse import parse_smiles
 from molvae.cli import COMMANDS, SUMMARIES, main
 from molvae.config import dump_config
@@ -306,5 +308,19 @@ def test_fit_prior_takes_an_experiment_s_second_stage_and_refuses_one_without(
     assert call(*common, config, "--molecules", 5).exit_code == 0
     report = molvae.load(str(tmp_path / "run"), device="cpu").diagnostics["prior"]
     assert (report["molecules"], report["epochs"]) == (5, 2)
+    before = load_checkpoint(tmp_path / "run").prior
+    config.write_text(config.read_text().replace("learning_rate: 0.001", "learning_rate: 1.0e-12"))
+    assert call(*common, config, "--init-from", tmp_path / "run").exit_code == 0
+    after = load_checkpoint(tmp_path / "run").prior
+    assert before is not None
+    assert after is not None
+    for mine, theirs in zip(before.parameters(), after.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs)
+    assert call(*common, config).exit_code == 0
+    anew = load_checkpoint(tmp_path / "run").prior
+    assert anew is not None
+    assert not torch.equal(next(anew.parameters()), next(after.parameters()))
+    config.write_text(config.read_text().replace("hidden_dim: 8", "hidden_dim: 16"))
+    fails(call(*common, config, "--init-from", tmp_path / "run"), "no prior with the settings of the one to fit")
     config.write_text(dump_config(experiment))
     fails(call(*common, config), "asks for no prior that is fitted afterwards")
