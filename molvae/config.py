@@ -64,6 +64,9 @@ Walks = Annotated[int, Field(ge=1, le=10_000)]
 Reach = Annotated[float, Field(ge=1e-6, le=1000)]
 Number = Annotated[float, Field(ge=-1e12, le=1e12)]
 Seconds = Annotated[float, Field(ge=0.001, le=MOST_SECONDS)]
+LineLength = Annotated[int, Field(ge=1, le=2**30)]
+MAX_LINE = 1 << 24
+"""Characters of a line, by default: what is longer is no line of molecules, and would fill the memory."""
 
 MOST_COMPLAINTS = 8
 """Errors of a configuration that its message lists."""

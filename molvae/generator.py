@@ -166,8 +166,21 @@ class MoleculeGenerator(LoadedModel):
             progress=progress,
         )
 
-    def reconstruct(self, molecules: Any, *, batch_size: int = BATCH, progress: Progress = SILENT) -> pd.DataFrame:
+    def reconstruct(
+        self,
+        molecules: Any,
+        *,
+        seconds_per_molecule: float | None = None,
+        batch_size: int = BATCH,
+        progress: Progress = SILENT,
+    ) -> pd.DataFrame:
         """Encode molecules and decode their posterior means greedily.
+
+        Args:
+            molecules: in any form that `encode` takes.
+            seconds_per_molecule: to parse it; one that takes longer has the reason "too_slow". `None` is no limit.
+            batch_size: molecules per batch.
+            progress: reports molecules encoded and decoded.
 
         Returns:
             One row per molecule: `smiles` as given; `standardized`, the model's standard form; `reconstruction`;
@@ -176,7 +189,9 @@ class MoleculeGenerator(LoadedModel):
             ("stereo", "isotopes"); `reason` why a row cannot be encoded ("too_long", …) or decodes to nothing
             ("not_decoded").
         """
-        return encoding.reconstruct(self, molecules, batch_size=batch_size, progress=progress)
+        return encoding.reconstruct(
+            self, molecules, seconds_per_molecule=seconds_per_molecule, batch_size=batch_size, progress=progress
+        )
 
     def properties(self, molecules: Any, *, batch_size: int = BATCH) -> pd.DataFrame:
         """What the heads predict from the posterior mean, in the properties' own units; nan rows as in `encode`."""

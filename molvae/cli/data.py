@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import click
 from pydantic import Field
 
-from molvae.cli.options import Setting, console, jobs_option, progress_for, quiet_option, seconds_option
+from molvae.cli.options import Setting, console, jobs_option, line_option, progress_for, quiet_option, seconds_option
 from molvae.cli.prepared import show_prepared
 from molvae.config import MOST_RANDOMIZED
 from molvae.data.prepare.config import PrepareConfig
@@ -88,6 +88,7 @@ def download(name: str, output: str | None, source: str | None, quiet: bool) -> 
 @click.option("--fingerprints", is_flag=True, help="Write ECFP4 bits too, for tanimoto_weight and fingerprint_weight.")
 @_setting("--randomized-smiles", help="Randomized SMILES per molecule; see `molvae data randomize`.")
 @seconds_option
+@line_option
 @click.option("--escape-formulas", is_flag=True, help="In rejected.csv, put ' before what a spreadsheet would run.")
 @click.option("--vocabulary", metavar="FILE", help="Use this vocabulary.json of an existing model.")
 @_setting("--unknown", type=click.Choice(["error", "skip", "extend"]), help="If --vocabulary lacks a symbol.")

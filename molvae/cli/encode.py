@@ -11,6 +11,7 @@ from molvae.cli.options import (
     device_option,
     escape_option,
     input_options,
+    line_option,
     progress_for,
     quiet_option,
     reader_option,
@@ -43,6 +44,7 @@ from molvae.cli.options import (
     "--jobs", "n_jobs", type=JOBS, default=-1, show_default=True, help="Processes that parse; -1: one per core."
 )
 @seconds_option
+@line_option
 @escape_option
 @batch_size_option
 @device_option
@@ -58,6 +60,7 @@ def encode(
     seed: int,
     n_jobs: int,
     seconds_per_molecule: float | None,
+    max_line: int,
     escape_formulas: bool,
     batch_size: int,
     device: str,
@@ -94,7 +97,8 @@ def encode(
     waiting: deque[InputRow] = deque()  # read, and not yet encoded
 
     def smiles() -> Iterator[str | None]:
-        for row in read_molecules(path, smiles_column=smiles_column, name_column=name_column):
+        columns = {"smiles_column": smiles_column, "name_column": name_column}
+        for row in read_molecules(path, **columns, max_line=max_line):
             waiting.append(row)
             yield row.smiles
 

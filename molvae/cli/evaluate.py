@@ -2,11 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from molvae.cli.options import COUNT, console, jobs_option, progress_for, quiet_option
+from molvae.cli.options import (
+    COUNT,
+    console,
+    jobs_option,
+    line_option,
+    progress_for,
+    quiet_option,
+    seconds_option,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +45,8 @@ ENDINGS = (".json", ".csv")
 @click.option("--fcd/--no-fcd", default=None, help="Fréchet ChemNet distance.  [default: if it is installed]")
 @click.option("--cache", metavar="DIR", help="Folder for statistics of references.  [default: the user's cache]")
 @click.option("--no-cache", is_flag=True, help="Neither read nor write that cache.")
+@seconds_option
+@line_option
 @jobs_option
 @click.option("--device", default="auto", show_default=True, help="For models and ChemNet: auto, cpu, cuda or cuda:N.")
 @quiet_option
@@ -54,6 +64,8 @@ def evaluate(
     fcd: bool | None,
     cache: str | None,
     no_cache: bool,
+    seconds_per_molecule: float | None,
+    max_line: int,
     n_jobs: int,
     device: str,
     quiet: bool,
@@ -104,7 +116,9 @@ def evaluate(
             if "test" in paths:
                 of_models |= dict.fromkeys(drawn, _of_model(path, paths["test"], device, progress))
         else:
-            lists[label] = _read(path, smiles_column, blank_lines=True)  # a blank line is an invalid molecule
+            lists[label] = _read(
+                path, smiles_column, blank_lines=True, max_line=max_line
+            )  # a blank line is an invalid molecule
 
     statistics = {
         name: reference_statistics(
@@ -123,7 +137,10 @@ def evaluate(
     if "train" in paths:
         training = [s for s in _read(paths["train"], None) if s]
         known = known_molecules(training, cache=cache_folder, n_jobs=n_jobs, progress=progress)
-    described = {label: describe_molecules(smiles, n_jobs=n_jobs, progress=progress) for label, smiles in lists.items()}
+    described = {
+        label: describe_molecules(smiles, seconds=seconds_per_molecule, n_jobs=n_jobs, progress=progress)
+        for label, smiles in lists.items()
+    }
     tables = {
         label: evaluate_described(molecules, **statistics, known=known, n_jobs=n_jobs, device=chosen, progress=progress)
         for label, molecules in described.items()
@@ -169,10 +186,10 @@ def _of_model(path: str, test: str, device: str, progress: "Progress") -> dict[s
     return model_metrics(molvae.load(path, device=device), [s for s in _read(test, None) if s], progress=progress)
 
 
-def _read(path: str, smiles_column: str | None, *, blank_lines: bool = False) -> list[str | None]:
+def _read(path: str, smiles_column: str | None, *, blank_lines: bool = False, **how: Any) -> list[str | None]:
     from molvae.formats.readers import read_molecules
 
-    rows = read_molecules(path, smiles_column=smiles_column, blank_lines=blank_lines)
+    rows = read_molecules(path, smiles_column=smiles_column, blank_lines=blank_lines, **how)
     return [row.smiles for row in rows]
 
 

@@ -12,10 +12,12 @@ from rich.progress import Progress as RichBars
 
 from molvae.cli import ARGUMENTS
 from molvae.config import (
+    MAX_LINE,
     BatchSize,
     Duration,
     Fraction,
     Jobs,
+    LineLength,
     Number,
     Positive,
     RandomizedSmiles,
@@ -95,6 +97,13 @@ seconds_option: Callable[[F], F] = click.option(
     "--seconds-per-molecule",
     type=Setting(Seconds),
     help="Reject a molecule that takes longer, or crashes RDKit.  [default: no limit]",
+)
+line_option: Callable[[F], F] = click.option(
+    "--max-line",
+    type=Setting(LineLength, "integer"),
+    default=MAX_LINE,
+    show_default=True,
+    help="Reject a line, or a record of several lines, with more characters.",
 )
 escape_option: Callable[[F], F] = click.option(
     "--escape-formulas",

@@ -9,9 +9,11 @@ from molvae.cli.options import (
     device_option,
     escape_option,
     input_options,
+    line_option,
     progress_for,
     quiet_option,
     reader_option,
+    seconds_option,
     table_option,
 )
 
@@ -22,6 +24,8 @@ from molvae.cli.options import (
 @table_option()
 @click.option("--split", help="Split to read of a prepared folder given as INPUT.", default="test", show_default=True)
 @click.option("-n", "limit", type=COUNT, help="Only the first N rows.")
+@seconds_option
+@line_option
 @escape_option
 @batch_size_option
 @device_option
@@ -34,6 +38,8 @@ def reconstruct(
     output: str,
     split: str,
     limit: int | None,
+    seconds_per_molecule: float | None,
+    max_line: int,
     escape_formulas: bool,
     batch_size: int,
     device: str,
@@ -47,8 +53,13 @@ def reconstruct(
 
     check_output(output)
     vae = molvae.load(model_path, device=device)
-    rows = read_rows(path, split=split, smiles_column=smiles_column)[:limit]
-    frame = vae.reconstruct([row.smiles for row in rows], batch_size=batch_size, progress=progress_for(quiet))
+    rows = read_rows(path, split=split, smiles_column=smiles_column, max_line=max_line)[:limit]
+    frame = vae.reconstruct(
+        [row.smiles for row in rows],
+        seconds_per_molecule=seconds_per_molecule,
+        batch_size=batch_size,
+        progress=progress_for(quiet),
+    )
     frame["reason"] = [row.reason or why for row, why in zip(rows, frame["reason"], strict=True)]
     write_table(without_formulas(frame) if escape_formulas else frame, output)
     console(quiet).print(reconstruction_summary(frame))

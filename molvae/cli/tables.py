@@ -11,6 +11,7 @@ from rich.table import Table
 from molvae.chem.descriptors import descriptors
 from molvae.chem.parse import canonical_smiles, parse_smiles
 from molvae.chem.standardize import Standardizer
+from molvae.config import MAX_LINE
 from molvae.data.prepared import PreparedData
 from molvae.errors import InputError
 from molvae.formats.readers import InputRow, read_molecules
@@ -35,13 +36,13 @@ def described(smiles: Sequence[str]) -> pd.DataFrame:
     return frame
 
 
-def read_rows(path: str, *, split: str, smiles_column: str | None) -> list[InputRow]:
+def read_rows(path: str, *, split: str, smiles_column: str | None, max_line: int = MAX_LINE) -> list[InputRow]:
     """The rows of a file, or the molecules of a prepared folder of one split."""
     if Path(path).is_dir():
         prepared = PreparedData.open(path)
         smiles = prepared.smiles(prepared.indices(split))
         return [InputRow(path, row, text) for row, text in enumerate(smiles, start=1)]
-    return list(read_molecules(path, smiles_column=smiles_column))
+    return list(read_molecules(path, smiles_column=smiles_column, max_line=max_line))
 
 
 def read_input(path: str, *, split: str, smiles_column: str | None) -> list[str | None]:

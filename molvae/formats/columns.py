@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from molvae.config import MAX_LINE
 from molvae.errors import InputError
 
 SMILES_NAMES = ("smiles", "canonical_smiles", "isomeric_smiles", "smi", "structure", "mol", "molecule")
@@ -43,6 +44,7 @@ class Asked:
     extra: tuple[str, ...] = ()
     absent: Literal["error", "blank"] = "error"
     blank_lines: bool = False
+    max_line: int = MAX_LINE
 
 
 def is_structure_name(text: str) -> bool:

@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from molvae.config import MAX_LINE
 from molvae.errors import InputFileError
 
 HEAD = 1 << 16  # bytes that are looked at
-MAX_LINE = 1 << 24  # characters; what is longer is no line of molecules, and would fill the memory
 MAX_PACKED = 3  # times that a file may be packed
 PACKED_ENDINGS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd", ".zip": "zip"}
 OVERLONG = "\0overlong"
-"""Stands for a line of more than `MAX_LINE` characters; compared by identity."""
+"""Stands for a line that is too long; compared by identity."""
 
 _PACKED = ((b"\x1f\x8b", "gzip"), (b"\xfd7zXZ\0", "xz"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"PK\x03\x04", "zip"))
 _FOREIGN = (
@@ -67,16 +67,16 @@ class Content:
     encoding: str
     kind: str | None
 
-    def lines(self) -> Iterator[str]:
+    def lines(self, longest: int = MAX_LINE) -> Iterator[str]:
         """The lines of the text with their ends: a line feed, a carriage return or both.
 
-        Bytes that are no UTF-8 make their line Latin-1.
+        Bytes that are no UTF-8 make their line Latin-1. `OVERLONG` stands for a line of more than `longest` characters.
         """
         errors = "surrogateescape" if self.encoding == "utf-8" else "replace"
         text = io.TextIOWrapper(self.stream, self.encoding or "utf-8", errors, newline="")
         try:
-            while line := text.readline(MAX_LINE):
-                if len(line) == MAX_LINE and line[-1] not in "\r\n":
+            while line := text.readline(longest + 1):
+                if len(line) > longest and line[-1] not in "\r\n":
                     while (rest := text.readline(MAX_LINE)) and rest[-1] not in "\r\n":
                         pass
                     yield OVERLONG

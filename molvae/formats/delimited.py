@@ -3,13 +3,14 @@
 import csv
 import itertools
 import re
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from molvae.errors import InputError, InputFileError
 from molvae.formats.columns import Asked, InputRow, is_structure_name, picker, smiles_index
-from molvae.formats.content import MAX_LINE, OVERLONG
+from molvae.formats.content import OVERLONG
 
 MAX_QUOTED_LINES = 2_000  # of one record; the longest are molfiles in a cell
 _SPELLED_AS_SMILES = re.compile(r"(?=.*[()\[\]=#])(\[[^\]]*\]|Br|Cl|[BCNOPSFIbcnops]|[()=#$:/\\.%0-9-])+")
@@ -35,9 +36,9 @@ def read_delimited(lines: Iterator[str], source: str, asked: Asked, *, delimiter
     if first is None:
         return
     if first is OVERLONG:
-        raise InputFileError(f"the first line of {source} has more than {MAX_LINE:,} characters")
+        raise InputFileError(f"the first line of {source} has more than {asked.max_line:,} characters")
     delimiter = max(delimiters, key=first.count) if delimiters else None
-    table = _Table(itertools.chain([first], lines), delimiter)
+    table = _Table(itertools.chain([first], lines), delimiter, asked.max_line)
     header: Record = [name.strip() for name in next(table) or ()]
     begin: list[Record | None] = []
     if not _names_a_column(header, asked):
@@ -61,9 +62,9 @@ def read_delimited(lines: Iterator[str], source: str, asked: Asked, *, delimiter
 class _Table:
     """Iterates over records: lists of cells, empty for a blank line, `None` for a line that is too long."""
 
-    def __init__(self, lines: Iterable[str], delimiter: str | None) -> None:
+    def __init__(self, lines: Iterable[str], delimiter: str | None, longest: int) -> None:
         self.lines = iter(lines)
-        self.delimiter = delimiter
+        self.delimiter, self.longest = delimiter, longest
         self.row_like: LooksLikeRecord = lambda line: False
         self._again: deque[str] = deque()  # lines that an open quotation mark does not swallow
 
@@ -87,13 +88,15 @@ class _Table:
 
         def feed() -> Iterator[str]:
             yield first
-            while len(taken) < MAX_QUOTED_LINES:
+            size = len(first)
+            while len(taken) < MAX_QUOTED_LINES and size <= self.longest:
                 line = self._again.popleft() if self._again else next(self.lines, None)
                 if line is None:
                     return
                 taken.append(line)
                 if line is OVERLONG:
                     return
+                size += len(line)
                 yield line
 
         record = _parse(feed(), self.delimiter, strict=True)
@@ -107,7 +110,7 @@ class _Table:
 
 def _parse(lines: Iterator[str], delimiter: str | None, *, strict: bool) -> Record | None:
     """The cells of one record; `None` if its quotation marks do not fit."""
-    limit = csv.field_size_limit(MAX_LINE)
+    limit = csv.field_size_limit(sys.maxsize)  # lines are limited
     try:
         record = next(csv.reader(lines, delimiter=delimiter or " ", strict=strict), None)
     except csv.Error:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
+from molvae.config import MAX_LINE
 from molvae.errors import InputError, InputFileError
 from molvae.formats.columns import Asked, InputRow
 from molvae.formats.content import PACKED_ENDINGS, Content, open_content
@@ -43,6 +44,7 @@ def read_molecules(
     extra_columns: Sequence[str] = (),
     absent_columns: Literal["error", "blank"] = "error",
     blank_lines: bool = False,
+    max_line: int = MAX_LINE,
     file_format: str | None = None,
 ) -> Iterator[InputRow]:
     """Read the records of a file one by one.
@@ -55,6 +57,8 @@ def read_molecules(
         extra_columns: columns of a table, or data fields of an SDF file, to return in `InputRow.extra`.
         absent_columns: whether an extra column that a table lacks is an error, or blank in every row.
         blank_lines: whether a blank line is a record with the reason "blank", as it is among lines that a model wrote.
+        max_line: most characters of a line of text, of a table's record that has several lines, and of a record of an
+            SDF file; what is longer is rejected, and never held in memory as a whole.
         file_format: smi, csv, tsv, sdf or parquet; by default the content or else the file's ending decides.
 
     Raises:
@@ -62,7 +66,7 @@ def read_molecules(
         InputError: for a missing column, and for a file without any record.
     """
     source = str(path)
-    asked = Asked(smiles_column, name_column, tuple(extra_columns), absent_columns, blank_lines)
+    asked = Asked(smiles_column, name_column, tuple(extra_columns), absent_columns, blank_lines, max_line)
     n_rows = 0
     with open_content(source) as content:
         for row in _rows(content, _format_of(content, source, file_format), source, asked):
@@ -100,16 +104,17 @@ def _is_stream(name: str) -> bool:
 
 
 def _rows(content: Content, kind: str, source: str, asked: Asked) -> Iterator[InputRow]:
+    if kind == "parquet":
+        return read_parquet(content.seekable(), source, asked)
+    lines = content.lines(asked.max_line)
     match kind:
-        case "parquet":
-            return read_parquet(content.seekable(), source, asked)
         case "sdf":
-            return read_sdf(content.lines(), source, asked)
+            return read_sdf(lines, source, asked)
         case "csv":
-            return read_delimited(content.lines(), source, asked, delimiters=",;\t")
+            return read_delimited(lines, source, asked, delimiters=",;\t")
         case "tsv":
-            return read_delimited(content.lines(), source, asked, delimiters="\t")
-    return read_smi(content.lines(), source, asked)
+            return read_delimited(lines, source, asked, delimiters="\t")
+    return read_smi(lines, source, asked)
 
 
 def _format_of(content: Content, source: str, given: str | None) -> str:

@@ -17,20 +17,25 @@ def read_sdf(lines: Iterator[str], source: str, asked: Asked) -> Iterator[InputR
     wanted = {*asked.extra, *([] if asked.name is None else [asked.name])}
     seen: dict[str, None] = {}
     record: list[str] = []
-    row = 0
+    size = row = 0
     for line in itertools.chain(lines, ["$$$$"]):
         text = line.rstrip("\r\n")
         if not text.startswith("$$$$"):
-            record.append(text)
+            size += asked.max_line + 1 if line is OVERLONG else len(line)
+            if size <= asked.max_line:
+                record.append(text)
             continue
-        if any(part.strip() for part in record):
+        if size > asked.max_line:
+            row += 1
+            yield InputRow(source, row, None, reason="line_too_long")
+        elif any(part.strip() for part in record):
             row += 1
             end = next((i for i, part in enumerate(record) if part.startswith("M  END")), len(record) - 1)
             fields = _fields(record[end + 1 :])
             if wanted.difference(seen):
                 seen |= dict.fromkeys(fields)
             yield _row(record[: end + 1], fields, source, row, asked)
-        record = []
+        record, size = [], 0
     absent = sorted(wanted.difference(seen))
     if absent and row and asked.absent == "error":
         listed = ", ".join(list(seen)[:30]) or "none"
@@ -40,10 +45,8 @@ def read_sdf(lines: Iterator[str], source: str, asked: Asked) -> Iterator[InputR
 def _row(molfile: list[str], fields: dict[str, str], source: str, row: int, asked: Asked) -> InputRow:
     from rdkit import Chem, rdBase
 
-    mol = None
-    if not any(line is OVERLONG for line in molfile):
-        with rdBase.BlockLogs():
-            mol = Chem.MolFromMolBlock("\n".join(molfile) + "\n")
+    with rdBase.BlockLogs():
+        mol = Chem.MolFromMolBlock("\n".join(molfile) + "\n")
     name = fields.get(asked.name, "") if asked.name is not None else molfile[0].strip()
     extra = {column: fields.get(column, "") for column in asked.extra}
     smiles = Chem.MolToSmiles(mol) if mol is not None else ""

@@ -11,6 +11,7 @@ from molvae.chem.similarity import tanimoto
 from molvae.data.chunks import batched
 from molvae.inference.loaded import BATCH, LoadedModel, check_finite
 from molvae.inference.sampling import decode
+from molvae.inference.tokens import tokenized_in_time
 from molvae.progress import SILENT, Progress
 
 CHUNK = 8192  # molecules held as tokens at a time, which bounds the memory
@@ -44,15 +45,20 @@ class EncodedMolecules:
 
 
 def encode_rows(
-    vae: LoadedModel, molecules: Any, *, batch_size: int = BATCH, progress: Progress = SILENT
+    vae: LoadedModel,
+    molecules: Any,
+    *,
+    seconds_per_molecule: float | None = None,
+    batch_size: int = BATCH,
+    progress: Progress = SILENT,
 ) -> EncodedMolecules:
-    """Encode molecules, with a reason for each that cannot be used; arguments as in `MoleculeGenerator.encode_rows`."""
+    """Encode molecules, with a reason for each that cannot be used; arguments as in `MoleculeGenerator.reconstruct`."""
     smiles = as_molecules(molecules)
     latents, standard, reasons, lost = [np.empty((0, vae.latent_dim), np.float32)], [], [], []
     n_tokens: list[int] = []
     with progress.stage("Encoding", total=len(smiles)) as stage:
         for chunk in batched(smiles, CHUNK):
-            tokenized = vae.tokenize(chunk)
+            tokenized = tokenized_in_time(vae.tokenizer, chunk, seconds_per_molecule)
             standard += [m.smiles for m in tokenized]
             reasons += [m.reason for m in tokenized]
             lost += [m.lost for m in tokenized]
@@ -72,11 +78,18 @@ def encode_rows(
 
 
 def reconstruct(
-    vae: LoadedModel, molecules: Any, *, batch_size: int = BATCH, progress: Progress = SILENT
+    vae: LoadedModel,
+    molecules: Any,
+    *,
+    seconds_per_molecule: float | None = None,
+    batch_size: int = BATCH,
+    progress: Progress = SILENT,
 ) -> pd.DataFrame:
     """Encode molecules and decode their posterior means greedily; see `MoleculeGenerator.reconstruct`."""
     smiles = as_molecules(molecules)
-    encoded = encode_rows(vae, smiles, batch_size=batch_size, progress=progress)
+    encoded = encode_rows(
+        vae, smiles, seconds_per_molecule=seconds_per_molecule, batch_size=batch_size, progress=progress
+    )
     decoded = decode(vae, encoded.z, batch_size=batch_size, progress=progress)
     rows = list(zip(encoded.smiles, decoded, encoded.reasons, encoded.lost, strict=True))
     return pd.DataFrame(

@@ -27,19 +27,20 @@ def tokenized_chunks(
     chunks = batched(smiles, CHUNK)
     n_workers = 1 if n_jobs is None else effective_n_jobs(checked(Jobs, n_jobs, "n_jobs"))
     if n_workers == 1:
-        yield from (_tokenized(tokenizer, chunk, seconds) for chunk in chunks)
+        yield from (tokenized_in_time(tokenizer, chunk, seconds) for chunk in chunks)
         return
     with Parallel(n_jobs=n_workers, return_as="generator") as parallel:
         for window in batched(chunks, CHUNKS_AHEAD * n_workers):
             if len(window) == 1:  # too little to start processes for
-                yield _tokenized(tokenizer, window[0], seconds)
+                yield tokenized_in_time(tokenizer, window[0], seconds)
             else:
-                yield from parallel(delayed(_tokenized)(tokenizer, chunk, seconds) for chunk in window)
+                yield from parallel(delayed(tokenized_in_time)(tokenizer, chunk, seconds) for chunk in window)
 
 
-def _tokenized(
+def tokenized_in_time(
     tokenizer: MoleculeTokenizer, smiles: Sequence[str | None], seconds: float | None
 ) -> list[TokenizedMolecule]:
+    """Tokenized molecules, those that take longer than so many seconds with the reason too_slow; `None`: no limit."""
     if seconds is None:
         return tokenizer.tokenize_many(smiles)
     molecules, lost = supervised(tokenizer.tokenize_many, smiles, seconds=seconds)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from rdkit import Chem, DataStructs
@@ -14,6 +14,7 @@ from molvae.chem.parse import parse_smiles, silence_rdkit
 from molvae.progress import SILENT, Progress
 from molvae.scoring.parallel import map_chunks
 from molvae.scoring.structural_filters import passes_filters
+from molvae.supervised import supervised
 
 PROPERTIES = {"logP": "logp", "SA": "sa", "QED": "qed", "weight": "mw"}  # name in MOSES → descriptor
 FINGERPRINT_BITS = 1024
@@ -33,6 +34,7 @@ class DescribedMolecules:
         fragments: BRICS fragment → number of occurrences.
         scaffolds: Bemis-Murcko scaffold with at least two rings → number of occurrences.
         passes: `(N,)` bool, whether a molecule passes the filters of MOSES; `None` if not asked for.
+        lost: why molecules could not be described in time → their number; they count as invalid.
     """
 
     n_input: int
@@ -42,6 +44,7 @@ class DescribedMolecules:
     fragments: Counter[str]
     scaffolds: Counter[str]
     passes: np.ndarray | None = None
+    lost: Counter[str] = field(default_factory=Counter)
 
     def __len__(self) -> int:
         return len(self.smiles)
@@ -51,6 +54,7 @@ def describe_molecules(
     smiles: Sequence[str | None],
     *,
     filters: bool = True,
+    seconds: float | None = None,
     n_jobs: int = -1,
     progress: Progress = SILENT,
     description: str = "Describing",
@@ -60,15 +64,17 @@ def describe_molecules(
     Args:
         smiles: the molecules, as they were generated.
         filters: whether to compute `passes`.
+        seconds: for one molecule; one that takes longer, or crashes RDKit, counts as invalid. `None` is no limit.
         n_jobs: number of processes; -1 is one per core.
         progress: reports molecules done.
         description: name of the stage in the progress report.
     """
     chunks = list(
         map_chunks(
-            _describe_chunk,
+            _describe_in_time,
             smiles,
             filters,
+            seconds,
             chunk_size=CHUNK,
             description=description,
             n_jobs=n_jobs,
@@ -77,9 +83,11 @@ def describe_molecules(
     )
     fragments: Counter[str] = Counter()
     scaffolds: Counter[str] = Counter()
+    lost: Counter[str] = Counter()
     for chunk in chunks:
         fragments.update(chunk.fragments)
         scaffolds.update(chunk.scaffolds)
+        lost.update(chunk.lost)
     passes = [chunk.passes for chunk in chunks if chunk.passes is not None]
     return DescribedMolecules(
         n_input=len(smiles),
@@ -89,6 +97,7 @@ def describe_molecules(
         fragments=fragments,
         scaffolds=scaffolds,
         passes=np.concatenate([np.empty(0, dtype=bool), *passes]) if filters else None,
+        lost=lost,
     )
 
 
@@ -124,6 +133,13 @@ def murcko_scaffold(mol: Chem.Mol) -> str | None:
     if scaffold.GetRingInfo().NumRings() < MIN_SCAFFOLD_RINGS:
         return None
     return Chem.MolToSmiles(scaffold) or None
+
+
+def _describe_in_time(smiles: Sequence[str | None], filters: bool, seconds: float | None) -> DescribedMolecules:
+    if seconds is None:
+        return _describe_chunk(smiles, filters)
+    described, lost = supervised(_describe_chunk, smiles, filters, seconds=seconds)
+    return replace(described, lost=Counter(lost.values()))
 
 
 def _describe_chunk(smiles: Sequence[str | None], filters: bool) -> DescribedMolecules:

@@ -189,7 +189,7 @@ def compare(tables: Mapping[str, MetricTable]) -> pd.DataFrame:
 
 
 def _notes(molecules: DescribedMolecules, with_fcd: bool, with_reference: bool) -> list[str]:
-    notes = []
+    notes = [f"{n:,} molecules count as invalid: {reason}" for reason, n in molecules.lost.items()]
     for name, k in UNIQUE_AT.items():
         if len(molecules) < k:
             notes.append(f"{name} is computed from only {len(molecules):,} valid molecules")

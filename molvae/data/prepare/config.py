@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from molvae.chem.standard_form import StandardForm
-from molvae.config import Fraction, Jobs, RandomizedSmiles, Seconds
+from molvae.config import MAX_LINE, Fraction, Jobs, LineLength, RandomizedSmiles, Seconds
 
 
 class PrepareConfig(StandardForm):
@@ -47,6 +47,8 @@ class PrepareConfig(StandardForm):
     """Write cells of `rejected.csv` that begin with = + - or @ so that spreadsheets do not run them."""
     seconds_per_molecule: Seconds | None = None
     """A molecule that takes longer is rejected as too_slow, one that crashes RDKit as crashed; `None` for no limit."""
+    max_line: LineLength = MAX_LINE
+    """A line, or a record of several lines, with more characters is rejected as line_too_long."""
     n_jobs: Jobs = -1
 
     @model_validator(mode="after")

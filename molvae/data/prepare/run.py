@@ -106,6 +106,7 @@ def _write_rows(
             smiles_column=config.smiles_column,
             name_column=config.name_column,
             extra_columns=columns,
+            max_line=config.max_line,
             absent_columns="error" if len(inputs) == 1 else "blank",  # labels may be in one file of several
         )
         for path in inputs
@@ -189,7 +190,7 @@ def _check_names(descriptors: Sequence[str], columns: Sequence[str]) -> None:
 def _standard_smiles(config: PrepareConfig) -> frozenset[str]:
     """The standardized SMILES of the molecules to leave out."""
     standardizer = Standardizer(**config.standard_form.arguments())
-    texts = (row.smiles for path in config.exclude for row in read_molecules(path))
+    texts = (row.smiles for path in config.exclude for row in read_molecules(path, max_line=config.max_line))
     found = {standardizer.apply(text).smiles for text in texts if text is not None}
     return frozenset(smiles for smiles in found if smiles is not None)
 

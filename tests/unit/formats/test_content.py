@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from rdkit import Chem
 
 from molvae.errors import InputFileError
-from molvae.formats import content
 from molvae.formats.readers import count_rows, read_molecules
 
 TABLE = b"smiles;y\nCCO;1,5\nCCN;2\n"
@@ -130,11 +130,27 @@ def test_one_nul_rejects_its_row_and_not_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.smi", "a.tsv"])
-def test_a_line_without_an_end_is_one_rejected_row(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(content, "MAX_LINE", 1000)
-    (tmp_path / name).write_text("smiles\nCCO\n" + "C" * 5000 + "\nCCN\n")
-    rows = [(row.smiles, row.reason) for row in read_molecules(tmp_path / name)]
-    assert rows == [("CCO", None), (None, "line_too_long"), ("CCN", None)]
+def test_a_line_without_an_end_is_one_rejected_row(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("smiles\nCCO\n" + "C" * 1001 + "\n" + "C" * 1000 + "\nCCN\n")
+    rows = [(row.smiles, row.reason) for row in read_molecules(tmp_path / name, max_line=1000)]
+    assert rows == [("CCO", None), (None, "line_too_long"), ("C" * 1000, None), ("CCN", None)]
+
+
+def test_a_cell_of_many_lines_is_read_no_farther_than_the_limit(tmp_path: Path) -> None:
+    lines = ['CCO,"a', *(f'x" , "{n}' for n in range(500)), "CCN,b"]
+    (tmp_path / "a.csv").write_text("\n".join(["smiles,name", *lines, ""]))
+    rows = list(read_molecules(tmp_path / "a.csv", max_line=40))
+    assert len(rows) == len(lines)
+    assert (rows[0].smiles, rows[-1].smiles) == ("CCO", "CCN")
+
+
+def test_an_sdf_record_without_an_end_is_one_rejected_row(tmp_path: Path) -> None:
+    ethanol = f"{Chem.MolToMolBlock(Chem.MolFromSmiles('CCO'))}$$$$\n"
+    endless = ethanol.replace("$$$$", "> <note>\n" + "x\n" * 5000 + "\n$$$$")
+    (tmp_path / "a.sdf").write_text(ethanol + endless + ethanol)
+    rows = [(row.smiles, row.reason) for row in read_molecules(tmp_path / "a.sdf", max_line=2000)]
+    assert rows == [("CCO", None), (None, "line_too_long"), ("CCO", None)]
+    assert len(list(read_molecules(tmp_path / "a.sdf"))) == 3
 
 
 def test_closed_standard_input_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
