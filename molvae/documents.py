@@ -1,4 +1,4 @@
-"""JSON and YAML from anyone: read within limits, and refused with a place where they make no sense.
+"""JSON, YAML and arrays from anyone: read within limits, and refused with a place where they make no sense.
 
 Python's own readers take whatever they are given: nested lists as deep as the stack, numbers as long as the file, a key
 twice, an alias of aliases that unfolds to more values than memory holds, NaN where JSON has none.
@@ -8,11 +8,15 @@ import json
 import math
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
+from tokenize import TokenError
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from molvae.errors import MolvaeError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MAX_JSON_BYTES = 256 << 20
 MAX_YAML_BYTES = 4 << 20
@@ -23,7 +27,7 @@ MAX_DEPTH = 64
 
 
 class DocumentError(MolvaeError, ValueError):
-    """JSON or YAML that cannot be read; its readers raise it anew as an error of their own."""
+    """JSON, YAML or an array that cannot be read; its readers raise it anew as an error of their own."""
 
 
 class Located(dict[str, Any]):
@@ -79,6 +83,26 @@ def json_text(value: Any, *, indent: int | None = None, separators: tuple[str, s
     '{"r2": null, "n": 3}'
     """
     return json.dumps(_without_nan(value), indent=indent, separators=separators, ensure_ascii=False, allow_nan=False)
+
+
+def read_array(path: str | Path) -> "np.ndarray":
+    """The array of an `.npy` file, memory-mapped, so that a header that promises terabytes takes no memory.
+
+    Raises:
+        DocumentError: for a file that is no such array, is cut, or holds pickled objects.
+        OSError: when the file cannot be read.
+    """
+    import numpy as np
+
+    try:
+        try:
+            return np.lib.format.open_memmap(path, mode="r")
+        except ValueError:  # an empty array cannot be mapped
+            with Path(path).open("rb") as file:
+                return np.lib.format.read_array(file, allow_pickle=False)
+    except (ValueError, TypeError, SyntaxError, TokenError, OverflowError, EOFError, MemoryError) as error:
+        reason = str(error).strip() or type(error).__name__
+        raise DocumentError(f"it is no array, or damaged: {reason.splitlines()[0]}") from error
 
 
 def parse_yaml(text: str) -> tuple[Any, dict[tuple[str, ...], str]]:

@@ -140,6 +140,8 @@ class Standardizer(StandardForm):
         again = parse_smiles(smiles)
         if again is None:  # without its charge, PF6- has an impossible valence
             return Standardized(None, None, "invalid_neutralized")
+        if "[H]" in smiles:  # deuterium is written as an atom, and hydrogen is not
+            smiles = Chem.MolToSmiles(again)
         return Standardized(smiles, again, changed=True, lost=tuple(lost), stripped=stripped)
 
 

@@ -81,20 +81,19 @@ def read_latents(path: str) -> "np.ndarray":
     Raises:
         InputFileError: when it cannot be read or holds no latents.
     """
-    import numpy as np
     import pandas as pd
 
+    from molvae.documents import read_array
     from molvae.errors import InputFileError
 
     try:
-        if path.endswith(".npy"):  # mapped, so that a header that promises terabytes takes no memory
-            frame = np.lib.format.open_memmap(path, mode="r")
-        else:
-            frame = pd.read_parquet(path) if path.endswith(".parquet") else _read_csv(path)
+        if path.endswith(".npy"):
+            return _numbers(read_array(path), path)
+        frame = pd.read_parquet(path) if path.endswith(".parquet") else _read_csv(path)
     except (ValueError, EOFError, OverflowError, pd.errors.ParserError) as error:
+        if isinstance(error, InputFileError):
+            raise
         raise InputFileError(f"{path} is not a readable array or table: {str(error).splitlines()[0]}") from error
-    if isinstance(frame, np.ndarray):
-        return _numbers(frame, path)
     columns = sorted((c for c in frame.columns if _LATENT.fullmatch(str(c))), key=lambda c: int(c[1:]))
     if not columns:
         raise InputFileError(
@@ -112,7 +111,8 @@ def _numbers(values: "np.ndarray", path: str) -> "np.ndarray":
     try:
         if values.dtype.kind not in "fiubO":
             raise TypeError(f"got {values.dtype}")
-        return np.asarray(values, dtype=np.float32)
+        with np.errstate(over="ignore"):  # what float32 does not hold is infinite, and decodes to nothing
+            return np.asarray(values, dtype=np.float32)
     except (ValueError, TypeError) as error:
         raise InputFileError(f"{path} holds latents that are no numbers: {error}") from error
 

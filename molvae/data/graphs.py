@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from molvae.data.atom_tokens import AtomTokenMap
+from molvae.documents import DocumentError, read_array
 from molvae.errors import PreparedDataError
 
 if TYPE_CHECKING:
@@ -102,12 +103,24 @@ class GraphStore:
         """Open `folder/graphs`; raises `PreparedDataError` if it is incomplete or has another number of molecules."""
         names = (*ARRAYS, "atom_offsets", "bond_offsets")
         try:
-            store = cls(**{n: np.load(folder / FOLDER / f"{n}.npy", mmap_mode="r", allow_pickle=False) for n in names})
-        except (OSError, ValueError, EOFError) as error:
+            store = cls(**{name: read_array(folder / FOLDER / f"{name}.npy") for name in names})
+        except (OSError, DocumentError) as error:
             raise PreparedDataError(f"{folder / FOLDER} is incomplete or damaged: {error}") from error
+        if not store._fits():
+            raise PreparedDataError(f"{folder / FOLDER} is damaged: its arrays do not fit together")
         if len(store) != n_molecules:
             raise PreparedDataError(f"{folder / FOLDER} holds {len(store)} graphs; expected {n_molecules}")
         return store
+
+    def _fits(self) -> bool:
+        flat = ((getattr(self, name), dtype, columns) for name, (dtype, columns) in ARRAYS.items())
+        return (
+            all(array.dtype == dtype and array.shape[1:] == (columns,) for array, dtype, columns in flat)
+            and cuts(self.atom_offsets, self.atoms)
+            and cuts(self.bond_offsets, self.bonds)
+            and cuts(self.bond_offsets, self.bond_codes)
+            and len(self.atom_offsets) == len(self.bond_offsets)
+        )
 
     def __len__(self) -> int:
         return len(self.atom_offsets) - 1
@@ -139,6 +152,13 @@ def stretches(offsets: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.
     counts = np.asarray(offsets[indices + 1]) - starts
     within = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
     return np.repeat(starts, counts) + within, counts
+
+
+def cuts(offsets: np.ndarray, flat: np.ndarray) -> bool:
+    """Whether offsets `(n + 1,)` cut all of a flat array into n stretches."""
+    if offsets.ndim != 1 or offsets.dtype.kind != "i" or not len(offsets):
+        return False
+    return bool(offsets[0] == 0 and offsets[-1] == len(flat) and not (offsets[1:] < offsets[:-1]).any())
 
 
 def offsets_of(counts: ArrayLike) -> np.ndarray:

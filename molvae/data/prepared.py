@@ -25,12 +25,13 @@ import pandas as pd
 from molvae.data.atom_tokens import AtomTokenMap
 from molvae.data.graphs import ARRAYS as GRAPH_ARRAYS
 from molvae.data.graphs import FOLDER as GRAPHS
-from molvae.data.graphs import GraphStore
+from molvae.data.graphs import GraphStore, cuts
+from molvae.data.meta import check_meta
 from molvae.data.randomized import FOLDER as RANDOMIZED
 from molvae.data.randomized import FOLDERS as RANDOMIZED_FOLDERS
 from molvae.data.randomized import META_KEY, RandomizedStore
 from molvae.data.vocabulary import Vocabulary
-from molvae.documents import DocumentError, read_json
+from molvae.documents import DocumentError, read_array, read_json
 from molvae.errors import PreparedDataError
 from molvae.files import FolderKind
 from molvae.migrations import PREPARED_VERSION, prepared_from_1
@@ -120,6 +121,7 @@ class PreparedData:
             tokens, offsets, splits, values = (
                 _open_array(path / f"{name}.npy") for name in ("tokens", "offsets", "splits", "properties")
             )
+            check_meta(meta)
             properties = meta["properties"]
             statistics = PropertyStatistics(
                 tuple(properties["names"]), tuple(properties["mean"]), tuple(properties["std"])
@@ -130,7 +132,7 @@ class PreparedData:
         vocabulary = Vocabulary.load(path / "vocabulary.json")
         data = cls(path, meta, vocabulary, tokens, offsets, splits, values, statistics)
         n = len(data)
-        if len(data.splits) != n or len(data.properties) != n or int(data.offsets[-1]) != len(data.tokens):
+        if len(data.splits) != n or len(data.properties) != n:
             raise PreparedDataError(f"{path}: its arrays disagree about the number of molecules; prepare it again")
         return data
 
@@ -217,25 +219,19 @@ class PreparedData:
 
 def _open_array(path: Path) -> np.ndarray:
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError:  # an empty array cannot be memory-mapped; a damaged one cannot be read either
-        try:
-            array = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError, MemoryError) as error:
-            raise PreparedDataError(f"{path} is damaged: {error}") from error
-    return array
+        return read_array(path)
+    except DocumentError as error:
+        raise PreparedDataError(f"{path}: {error}") from error
 
 
 def _check(meta: dict[str, Any], **arrays: np.ndarray) -> None:
-    """Raise `DocumentError` unless the arrays and what is read of `meta.json` are of the kinds that they should be."""
+    """Raise `DocumentError` unless the arrays are of the kinds that they should be, and as `meta.json` says."""
     for name, kinds, ndim in (("tokens", "u", 1), ("offsets", "i", 1), ("splits", "u", 1), ("properties", "f", 2)):
         if arrays[name].dtype.kind not in kinds or arrays[name].ndim != ndim:
             raise DocumentError(f"{name}.npy holds {arrays[name].ndim}-dimensional {arrays[name].dtype}")
-    if not len(arrays["offsets"]) or arrays["offsets"][0] or (np.diff(arrays["offsets"]) < 0).any():
-        raise DocumentError("offsets.npy does not ascend from 0")
-    properties, splits, tokens = meta["properties"], meta["splits"], meta["tokens"]
-    names = properties["names"]
-    if not len(names) == len(properties["mean"]) == len(properties["std"]) == arrays["properties"].shape[1]:
-        raise DocumentError(f"meta.json has {len(names)} properties, properties.npy {arrays['properties'].shape[1]}")
-    if not all(isinstance(n, int) for n in splits.values()) or not isinstance(tokens["mean_length"], int | float):
-        raise DocumentError("meta.json has counts that are no numbers")
+    if not cuts(arrays["offsets"], arrays["tokens"]):
+        raise DocumentError("offsets.npy does not cut tokens.npy into molecules")
+    if len(meta["properties"]["names"]) != arrays["properties"].shape[1]:
+        raise DocumentError("meta.json and properties.npy disagree about the number of properties")
+    if len(arrays["splits"]) and arrays["splits"].max() >= len(meta["splits"]):
+        raise DocumentError("splits.npy has more splits than meta.json")

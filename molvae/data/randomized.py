@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from molvae.data.graphs import stretches
+from molvae.data.graphs import cuts, stretches
+from molvae.documents import DocumentError, read_array
 from molvae.errors import PreparedDataError
 
 FOLDER = "randomized"
@@ -34,13 +35,13 @@ class RandomizedStore:
     def open(cls, folder: Path, n_molecules: int, n_randomized: int) -> "RandomizedStore":
         """Open the folder; raises `PreparedDataError` if it is incomplete or has another number of rows."""
         try:
-            tokens, offsets = (
-                np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("tokens", "offsets")
-            )
-        except (OSError, ValueError, EOFError) as error:
+            tokens, offsets = (read_array(folder / f"{name}.npy") for name in ("tokens", "offsets"))
+        except (OSError, DocumentError) as error:
             raise PreparedDataError(f"{folder} is incomplete or damaged: {error}") from error
         expected = n_molecules * (n_randomized + 1)
-        if len(offsets) - 1 != expected or int(offsets[-1]) != len(tokens):
+        if tokens.ndim != 1 or tokens.dtype.kind != "u" or not cuts(offsets, tokens):
+            raise PreparedDataError(f"{folder} is damaged: its arrays do not fit together")
+        if len(offsets) - 1 != expected:
             raise PreparedDataError(
                 f"{folder} holds {len(offsets) - 1} rows; expected {expected}: write them again with "
                 f"`molvae data randomize {folder.parent}`"

@@ -105,6 +105,8 @@ def test_descriptor_sets_expand_once_and_unknown_names_are_refused() -> None:
         ("O=[N+]([O-])c1cc[n+]([O-])cc1", {"neutralize": True}, "O=[N+]([O-])c1cc[n+]([O-])cc1"),
         ("C[S+](C)[O-]", {}, "C[S+](C)[O-]"),
         ("[13CH4]", {"strip_isotopes": True}, "C"),
+        ("[2H]C([2H])([2H])Oc1ccccc1", {"strip_isotopes": True}, "COc1ccccc1"),
+        ("[2H][B-]", {"strip_isotopes": True}, "[BH-]"),
         ("C[C@H](F)/C=C/Cl", {"strip_stereo": True}, "CC(F)C=CCl"),
         ("OCC", {}, "CCO"),
     ],
