@@ -116,7 +116,8 @@ def draw(
                     n_known += 1
                 else:
                     found.append(smiles)
-                    seen.add(smiles)
+                    if unique:
+                        seen.add(smiles)
             stage.advance(len(found) - before)
     return Sampled(found, n_drawn, n_unlikely, n_invalid, n_repeated, n_known)
 

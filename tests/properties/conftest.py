@@ -1,4 +1,7 @@
-"""How many examples: 50 by default, 2,000 with HYPOTHESIS_PROFILE=ci, 100,000 with HYPOTHESIS_PROFILE=full."""
+"""How many examples: 50 by default, 2,000 with HYPOTHESIS_PROFILE=ci, 100,000 with HYPOTHESIS_PROFILE=full.
+
+Tests marked with `strategies.fewer` take a tenth of them, since their examples take long.
+"""
 
 import os
 

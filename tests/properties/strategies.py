@@ -1,10 +1,14 @@
 """Random molecules, names and labels."""
 
 import selfies
+from hypothesis import settings
 from hypothesis import strategies as st
 from rdkit import Chem
 
 from molvae.chem.parse import parse_smiles
+
+fewer = settings(max_examples=max(20, settings().max_examples // 10))
+"""For tests whose examples take long."""
 
 _SYMBOLS = sorted(selfies.get_semantic_robust_alphabet())
 _BRACKETS = [

@@ -16,6 +16,7 @@ import yaml
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from strategies import fewer
 
 from molvae.checkpoint import SamplingConfig, load_checkpoint, save_checkpoint
 from molvae.chem.standard_form import ELEMENTS, StandardForm
@@ -104,6 +105,7 @@ def settings_of(section: type[Section]) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda s: s.__name__)
+@fewer
 @given(data=st.data())
 def test_settings_are_read_from_yaml_as_they_were_written(section: type[Section], data: st.DataObject) -> None:
     settings = data.draw(settings_of(section))
@@ -152,6 +154,7 @@ def vocabularies(draw: st.DrawFn) -> Vocabulary:
     return vocabulary.learn_merges(corpus * 2, n_fragments=draw(st.integers(0, 20)))
 
 
+@fewer
 @given(MODELS, vocabularies(), settings_of(SamplingConfig), settings_of(StandardForm), st.integers(1, 100_000))
 def test_a_checkpoint_is_read_as_it_was_written(
     config: ModelConfig, vocabulary: Vocabulary, sampling: SamplingConfig, form: StandardForm, max_length: int
@@ -176,6 +179,7 @@ def test_a_checkpoint_is_read_as_it_was_written(
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+@fewer
 @given(data=st.data())
 def test_a_checkpoint_with_changed_bytes_loads_or_is_refused(checkpoint: Path, data: st.DataObject) -> None:
     file = checkpoint / data.draw(st.sampled_from(["config.json", "vocabulary.json", "model.safetensors"]))
