@@ -99,6 +99,9 @@ def read_array(path: str | Path) -> "np.ndarray":
             return np.lib.format.open_memmap(path, mode="r")
         except ValueError:  # an empty array cannot be mapped
             with Path(path).open("rb") as file:
+                if np.lib.format.read_magic(file) != (1, 0) or 0 not in np.lib.format.read_array_header_1_0(file)[0]:
+                    raise
+                file.seek(0)
                 return np.lib.format.read_array(file, allow_pickle=False)
     except (ValueError, TypeError, SyntaxError, TokenError, OverflowError, EOFError, MemoryError) as error:
         reason = str(error).strip() or type(error).__name__

@@ -8,7 +8,7 @@ from molvae.chem.standard_form import StandardForm
 from molvae.documents import DocumentError
 
 _Count = Annotated[int, Field(ge=0, le=2**53)]
-_Mean = Annotated[float, Field(ge=0)]
+_Mean = Annotated[float, Field(ge=0, le=2**53)]
 _Name = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
@@ -61,9 +61,9 @@ class _Properties(_Part):
     names: list[_Name]
     mean: list[float]
     std: list[Annotated[float, Field(gt=0)]]
-    labeled: list[_Count] | None = None
-    varies: list[bool] | None = None
-    clipped: list[_Count] | None = None
+    labeled: list[_Count] = Field(default=None)
+    varies: list[bool] = Field(default=None)
+    clipped: list[_Count] = Field(default=None)
     labels: dict[str, _Labels] = {}
 
     @model_validator(mode="after")

@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from molvae.config import MAX_LINE
 from molvae.errors import InputFileError
+from molvae.formats.excel import is_workbook
 
 HEAD = 1 << 16  # bytes that are looked at
 MAX_PACKED = 3  # times that a file may be packed
@@ -59,7 +60,7 @@ class Content:
         stream: the bytes, from the first.
         name: the file's name; that of its member if it is a ZIP archive.
         encoding: of its text; "" if it is no text.
-        kind: "parquet" or "sdf" if the content is; `None` if the name has to say.
+        kind: "parquet", "excel" or "sdf" if the content is; `None` if the name has to say.
     """
 
     stream: IO[bytes]
@@ -112,6 +113,11 @@ def open_content(source: str) -> Iterator[Content]:
             name = source
             head, stream = _look(_open(source, stack))
             while (found := _packing(head)) and len(packings) < MAX_PACKED:
+                if found == "zip":
+                    stream = Content(stream, source, "", None).seekable()
+                    if is_workbook(stream):
+                        yield Content(stream, name, "", "excel")
+                        return
                 packings.append(found)
                 unpacked, name = _unpack(found, stream, name, source, stack)
                 head, stream = _look(unpacked)
@@ -196,13 +202,10 @@ def _unpack(packing: str, stream: IO[bytes], name: str, source: str, stack: Exit
 
 def _member(stream: IO[bytes], source: str, stack: ExitStack) -> tuple[IO[bytes], str]:
     """The only file of a ZIP archive."""
-    if not stream.seekable():
-        stream = Content(stream, source, "", None).seekable()
     archive = stack.enter_context(zipfile.ZipFile(stream))
     names = [n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX/")]
     if "[Content_Types].xml" in names:
-        kind = "an Excel workbook; save the table as CSV" if "xl/workbook.xml" in names else "an Office document"
-        raise InputFileError(f"{source} is {kind}")
+        raise InputFileError(f"{source} is an Office document")
     if len(names) != 1:
         listed = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
         raise InputFileError(

@@ -1,4 +1,4 @@
-"""Reading files of molecules row by row: SMI, CSV, TSV, SDF and Parquet, each also packed, and standard input.
+"""Reading files of molecules row by row: SMI, CSV, TSV, SDF, Parquet and Excel, also packed, and standard input.
 
 Files are streamed, so memory does not grow with the file. Every record becomes an `InputRow`; a record without a usable
 SMILES has a reason, so that a caller can account for every record.
@@ -13,13 +13,14 @@ from molvae.errors import InputError, InputFileError
 from molvae.formats.columns import Asked, InputRow
 from molvae.formats.content import PACKED_ENDINGS, Content, open_content
 from molvae.formats.delimited import read_delimited
+from molvae.formats.excel import read_excel
 from molvae.formats.parquet import count_parquet, read_parquet
 from molvae.formats.sdf import read_sdf
 from molvae.formats.smi import read_smi
 
 __all__ = ["FORMATS", "InputRow", "count_rows", "read_molecules"]
 
-KINDS = ("smi", "csv", "tsv", "sdf", "parquet")
+KINDS = ("smi", "csv", "tsv", "sdf", "parquet", "excel")
 FORMATS = {
     ".smi": "smi",
     ".smiles": "smi",
@@ -33,6 +34,7 @@ FORMATS = {
     ".mol": "sdf",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".xlsx": "excel",
 }
 
 
@@ -59,7 +61,7 @@ def read_molecules(
         blank_lines: whether a blank line is a record with the reason "blank", as it is among lines that a model wrote.
         max_line: most characters of a line of text, of a table's record that has several lines, and of a record of an
             SDF file; what is longer is rejected, and never held in memory as a whole.
-        file_format: smi, csv, tsv, sdf or parquet; by default the content or else the file's ending decides.
+        file_format: smi, csv, tsv, sdf, parquet or excel; by default the content or else the file's ending decides.
 
     Raises:
         InputFileError: for a file that is missing, unreadable, damaged or of an unknown format.
@@ -86,6 +88,8 @@ def count_rows(path: str | Path) -> int | None:
             kind = _format_of(content, source, None)
             if kind == "parquet":
                 return count_parquet(content.seekable())
+            if kind == "excel":
+                return None
             marks = b"$$$$" if kind == "sdf" else b"\n\r"
             counts = dict.fromkeys((marks,) if kind == "sdf" else (b"\n", b"\r"), 0)
             for block in iter(lambda: content.stream.read(1 << 20), b""):
@@ -106,6 +110,8 @@ def _is_stream(name: str) -> bool:
 def _rows(content: Content, kind: str, source: str, asked: Asked) -> Iterator[InputRow]:
     if kind == "parquet":
         return read_parquet(content.seekable(), source, asked)
+    if kind == "excel":
+        return read_excel(content.stream, source, asked)
     lines = content.lines(asked.max_line)
     match kind:
         case "sdf":

@@ -20,7 +20,7 @@ class CMAES:
 
     The distribution starts at the best molecule of the history, with the step size that gives the most new molecules:
     latents too far from it decode to nothing, those too near to the molecule itself. It starts anew there when a round
-    gave no new molecule, and in a resumed run.
+    gave no new molecule.
 
     Args:
         moves: the model behind it.

@@ -37,6 +37,8 @@ DEFAULT = "tanimoto-bo"
 WITH_FINETUNING = ("tanimoto-bo", "evolution")
 FINETUNED = ("evolution",)
 """Methods that fine-tune by default: those that it helped when it was measured."""
+REMEMBERING = ("cmaes", "bo")
+"""Methods that remember more than the calls made, as all do that fine-tune."""
 
 
 def build_search(

@@ -1,8 +1,9 @@
 """The objective behind a counter: unique molecules cost a call each, known ones nothing."""
 
+import logging
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ from molvae.errors import ConfigError, ScoreError
 from molvae.optimize.objective import Objective
 from molvae.optimize.record import Call, History
 from molvae.optimize.scores import Molecule
+
+log = logging.getLogger(__name__)
 
 SYSTEMATIC = 10  # molecules without a score in one batch that are no accident
 
@@ -36,6 +39,7 @@ class Oracle:
     Attributes:
         seconds: time spent in the objective.
         refusals: molecules that a constraint kept from being scored, by reason.
+        recorded: calls of an interrupted run that its search goes through again; they are not paid for twice.
     """
 
     def __init__(self, objective: Objective, budget: int, *, history: History | None = None) -> None:
@@ -47,6 +51,7 @@ class Oracle:
         self.seconds = 0.0
         self.refusals: Counter[str] = Counter()
         self._refused: dict[str, str] = {}
+        self.recorded: list[Call] = []
 
     @property
     def n_refused(self) -> int:
@@ -95,8 +100,23 @@ class Oracle:
             molecule = self.admits(candidate.smiles)
             if molecule is not None:
                 new.setdefault(molecule.smiles, (molecule, candidate.origin))
-        if not new:
-            return []
+        again = self.recorded[len(self.history) : len(self.history) + len(new)]
+        if [call.smiles for call in again] != list(new)[: len(again)]:
+            return self.skip_recorded()
+        self.history.add(again)
+        for call in again:
+            del new[call.smiles]
+        return again + self._scored(new) if new else again
+
+    def skip_recorded(self) -> list[Call]:
+        """Take the recorded calls as they are; the search goes on from them, as it cannot be repeated."""
+        rest = self.recorded[len(self.history) :]
+        if rest:
+            log.warning("the search could not be repeated exactly; it begins anew with the %d calls made", len(rest))
+        self.history.add(rest)
+        return rest
+
+    def _scored(self, new: Mapping[str, tuple[Molecule, str]]) -> list[Call]:
         molecules = [molecule for molecule, _ in new.values()]
         start = time.perf_counter()
         raw = self.objective.raw_values(molecules)

@@ -49,6 +49,7 @@ class History:
         self.names = tuple(names)
         self.calls: list[Call] = []
         self._number: dict[str, int] = {}
+        self._written = 0  # calls that are in the file
         self._file: TextIO | None = None
         self._own = ExitStack()  # the right to write the file
 
@@ -76,10 +77,18 @@ class History:
         lines = []
         for call in calls:
             self._remember(call)
-            lines.append(json.dumps(self._line(call)) + "\n")
+            if call.number > self._written:
+                lines.append(json.dumps(self._line(call)) + "\n")
         if self._file is not None:
             self._file.write("".join(lines))
             self._file.flush()
+            self._written = max(self._written, len(self))
+
+    def rewind(self) -> list[Call]:
+        """Forget all calls and return them. They stay in the file, so that they can be added again, in their order."""
+        calls = self.calls
+        self._forget()
+        return calls
 
     def _line(self, call: Call) -> dict[str, Any]:
         return {

@@ -16,7 +16,7 @@ from molvae.errors import ConfigError
 from molvae.inference.loaded import LoadedModel
 from molvae.inference.sampling import GUIDANCE
 from molvae.optimize.curves import top_auc, top_mean
-from molvae.optimize.methods import DEFAULT, FINETUNED, build_search
+from molvae.optimize.methods import DEFAULT, FINETUNED, REMEMBERING, build_search
 from molvae.optimize.objective import Objective, load_objective
 from molvae.optimize.oracle import SYSTEMATIC, Oracle
 from molvae.optimize.pareto import front_of
@@ -107,7 +107,8 @@ def optimize(
         batch_size: molecules scored at once; by default a twentieth of the calls made, from 50 to 200.
         seed: the same seed gives the same run.
         record: file to which every call is written as it is made.
-        resume: go on from the calls in `record` if it exists.
+        resume: go on from the calls in `record` if it exists. A search that remembers more than the calls goes through
+            them again, without paying for them.
         progress: reports calls.
 
     Raises:
@@ -146,6 +147,8 @@ def optimize(
     try:
         if record is not None:
             history.keep_in(record, description, resume=resume)
+        if (finetune or method in REMEMBERING) and oracle.remaining and not _reached(oracle, target, hits):
+            oracle.recorded = history.rewind()
         with progress.stage("Optimizing", total=n_calls, unit="calls") as stage:
             stage.advance(min(len(history), n_calls))
             while oracle.remaining and idle < MAX_IDLE and not _reached(oracle, target, hits):
@@ -162,6 +165,7 @@ def optimize(
                     zeros = wanted.zeros(history.raw)
                     if zeros is not None:
                         log.warning("every molecule so far scores 0: %s", zeros)
+        oracle.skip_recorded()
     finally:
         history.close()
     if idle == MAX_IDLE:

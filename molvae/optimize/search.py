@@ -9,7 +9,11 @@ from molvae.optimize.oracle import Candidate, Oracle
 
 
 class Search(Protocol):
-    """A way to propose molecules. It needs only the history of calls, so that an interrupted run can resume."""
+    """A way to propose molecules.
+
+    Those that need only the history of calls go on from there when a run is resumed; the others (`REMEMBERING`, and
+    those that fine-tune) are repeated from the beginning with the calls that were made.
+    """
 
     def propose(self, oracle: Oracle, n: int, rng: np.random.Generator) -> list[Candidate]:
         """About `n` candidates; the oracle is asked which are new and admitted, and is not called."""

@@ -27,8 +27,7 @@ class TuRBO:
 
     The region grows with success and shrinks without, at once when a round gave no new molecule. Batches are drawn by
     Thompson sampling. A latent whose molecule is known already is decoded again. The process is fitted to the best
-    molecules and a random part of the others, as its cost grows with the cube of their number. A resumed run starts
-    with a region of the initial size.
+    molecules and a random part of the others, as its cost grows with the cube of their number.
 
     Args:
         moves: the model behind it.

@@ -8,10 +8,11 @@ import pytest
 
 from molvae.chem.parse import canonical_smiles
 from molvae.generator import MoleculeGenerator
-from molvae.optimize.methods import METHODS, build_search
+from molvae.optimize.methods import METHODS, REMEMBERING, build_search
 from molvae.optimize.objective import Objective, parse_objective
 from molvae.optimize.oracle import Candidate, Oracle
 from molvae.optimize.run import optimize
+from molvae.optimize.scores import Molecule
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny"
 START = json.loads((TINY / "recorded.json").read_text())["smiles"]
@@ -72,3 +73,45 @@ def test_a_run_goes_on_where_it_was_stopped(
     both = optimize(tiny, objective, n_calls=35, resume=True, **how)
     assert len(both.scores) >= len(first.scores)
     np.testing.assert_array_equal(both.scores[: len(first.scores)], first.scores)
+
+
+@pytest.mark.parametrize("finetune", [False, True])
+@pytest.mark.parametrize("kept", [25, 28], ids=["between batches", "within a batch"])
+def test_an_interrupted_run_becomes_the_uninterrupted_one(
+    method: str, finetune: bool, kept: int, tiny: MoleculeGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if finetune and method != "evolution":
+        pytest.skip("one method that fine-tunes is enough")
+    if kept == 28 and not (finetune or method in REMEMBERING):
+        pytest.skip("batches are recorded whole; a search that remembers nothing takes the rest as a new one")
+    paid: list[str] = []
+
+    def score(self: Objective, molecules: list[Molecule]) -> np.ndarray:
+        paid.extend(m.smiles for m in molecules)
+        return np.array([[m.mol.GetNumHeavyAtoms() * 1.0] for m in molecules])
+
+    monkeypatch.setattr(Objective, "raw_values", score)
+    how = {"method": method, "finetune": finetune, "start": START[:15], "batch_size": 10, "seed": 3, "n_calls": 45}
+    whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
+    optimize(tiny, "qed", record=whole, **how)
+    lines = whole.read_text().splitlines(keepends=True)
+    cut.write_text("".join(lines[: 1 + kept]))
+    paid.clear()
+    optimize(tiny, "qed", record=cut, resume=True, **how)
+    assert cut.read_bytes() == whole.read_bytes()
+    assert len(paid) == len(lines) - 1 - kept
+
+
+def test_a_run_that_cannot_be_repeated_goes_on_with_its_calls(
+    tiny: MoleculeGenerator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("cma")
+    how = {"method": "cmaes", "start": START[:15], "batch_size": 10, "seed": 3, "record": tmp_path / "r.jsonl"}
+    optimize(tiny, "qed", n_calls=35, **how)
+    lines = how["record"].read_text().splitlines(keepends=True)
+    lines[20] = json.dumps(json.loads(lines[20]) | {"smiles": "CCCCCCCCCCCBr"}) + "\n"
+    how["record"].write_text("".join(lines))
+    found = optimize(tiny, "qed", n_calls=45, resume=True, **how)
+    assert how["record"].read_text().splitlines(keepends=True)[: len(lines)] == lines
+    assert len(found.scores) == 45
+    assert "could not be repeated exactly" in caplog.text

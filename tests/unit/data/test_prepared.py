@@ -52,10 +52,10 @@ def test_any_value_in_meta_json_is_used_or_refused(folder: Path) -> None:
     text = (folder / "meta.json").read_text()
     meta, accepted = json.loads(text), set()
     try:
-        for at in places(meta):
+        for n, at in enumerate(places(meta)):
             if at[:1] in (("options",), ("sources",)) and len(at) > 1:
                 continue
-            for value in HOSTILE:
+            for value in HOSTILE[n % 2 :: 2]:
                 changed = {"whole": copy.deepcopy(meta)}
                 part: Any = changed
                 for key in ("whole", *at)[:-1]:
