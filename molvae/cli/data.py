@@ -107,7 +107,7 @@ def prepare(
 ) -> None:
     """Standardize, de-duplicate, tokenize and describe molecules for training.
 
-    Reads SMI, CSV, TSV, SDF and Parquet, also packed; - is standard input. Every row is accounted for: those left
+    Reads SMI, CSV, TSV, SDF, Parquet and Excel, also packed; - is standard input. Every row is accounted for: those left
     out are listed in rejected.csv with the reason, and labels of duplicates are merged.
     """
     from molvae.config import parse_config

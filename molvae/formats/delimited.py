@@ -3,7 +3,6 @@
 import csv
 import itertools
 import re
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -110,7 +109,7 @@ class _Table:
 
 def _parse(lines: Iterator[str], delimiter: str | None, *, strict: bool) -> Record | None:
     """The cells of one record; `None` if its quotation marks do not fit."""
-    limit = csv.field_size_limit(sys.maxsize)  # lines are limited
+    limit = csv.field_size_limit(2**31 - 1)  # records are limited already
     try:
         record = next(csv.reader(lines, delimiter=delimiter or " ", strict=strict), None)
     except csv.Error:
