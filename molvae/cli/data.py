@@ -107,8 +107,8 @@ def prepare(
 ) -> None:
     """Standardize, de-duplicate, tokenize and describe molecules for training.
 
-    Reads SMI, CSV, TSV, SDF, Parquet and Excel, also packed; - is standard input. Every row is accounted for: those left
-    out are listed in rejected.csv with the reason, and labels of duplicates are merged.
+    Reads SMI, CSV, TSV, SDF, Parquet and Excel, also packed; - is standard input. Every row is accounted for: those
+    left out are listed in rejected.csv with the reason, and labels of duplicates are merged.
     """
     from molvae.config import parse_config
     from molvae.data.prepare.run import prepare as prepare_folder

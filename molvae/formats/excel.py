@@ -1,6 +1,7 @@
 """Excel workbooks (.xlsx), by way of openpyxl."""
 
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
 from xml.etree.ElementTree import ParseError
@@ -9,6 +10,10 @@ from molvae.errors import InputError, InputFileError, MissingExtraError
 from molvae.formats.columns import Asked, InputRow, is_structure_name, picker
 
 MAX_PART = 1 << 30  # bytes of one part of the archive, unpacked
+_DAMAGED = (
+    *(LookupError, ValueError, TypeError, AttributeError, RuntimeError, EOFError),  # of openpyxl, which checks little
+    *(ParseError, zipfile.BadZipFile, zlib.error),
+)
 
 
 def is_workbook(stream: IO[bytes]) -> bool:
@@ -47,7 +52,7 @@ def read_excel(stream: IO[bytes], source: str, asked: Asked) -> Iterator[InputRo
         pick = picker(header, source, asked)
         for row, line in enumerate(lines, start=1):
             yield pick(line, row)
-    except (KeyError, ValueError, TypeError, AttributeError, EOFError, ParseError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         if isinstance(error, InputError):
             raise
         raise InputFileError(f"{source} is a damaged Excel workbook; save the table as CSV") from error
