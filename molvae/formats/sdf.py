@@ -1,11 +1,16 @@
 """SDF: molfiles with data fields."""
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator
 
 from molvae.errors import InputError
 from molvae.formats.columns import Asked, InputRow
 from molvae.formats.content import OVERLONG
+
+MOST = 100_000  # atoms or bonds; RDKit takes the memory for as many as a record says it has
+_COUNTS = re.compile(r"^M  V30\s+COUNTS\s+([\d \t]{1,200})", re.MULTILINE | re.IGNORECASE)
+_CONTINUED = re.compile(r"-[ \t]*\nM  V30 ")
 
 
 def read_sdf(lines: Iterator[str], source: str, asked: Asked) -> Iterator[InputRow]:
@@ -45,8 +50,12 @@ def read_sdf(lines: Iterator[str], source: str, asked: Asked) -> Iterator[InputR
 def _row(molfile: list[str], fields: dict[str, str], source: str, row: int, asked: Asked) -> InputRow:
     from rdkit import Chem, rdBase
 
-    with rdBase.BlockLogs():
-        mol = Chem.MolFromMolBlock("\n".join(molfile) + "\n")
+    block = "\n".join(molfile) + "\n"
+    counts = _COUNTS.search(_CONTINUED.sub("", block))
+    mol = None
+    if counts is None or all(int(n) <= MOST for n in counts[1].split()):
+        with rdBase.BlockLogs():
+            mol = Chem.MolFromMolBlock(block)
     name = fields.get(asked.name, "") if asked.name is not None else molfile[0].strip()
     extra = {column: fields.get(column, "") for column in asked.extra}
     smiles = Chem.MolToSmiles(mol) if mol is not None else ""

@@ -144,6 +144,17 @@ def test_a_cell_of_many_lines_is_read_no_farther_than_the_limit(tmp_path: Path) 
     assert (rows[0].smiles, rows[-1].smiles) == ("CCO", "CCN")
 
 
+@pytest.mark.parametrize(
+    "counts", ["COUNTS 2000000000 0 0 0 0", "counts 1 2000000000 0", "COUNTS 20000-\nM  V30 00000 0"]
+)
+def test_an_sdf_record_that_promises_atoms_takes_no_memory(counts: str, tmp_path: Path) -> None:
+    bomb = f"x\n\n\n  0  0  0     0  0            999 V3000\nM  V30 BEGIN CTAB\nM  V30 {counts}\nM  END\n$$$$\n"
+    ethanol = f"{Chem.MolToV3KMolBlock(Chem.MolFromSmiles('CCO'))}$$$$\n"
+    (tmp_path / "a.sdf").write_text(bomb + ethanol)
+    rows = [(row.smiles, row.reason) for row in read_molecules(tmp_path / "a.sdf")]
+    assert rows == [(None, "unreadable_record"), ("CCO", None)]
+
+
 def test_an_sdf_record_without_an_end_is_one_rejected_row(tmp_path: Path) -> None:
     ethanol = f"{Chem.MolToMolBlock(Chem.MolFromSmiles('CCO'))}$$$$\n"
     endless = ethanol.replace("$$$$", "> <note>\n" + "x\n" * 5000 + "\n$$$$")
