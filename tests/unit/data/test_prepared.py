@@ -18,8 +18,7 @@ from molvae.data.prepared import PreparedData
 from molvae.errors import PreparedDataError
 
 HOSTILE = (None, -1, 1e308, "x", "../..", [], [None], {"a": []})
-FREE = {"molvae_version", "sources", "options", "rejected", "selfies", "constraints", "total", "kind", "radius"}
-"""Keys whose values may be others, or are not used."""
+UNUSED = {"molvae_version", "sources", "options", "rejected", "selfies", "constraints", "total", "kind", "radius"}
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +66,9 @@ def test_any_value_in_meta_json_is_used_or_refused(folder: Path) -> None:
                     accepted.add((at, repr(value)))
     finally:
         (folder / "meta.json").write_text(text)
-    shown = {f"{'.'.join(map(str, at))} = {value}" for at, value in accepted if not FREE & set(at)}
-    allowed = ("properties.mean.", "properties.std.", "properties.labels", "tokens.mean_length", "stripped", "splits")
-    assert not {entry for entry in shown if not entry.startswith(allowed) and "mean_length" not in entry}, shown
+    free = ("properties.names", "properties.mean", "properties.std", "properties.labels", "splits", "stripped")
+    shown = {f"{'.'.join(map(str, at))} = {value}" for at, value in accepted if not UNUSED & set(at)}
+    assert not {entry for entry in shown if not entry.startswith(free)}
 
 
 ARRAYS = {
