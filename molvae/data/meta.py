@@ -61,16 +61,16 @@ class _Properties(_Part):
     names: list[_Name]
     mean: list[float]
     std: list[Annotated[float, Field(gt=0)]]
-    labeled: list[_Count] = Field(default=None)
-    varies: list[bool] = Field(default=None)
-    clipped: list[_Count] = Field(default=None)
+    labeled: list[_Count] = []
+    varies: list[bool] = []
+    clipped: list[_Count] = []
     labels: dict[str, _Labels] = {}
 
     @model_validator(mode="after")
     def _one_value_for_each(self) -> Self:
-        for values in (self.mean, self.std, self.labeled, self.varies, self.clipped):
-            if values is not None and len(values) != len(self.names):
-                raise ValueError(f"{len(self.names)} names and {len(values)} values")
+        for name in self.model_fields_set & {"mean", "std", "labeled", "varies", "clipped"}:
+            if (n := len(getattr(self, name))) != len(self.names):
+                raise ValueError(f"{len(self.names)} names and {n} values of {name}")
         return self
 
 
