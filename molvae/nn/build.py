@@ -49,6 +49,7 @@ class ModelConfig(Section):
         n_slots, latent = self.encoder.n_slots, self.latent
         if latent.code_slots and n_slots not in (1, latent.code_slots):
             raise ValueError(f"the encoder has {n_slots} slots, the latent {latent.code_slots}; give both the same")
+        latent.check_slots(n_slots)
         for part, n in (("encoder", n_slots), ("decoder", self.decoder.n_slots)):
             if latent.z_dim % n:
                 raise ValueError(f"the {part}'s {n} slots do not divide the {latent.z_dim} latent dimensions")

@@ -165,8 +165,8 @@ class ExperimentConfig(Section):
         if self.prior is not None:
             if self.prior.fit == "joint" and not self.prior.model.joint:
                 raise ValueError(f"a {self.prior.model.kind} prior is fitted afterwards: give it fit: two-stage")
-            if self.prior.fit == "joint" and self.model.latent.needs_standard_prior:
-                raise ValueError("free_bits and min_rate belong to N(0, I); with a joint prior use beta: {kind: geco}")
+            if self.prior.fit == "joint" and self.model.latent.no_joint_prior:
+                raise ValueError(self.model.latent.no_joint_prior)
             self.prior.model.check(self.model.latent)
         return self
 

@@ -14,6 +14,11 @@ def standard_normal_log_prob(z: Tensor) -> Tensor:
     return -0.5 * (z.square().sum(-1) + z.shape[-1] * math.log(2 * math.pi))
 
 
+def gaussian_log_prob(z: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
+    """Log density of z `(…, Z)` under N(mean, diag(exp(logvar))), nats, `(…,)`."""
+    return -0.5 * ((z - mean).square() * torch.exp(-logvar) + logvar + math.log(2 * math.pi)).sum(-1)
+
+
 class Prior(nn.Module):
     """A distribution of targets, optionally given a condition c `(n, C)` (see `molvae.nn.condition`).
 
