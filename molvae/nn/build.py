@@ -8,6 +8,7 @@ from pydantic import model_validator
 from molvae.config import Section
 from molvae.errors import ConfigError
 from molvae.nn.condition import ConditionConfig, PropertyCondition
+from molvae.nn.decoders.gru import GRUDecoderConfig
 from molvae.nn.encoders.gru import GRUEncoderConfig
 from molvae.nn.heads import HeadsConfig, PropertyHeads
 from molvae.nn.latents.base import Latent
@@ -21,7 +22,7 @@ class ModelConfig(Section):
 
     encoder: EncoderConfig = GRUEncoderConfig()
     latent: LatentConfig = GaussianLatentConfig()
-    decoder: DecoderConfig = DecoderConfig()
+    decoder: DecoderConfig = GRUDecoderConfig()
     heads: HeadsConfig = HeadsConfig()
     condition: ConditionConfig | None = None
 
@@ -30,7 +31,7 @@ class ModelConfig(Section):
     def _first_kind_by_default(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        first = {"encoder": "gru", "latent": "gaussian"}
+        first = {"encoder": "gru", "latent": "gaussian", "decoder": "gru"}
         given = {k: {"kind": kind} | values[k] for k, kind in first.items() if isinstance(values.get(k), dict)}
         return values | given
 

@@ -5,9 +5,11 @@ from typing import Annotated
 from pydantic import Field
 
 from molvae.nn.decoders.gru import GRUDecoderConfig
+from molvae.nn.decoders.transformer import TransformerDecoderConfig
 from molvae.nn.encoders.fused import FusedEncoderConfig
 from molvae.nn.encoders.gnn import GNNEncoderConfig
 from molvae.nn.encoders.gru import GRUEncoderConfig
+from molvae.nn.encoders.transformer import TransformerEncoderConfig
 from molvae.nn.latents.autoencoder import AutoencoderLatentConfig
 from molvae.nn.latents.categorical import CategoricalLatentConfig
 from molvae.nn.latents.delta import DeltaLatentConfig
@@ -21,11 +23,16 @@ from molvae.nn.latents.tcvae import TCLatentConfig
 from molvae.nn.latents.vq import VQLatentConfig
 from molvae.nn.latents.vq_gradient import GradientVQLatentConfig
 from molvae.nn.priors.autoregressive import AutoregressivePriorConfig
+from molvae.nn.priors.exemplar import ExemplarPriorConfig
 from molvae.nn.priors.flow import FlowPriorConfig
 from molvae.nn.priors.flow_matching import FlowMatchingPriorConfig
+from molvae.nn.priors.gmm import GaussianMixturePriorConfig
+from molvae.nn.priors.masked import MaskedPriorConfig
+from molvae.nn.priors.spline import SplinePriorConfig
+from molvae.nn.priors.vamp import VampPriorConfig
 
 EncoderConfig = Annotated[
-    GRUEncoderConfig | GNNEncoderConfig | FusedEncoderConfig,
+    GRUEncoderConfig | GNNEncoderConfig | FusedEncoderConfig | TransformerEncoderConfig,
     Field(discriminator="kind"),
 ]
 LatentConfig = Annotated[
@@ -43,8 +50,18 @@ LatentConfig = Annotated[
     | FSQLatentConfig,
     Field(discriminator="kind"),
 ]
-DecoderConfig = GRUDecoderConfig  # to become a discriminated union on `kind` when a second decoder is added
+DecoderConfig = Annotated[
+    GRUDecoderConfig | TransformerDecoderConfig,
+    Field(discriminator="kind"),
+]
 PriorConfig = Annotated[
-    FlowPriorConfig | FlowMatchingPriorConfig | AutoregressivePriorConfig,
+    FlowPriorConfig
+    | FlowMatchingPriorConfig
+    | AutoregressivePriorConfig
+    | SplinePriorConfig
+    | GaussianMixturePriorConfig
+    | ExemplarPriorConfig
+    | VampPriorConfig
+    | MaskedPriorConfig,
     Field(discriminator="kind"),
 ]

@@ -171,6 +171,7 @@ class LatentSettings(Section):
     """Base of the settings of latents, which build them."""
 
     member: ClassVar[type[Latent]]
+    kind: str
 
     @property
     def z_dim(self) -> int:

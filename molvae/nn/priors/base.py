@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 MIN_STD = 1e-3
+HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 def standard_normal_log_prob(z: Tensor) -> Tensor:
