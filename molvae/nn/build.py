@@ -102,6 +102,7 @@ def build_heads(
         n_slots=latent.n_slots if of_codes else config.decoder.n_slots,
         codebook=latent.codebook if of_codes else None,
         n_codes=latent.n_codes,
+        likelihood=config.heads.likelihood,
     )
 
 

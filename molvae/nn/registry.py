@@ -4,6 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from molvae.nn.critics.adversarial import AdversarialConfig
+from molvae.nn.critics.total_correlation import TotalCorrelationConfig
+from molvae.nn.critics.vae_gan import VAEGANConfig
 from molvae.nn.decoders.gru import GRUDecoderConfig
 from molvae.nn.decoders.transformer import TransformerDecoderConfig
 from molvae.nn.encoders.fused import FusedEncoderConfig
@@ -63,5 +66,9 @@ PriorConfig = Annotated[
     | ExemplarPriorConfig
     | VampPriorConfig
     | MaskedPriorConfig,
+    Field(discriminator="kind"),
+]
+CriticConfig = Annotated[
+    TotalCorrelationConfig | AdversarialConfig | VAEGANConfig,
     Field(discriminator="kind"),
 ]

@@ -1,5 +1,7 @@
 """Transformer blocks (Vaswani et al. 2017) with rotary positions (Su et al. 2021), and their cache for generation."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -72,7 +74,7 @@ def rotate(values: Tensor, places: Tensor) -> Tensor:
     return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
 
 
-def run(layer: nn.Module, *inputs: Tensor | None, saving: bool, **how: object) -> Tensor:
+def run(layer: nn.Module, *inputs: Tensor | None, saving: bool, **how: Any) -> Tensor:
     """Call a layer; with `saving`, its activations are computed again in the backward pass (Chen et al. 2016).
 
     That takes about a third longer, and of a stack of layers, only the states between them are kept in memory.

@@ -69,19 +69,24 @@ class TransformerDecoder(Decoder):
 
     def begin(self, z: Tensor, *, condition: Tensor | None = None) -> State:
         """z, what each layer gets of it, and the empty cache of each layer."""
-        return z, self._given(z, condition), *(layer.empty(len(z)) for layer in self.layers)
+        return z, self._given(z, condition), *(self._layer(i).empty(len(z)) for i in range(len(self.layers)))
 
     def step(self, tokens: Tensor, state: State, place: int) -> tuple[Tensor, State]:
         """Advance by one token; see `Decoder.step`."""
         z, given, *caches = state
         states, kept = self.embedding(tokens).unsqueeze(1), []
-        for layer, cache, own in zip(self.layers, caches, given.unbind(1), strict=True):
-            states, cache = layer.step(states + own.unsqueeze(1), cache, place)
+        for number, (cache, own) in enumerate(zip(caches, given.unbind(1), strict=True)):
+            states, cache = self._layer(number).step(states + own.unsqueeze(1), cache, place)
             kept.append(cache)
         states = self.norm(states)
         if self.attention is not None:
             states = self.attention(states, z, first=place)
         return states[:, 0], (z, given, *kept)
+
+    def _layer(self, number: int) -> Block:
+        layer = self.layers[number]
+        assert isinstance(layer, Block)
+        return layer
 
     def _given(self, z: Tensor, condition: Tensor | None) -> Tensor:
         """What each layer gets of z `(B, Z)` and the condition `(B, C)`: `(B, layers, D)`."""

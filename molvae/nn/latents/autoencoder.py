@@ -53,9 +53,7 @@ class AutoencoderLatent(Latent):
         else:
             regularizer = -(log_prior(drawn) + self.entropy(mean)).mean()
         spread = mean.detach().std(0, unbiased=False).mean()
-        return LatentOutput(
-            drawn if self.training else mean, mean, regularizer, mean.new_zeros(()), {"spread": spread}
-        )
+        return LatentOutput(drawn if self.training else mean, mean, regularizer, mean.new_zeros(()), {"spread": spread})
 
     def standard_prior(self) -> StandardPrior:
         """N(0, I), which the latents of an autoencoder do not follow: fit a prior after training."""
@@ -68,7 +66,7 @@ class AutoencoderLatent(Latent):
     def sample_posterior(
         self, parameters: Tensor, *, generator: torch.Generator | None = None, same_noise: bool = False
     ) -> Tensor:
-        """z with its noise, if any; see `Latent.sample_posterior`."""
+        """Z with its noise, if any; see `Latent.sample_posterior`."""
         if not self.noise:
             return parameters
         logvar = torch.full_like(parameters, 2 * math.log(self.noise))
@@ -115,6 +113,11 @@ class AutoencoderLatentConfig(ContinuousLatentSettings):
     kind: Literal["autoencoder"] = "autoencoder"
     noise: Weight = 0.0
     """Standard deviation of the noise on z in training."""
+
+    @property
+    def has_plain_kl(self) -> bool:
+        """With noise."""
+        return self.noise > 0
 
     @property
     def no_joint_prior(self) -> str | None:

@@ -183,6 +183,11 @@ class LatentSettings(Section):
         """Number of codes per molecule; 0 for a continuous latent."""
         return 0
 
+    @property
+    def has_plain_kl(self) -> bool:
+        """Whether the regularizer is the KL of a reparametrized posterior and nothing else, as other bounds need."""
+        return False
+
     def check_slots(self, n_slots: int) -> None:
         """Raise `ValueError` if the latent cannot be made of h with this number of slots."""
 

@@ -80,7 +80,10 @@ class CategoricalLatent(CodeLatent):
         else:
             drawn = self.sample_posterior(parameters, generator=generator)
             z, log_drawn = self.codes_to_z(drawn), self.log_posterior(parameters, drawn)
-        diagnostics = {"kl": kl.detach(), "perplexity": self.entropy(parameters).detach().mean().div(self.n_slots).exp()}
+        diagnostics = {
+            "kl": kl.detach(),
+            "perplexity": self.entropy(parameters).detach().mean().div(self.n_slots).exp(),
+        }
         if self.estimator == "gumbel":
             diagnostics["tau"] = torch.tensor(self.tau)
         return LatentOutput(z, mean, kl, kl.new_zeros(()), diagnostics, log_drawn)

@@ -1,4 +1,4 @@
-"""What latents of codes share: M code indices per molecule, a point mass as posterior, and gradients past the choice."""
+"""What latents of codes share: M code indices per molecule, and gradients that pass the choice of a code."""
 
 from typing import ClassVar
 

@@ -64,3 +64,8 @@ class DeltaLatentConfig(ContinuousLatentSettings):
     kind: Literal["delta"] = "delta"
     delta: Annotated[float, Field(gt=0, le=5)] = 0.1
     """δ: the least KL of each dimension, nats."""
+
+    @property
+    def has_plain_kl(self) -> bool:
+        """Its KL is that of a Gaussian."""
+        return True

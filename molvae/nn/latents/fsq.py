@@ -13,6 +13,7 @@ from molvae.nn.latents.base import Latent, LatentOutput, LatentSettings, LogPrio
 from molvae.nn.latents.codes import CodeLatent, straight_through
 from molvae.nn.slots import SlotLinear
 
+Level = Annotated[int, Field(ge=2, le=256)]
 EDGE = 1e-3  # keeps the outermost levels from being rounded beyond
 
 
@@ -20,8 +21,8 @@ class FSQLatent(CodeLatent):
     """Every dimension of a slot is bounded and rounded to one of L_i values; the slot has K = Π L_i codes.
 
     ẑ_i = round(f(v_i)), f(v) = (L_i − 1)/2 · tanh(v) for odd L_i (shifted by ½ for even), with straight-through
-    gradients; z_i = ẑ_i / ⌊L_i / 2⌋ lies in [−1, 1]. No codebook is learned, so there is no commitment loss, no dead code
-    and nothing to regularize.
+    gradients; z_i = ẑ_i / ⌊L_i / 2⌋ lies in [−1, 1]. No codebook is learned, so there is no commitment
+    loss, no dead code and nothing to regularize.
 
     Args:
         h_dim: size of h.
@@ -89,7 +90,7 @@ class FSQLatentConfig(LatentSettings):
 
     kind: Literal["fsq"] = "fsq"
     n_slots: Size = 16
-    levels: Annotated[tuple[Annotated[int, Field(ge=2, le=256)], ...], Field(min_length=1, max_length=16)] = (8, 5, 5, 5)
+    levels: Annotated[tuple[Level, ...], Field(min_length=1, max_length=16)] = (8, 5, 5, 5)
     """Number of values of each dimension of a slot; their product is the number of codes."""
 
     @field_validator("levels")

@@ -136,6 +136,11 @@ class GaussianLatentConfig(ContinuousLatentSettings):
     """Nats for the whole of z: the loss counts max(min_rate, Σ KL_i)."""
 
     @property
+    def has_plain_kl(self) -> bool:
+        """Without free bits and a minimum rate."""
+        return not (self.free_bits or self.min_rate)
+
+    @property
     def no_joint_prior(self) -> str | None:
         """Free bits and a minimum rate apply only to the KL to N(0, I)."""
         if self.free_bits or self.min_rate:

@@ -35,8 +35,8 @@ class HierarchicalLatent(Latent):
 
     q(z₁|x) is a diagonal Gaussian of the mean of all slots of h. q(z₂|x, z₁) combines what h says of each slot,
     N(m̂, σ̂²), with the prior by precision, as the Ladder VAE does: 1/σ_q² = 1/σ̂² + 1/σ², m_q = σ_q² (m̂/σ̂² + m/σ²); so
-    inference goes from the top down, and a slot that h says nothing about follows z₁. Targets are z₁, then z₂; in z, each
-    slot of z₂ stands behind an equal part of z₁. The regularizer is
+    inference goes from the top down, and a slot that h says nothing about follows z₁. Targets are z₁, then z₂;
+    in z, each slot of z₂ stands behind an equal part of z₁. The regularizer is
     Σ max(free_bits_1, KL of each dimension of z₁) + Σ max(free_bits_2, KL of each dimension of z₂ given z₁). The
     deterministic warm-up of the Ladder VAE is a beta that rises from 0.
 
@@ -77,14 +77,14 @@ class HierarchicalLatent(Latent):
     ) -> LatentOutput:
         """Compute the latents of a batch: posterior samples in training, means of means in eval mode."""
         parameters = self.posterior(h)
-        mean1, logvar1, *_ = self._split(parameters)
+        mean1 = self._split(parameters)[0]
         mean = torch.cat([mean1, self._second(parameters, mean1)[0]], dim=1)
         drawn = self.sample_posterior(parameters, generator=generator) if self.training else mean
         kl1, kl2 = self._kl(parameters, drawn[:, : self.sizes[0]])
         first, second = (kl.mean(0).clamp(min=low) for kl, low in zip((kl1, kl2), self.free_bits, strict=True))
         regularizer = first.sum() + second.sum()
         kls = {f"kl_{name}": kl.detach().mean(0).sum() for name, kl in zip(LEVELS, (kl1, kl2), strict=True)}
-        diagnostics = {"kl": sum(kls.values(), start=kl1.new_zeros(())), **kls}
+        diagnostics = {"kl": torch.stack(list(kls.values())).sum(), **kls}
         z, mean = self.to_z(drawn), self.to_z(mean)
         return LatentOutput(z, mean, regularizer, regularizer.new_zeros(()), diagnostics)
 
@@ -243,6 +243,11 @@ class HierarchicalLatentConfig(LatentSettings):
     def z_dim(self) -> int:
         """Size of z (Z)."""
         return self.global_dim + self.local_dim
+
+    @property
+    def has_plain_kl(self) -> bool:
+        """Without free bits."""
+        return not any(self.free_bits)
 
     @property
     def no_joint_prior(self) -> str | None:

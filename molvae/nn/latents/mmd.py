@@ -17,7 +17,7 @@ class MMDLatent(GaussianLatent):
 
     The regularizer is kl_weight · KL(q(z|x) ‖ N(0, I)) + mmd_weight · MMD²(q(z), N(0, I)). In InfoVAE, these are
     1 − α and α + λ − 1; without the KL it is the Wasserstein autoencoder. MMD² is that of z and as many draws of
-    N(0, I), with the kernel k(x, y) = mean_s C_s / (C_s + ‖x − y‖²), C_s = 2 Z s, which has heavier tails than a Gaussian's.
+    N(0, I), with the kernel k(x, y) = mean_s C_s / (C_s + ‖x − y‖²), C_s = 2 Z s, which has heavy tails.
 
     Args:
         h_dim: size of h.

@@ -70,13 +70,16 @@ class ResidualVQLatent(CodeLatent):
     def codes_to_z(self, indices: Tensor) -> Tensor:
         """The latent z `(B, Z)` of code indices `(B, M)`."""
         by_step = indices.unflatten(1, (self.n_vectors, -1)).unbind(2)
-        codes = [books.look_up(step.T) for books, step in zip(self.steps, by_step, strict=True)]
+        codes = [books.look_up(step.T) for books, step in zip(self._steps(), by_step, strict=True)]
         return torch.stack(codes).sum(0).transpose(0, 1).flatten(1)
 
     def posterior(self, h: Tensor) -> Tensor:
         """Code indices `(B, M)`; the posterior is a point mass."""
         with torch.autocast(h.device.type, enabled=False):
             return self._quantize(self._vectors(h), learn=False)[0]
+
+    def _steps(self) -> list[Codebooks]:
+        return [books for books in self.steps if isinstance(books, Codebooks)]
 
     def _vectors(self, h: Tensor) -> Tensor:
         """The vectors that h `(B, H)` is mapped to, `(n_vectors, B, S)`."""
@@ -86,7 +89,7 @@ class ResidualVQLatent(CodeLatent):
     def _quantize(self, vectors: Tensor, *, learn: bool) -> tuple[Tensor, Tensor]:
         """Code indices `(B, M)` of vectors `(n_vectors, B, S)`, and the sums of their codes."""
         total, chosen = torch.zeros_like(vectors), []
-        for books in self.steps:
+        for books in self._steps():
             rest = vectors - total
             if learn:
                 books.start(rest)

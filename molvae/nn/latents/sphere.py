@@ -219,6 +219,11 @@ class SphereLatentConfig(ContinuousLatentSettings):
         return self
 
     @property
+    def has_plain_kl(self) -> bool:
+        """Its KL is that of the von Mises–Fisher distribution."""
+        return True
+
+    @property
     def no_joint_prior(self) -> str | None:
         """The learned priors are densities over R^Z, of which spheres are no part."""
         return "a sphere latent has a uniform prior on its spheres; leave out `prior`"

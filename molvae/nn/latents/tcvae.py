@@ -58,7 +58,8 @@ class TCLatent(GaussianLatent):
         regularizer = torch.stack([w * part for w, part in zip(self.weights, parts, strict=True)]).sum()
         named = dict(zip(("mi", "tc", "kl_dims"), (part.detach() for part in parts), strict=True))
         z = drawn if self.training else mean
-        return LatentOutput(z, mean, regularizer, regularizer.new_zeros(()), {"kl": sum(named.values()), **named})
+        diagnostics = {"kl": torch.stack(list(named.values())).sum(), **named}
+        return LatentOutput(z, mean, regularizer, regularizer.new_zeros(()), diagnostics)
 
 
 def kl_parts(

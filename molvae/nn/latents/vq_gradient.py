@@ -26,8 +26,8 @@ class GradientVQLatent(CodeLatent):
         code_dim: size of a code (S); Z = M · code_dim.
         commitment: weight of the second term.
         shared: whether all slots share one codebook; otherwise each slot has its own.
-        gradient: how gradients pass from the codes to the vectors: "straight_through", unchanged; or "rotation", rotated
-            with the vector that is rotated onto its code (Fifty et al. 2024).
+        gradient: how gradients pass from the codes to the vectors: "straight_through", unchanged; or "rotation", turned
+            as the vector is turned onto its code (Fifty et al. 2024).
         h_slots: number of slots of h: 1 or n_slots.
     """
 

@@ -3,7 +3,6 @@
 from typing import ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import model_validator
 from torch import Tensor, nn
 
@@ -111,9 +110,7 @@ class MaskedPrior(Prior):
         """Sample code indices `(n, M)`."""
         device = self.mask.device
         nothing = torch.zeros((n, self.n_slots), dtype=torch.int64, device=device)
-        return self.fill(
-            nothing, nothing.bool(), condition=condition, temperature=temperature, generator=generator
-        )
+        return self.fill(nothing, nothing.bool(), condition=condition, temperature=temperature, generator=generator)
 
     @torch.no_grad()
     def fill(

@@ -28,12 +28,17 @@ class PriorSettings(Section):
                 f"a {self.kind} prior needs a continuous latent; for VQ codes choose kind: autoregressive or masked"
             )
         if self.codes_only and not latent.member.discrete:
-            raise ValueError(f"a {self.kind} prior needs a latent of codes; for a {latent.kind} one choose another kind")
+            raise ValueError(
+                f"a {self.kind} prior needs a latent of codes; for a {latent.kind} one choose another kind"
+            )
         if latent.member.curved:
             raise ValueError(
                 f"a {self.kind} prior is a density over all z, and a {latent.kind} latent lies on a surface; "
                 f"leave out `prior`"
             )
+
+    def check_condition(self, conditional: bool) -> None:
+        """Raise `ValueError` if the prior needs a condition and the model has none."""
 
     def build(self, latent: Latent, *, condition_dim: int = 0) -> Prior:
         """Build the prior of a latent's targets, with untrained weights, for a condition of the given size."""

@@ -247,7 +247,9 @@ def test_a_hierarchy_reports_and_frees_each_level() -> None:
     )
     levels = latent.summarize(H).levels
     assert list(levels) == ["z1", "z2"]
-    assert sum(kl for kl, _ in levels.values()) == pytest.approx(number(latent.summarize(H).kl_per_unit.sum()), rel=1e-5)
+    assert sum(kl for kl, _ in levels.values()) == pytest.approx(
+        number(latent.summarize(H).kl_per_unit.sum()), rel=1e-5
+    )
     free = HierarchicalLatent(12, global_dim=2, local_dim=4, hidden_dim=8, free_bits=(50.0, 70.0))
     assert number(free(H).regularizer) == pytest.approx(2 * 50 + 4 * 70)
 
