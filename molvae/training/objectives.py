@@ -53,7 +53,7 @@ class ELBOConfig(Section):
         """Compute the objective of a batch; `prior` is a jointly trained one.
 
         Where no gradient passes through the draw of z, that of E_q[R], R the reconstruction loss, is
-        E_q[(R − b) ∇ log q] (REINFORCE, Williams 1992), with the mean of R over the batch as baseline b.
+        E_q[(R − b) ∇ log q] (REINFORCE, Williams 1992), with the mean R of the other molecules as baseline b.
         """
         condition = model.embed_condition(len(batch), batch.properties)
         log_prior = None if prior is None else partial(prior.log_prob, condition=condition)
@@ -63,7 +63,8 @@ class ELBOConfig(Section):
         loss = reconstruction + beta * latent.regularizer + latent.auxiliary
         if latent.log_drawn is not None:
             cost = token_losses(logits, batch.token_ids).detach()
-            loss = loss + ((cost - cost.mean()) * latent.log_drawn).mean()
+            others = len(cost) / max(len(cost) - 1, 1)  # cost − the mean of all others, without which it is biased
+            loss = loss + ((cost - cost.mean()) * others * latent.log_drawn).mean()
         return Outcome(loss, reconstruction, latent.z, latent.mean, logits, latent.diagnostics)
 
 

@@ -138,6 +138,10 @@ class Latent(nn.Module):
         """Convert targets to z `(B, Z)`."""
         raise NotImplementedError
 
+    def central_target(self, h: Tensor) -> Tensor:
+        """The target in the middle of each posterior, which `LatentOutput.mean` comes from: a mean, or code indices."""
+        return self(h).mean
+
     def summarize(self, h: Tensor) -> LatentSummary:
         """How much n molecules with the given h `(n, H)` use the latent."""
         raise NotImplementedError

@@ -22,8 +22,8 @@ class CategoricalLatent(CodeLatent):
     - "gumbel": y = softmax((logits + g) / τ), g ~ Gumbel(0, 1), relaxes a draw, which gradients pass through; with
       `straight_through`, the decoder gets the value argmax(y), and the gradient is that of y. τ falls from
       `temperature` to `final_temperature` over training, exponentially.
-    - "reinforce": ∇ E_q[R] = E_q[(R − b) ∇ log q(c|x)], without bias, with the mean of the batch as baseline b
-      (Williams 1992).
+    - "reinforce": ∇ E_q[R] = E_q[(R − b) ∇ log q(c|x)], without bias, with the mean of the other molecules of
+      the batch as baseline b (Williams 1992).
 
     Args:
         h_dim: size of h.

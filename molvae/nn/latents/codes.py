@@ -63,6 +63,10 @@ class CodeLatent(Latent):
         """The most probable code indices `(B, M)`; those of the point mass."""
         return self.posterior(h)
 
+    def central_target(self, h: Tensor) -> Tensor:
+        """The most probable code indices `(B, M)`."""
+        return self.likeliest(h)
+
     @torch.no_grad()
     def summarize(self, h: Tensor) -> LatentSummary:
         """Entropy per slot, active slots and joint entropy of all slots, of n molecules with the given h `(n, H)`."""

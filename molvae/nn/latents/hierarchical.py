@@ -76,9 +76,7 @@ class HierarchicalLatent(Latent):
         self, h: Tensor, *, log_prior: LogPrior | None = None, generator: torch.Generator | None = None
     ) -> LatentOutput:
         """Compute the latents of a batch: posterior samples in training, means of means in eval mode."""
-        parameters = self.posterior(h)
-        mean1 = self._split(parameters)[0]
-        mean = torch.cat([mean1, self._second(parameters, mean1)[0]], dim=1)
+        parameters, mean = self.posterior(h), self.central_target(h)
         drawn = self.sample_posterior(parameters, generator=generator) if self.training else mean
         kl1, kl2 = self._kl(parameters, drawn[:, : self.sizes[0]])
         first, second = (kl.mean(0).clamp(min=low) for kl, low in zip((kl1, kl2), self.free_bits, strict=True))
@@ -122,6 +120,12 @@ class HierarchicalLatent(Latent):
         """The parts of z₁ beside the slots of z₂, `(B, Z)`."""
         parts = [part.unflatten(1, (self.h_slots, -1)) for part in target.split(self.sizes, dim=1)]
         return torch.cat(parts, dim=2).flatten(1)
+
+    def central_target(self, h: Tensor) -> Tensor:
+        """The mean of z₁, and that of z₂ given it, `(B, Z)`."""
+        parameters = self.posterior(h)
+        first = self._split(parameters)[0]
+        return torch.cat([first, self._second(parameters, first)[0]], dim=1)
 
     @torch.no_grad()
     def summarize(self, h: Tensor) -> LatentSummary:
