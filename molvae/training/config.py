@@ -8,7 +8,19 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from molvae.checkpoint import SamplingConfig
-from molvae.config import Duration, Fraction, Positive, Section, Seed, Share, Weight, override, parse_config, read_yaml
+from molvae.config import (
+    Duration,
+    Fraction,
+    Positive,
+    Section,
+    Seed,
+    Share,
+    Weight,
+    a,
+    override,
+    parse_config,
+    read_yaml,
+)
 from molvae.data.prepare.config import PrepareConfig
 from molvae.nn.build import ModelConfig
 from molvae.nn.priors.autoregressive import AutoregressivePriorConfig
@@ -185,11 +197,11 @@ class ExperimentConfig(Section):
     def _prior_fits_the_latent(self) -> "ExperimentConfig":
         if self.prior is not None:
             if self.prior.fit == "joint" and not self.prior.model.joint:
-                raise ValueError(f"a {self.prior.model.kind} prior is fitted afterwards: give it fit: two-stage")
+                raise ValueError(f"{a(self.prior.model.kind)} prior is fitted afterwards: give it fit: two-stage")
             if self.prior.fit == "joint" and self.model.latent.no_joint_prior:
                 raise ValueError(self.model.latent.no_joint_prior)
             if self.prior.fit == "two-stage" and not self.prior.model.two_stage:
-                raise ValueError(f"a {self.prior.model.kind} prior is trained with the model: give it fit: joint")
+                raise ValueError(f"{a(self.prior.model.kind)} prior is trained with the model: give it fit: joint")
             self.prior.model.check(self.model.latent)
             self.prior.model.check_condition(self.model.condition is not None)
         return self

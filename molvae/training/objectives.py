@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from molvae.config import Section
+from molvae.config import Section, a
 from molvae.data.batches import MolBatch
 from molvae.nn.latents.base import LatentSettings
 from molvae.nn.latents.gaussian import GaussianLatent
@@ -87,10 +87,10 @@ class IWAEConfig(Section):
         if not latent.has_plain_kl:
             raise ValueError(
                 f"an iwae objective weights samples that gradients pass through, by their densities alone; "
-                f"a {latent.kind} latent as configured has none or another regularizer, so leave out training.objective"
+                f"{a(latent.kind)} latent as configured has none, or another regularizer; leave out training.objective"
             )
         if self.doubly_reparametrized and not issubclass(latent.member, GaussianLatent):
-            raise ValueError(f"doubly_reparametrized needs a Gaussian posterior, which a {latent.kind} latent has not")
+            raise ValueError(f"doubly_reparametrized needs a Gaussian posterior, which {a(latent.kind)} latent has not")
 
     def of(self, model: MolVAE, batch: MolBatch, *, beta: float, prior: Prior | None = None) -> Outcome:
         """Compute the objective of a batch; `prior` is a jointly trained one."""

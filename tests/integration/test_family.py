@@ -29,6 +29,8 @@ ROOT = Path(__file__).parents[2]
 FAMILY = sorted(path.stem for path in (ROOT / "configs" / "family").glob("*.yaml"))
 N_MOLECULES, LONGEST = 60, 28
 SMALL = {
+    "n_slots": 24,  # of a token each, which is enough for short molecules
+    "n_vectors": 24,
     "token_dim": 8,
     "hidden_dim": 12,
     "latent_dim": 24,
@@ -40,7 +42,7 @@ SMALL = {
     "n_transforms": 2,
     "slot_dim": 2,
     "levels": [3, 2, 2],
-    "global_dim": 12,
+    "global_dim": 24,
     "local_dim": 24,
     "n_spheres": 4,
     "k": 2,

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from molvae.config import Section, Size, Weight
+from molvae.config import Section, Size, Weight, a
 from molvae.nn.latents.base import LatentSettings
 
 LAYERS = 3
@@ -81,8 +81,8 @@ class CriticSettings(Section):
         """Raise `ValueError` if the critic cannot be used with the latent."""
         if self.of_z and (latent.member.discrete or latent.member.curved):
             raise ValueError(
-                f"a {self.kind} critic needs a continuous z that can be anywhere, and a {latent.kind} latent has none; "
-                f"leave out training.critic"
+                f"{a(self.kind)} critic needs a continuous z that can be anywhere, which {a(latent.kind)} latent "
+                f"has not; leave out training.critic"
             )
 
     def build(self, latent_dim: int, vocabulary_size: int) -> Critic:

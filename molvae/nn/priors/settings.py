@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from molvae.config import Section
+from molvae.config import Section, a
 from molvae.nn.latents.base import Latent, LatentSettings
 from molvae.nn.priors.base import Prior
 
@@ -25,15 +25,13 @@ class PriorSettings(Section):
         """Raise `ValueError` if the prior cannot be used with the latent."""
         if self.continuous_only and latent.member.discrete:
             raise ValueError(
-                f"a {self.kind} prior needs a continuous latent; for VQ codes choose kind: autoregressive or masked"
+                f"{a(self.kind)} prior needs a continuous latent; for VQ codes choose kind: autoregressive or masked"
             )
         if self.codes_only and not latent.member.discrete:
-            raise ValueError(
-                f"a {self.kind} prior needs a latent of codes; for a {latent.kind} one choose another kind"
-            )
+            raise ValueError(f"{a(self.kind)} prior needs a latent of codes, which {a(latent.kind)} latent has not")
         if latent.member.curved:
             raise ValueError(
-                f"a {self.kind} prior is a density over all z, and a {latent.kind} latent lies on a surface; "
+                f"{a(self.kind)} prior is a density over all z, and {a(latent.kind)} latent lies on a surface; "
                 f"leave out `prior`"
             )
 

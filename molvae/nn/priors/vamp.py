@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from molvae.config import Size
+from molvae.config import Size, a
 from molvae.nn.latents.base import Latent, LatentSettings
 from molvae.nn.latents.gaussian import GaussianLatent
 from molvae.nn.priors.base import Prior
@@ -54,7 +54,7 @@ class VampPriorConfig(PriorSettings):
         """Raise `ValueError` unless the posterior is Gaussian."""
         super().check(latent)
         if not issubclass(latent.member, GaussianLatent):
-            raise ValueError(f"a vamp prior is made of Gaussian posteriors, and a {latent.kind} latent has none")
+            raise ValueError(f"a vamp prior is made of Gaussian posteriors, and {a(latent.kind)} latent has none")
 
     def build(self, latent: Latent, *, condition_dim: int = 0) -> VampPrior:
         """Build the prior, with untrained weights."""
