@@ -18,6 +18,7 @@ from molvae.nn.latents.categorical import CategoricalLatentConfig
 from molvae.nn.latents.delta import DeltaLatentConfig
 from molvae.nn.latents.fsq import FSQLatentConfig
 from molvae.nn.latents.gaussian import GaussianLatentConfig
+from molvae.nn.latents.grouped import GroupedLatentConfig
 from molvae.nn.latents.hierarchical import HierarchicalLatentConfig
 from molvae.nn.latents.mmd import MMDLatentConfig
 from molvae.nn.latents.residual_vq import ResidualVQLatentConfig
@@ -45,6 +46,7 @@ LatentConfig = Annotated[
     | TCLatentConfig
     | MMDLatentConfig
     | DeltaLatentConfig
+    | GroupedLatentConfig
     | SphereLatentConfig
     | HierarchicalLatentConfig
     | CategoricalLatentConfig

@@ -13,6 +13,7 @@ from molvae.nn.latents.codes import code_entropy
 from molvae.nn.latents.delta import DeltaLatentConfig
 from molvae.nn.latents.fsq import FSQLatentConfig
 from molvae.nn.latents.gaussian import GaussianLatent, GaussianLatentConfig, gaussian_kl, reparametrize
+from molvae.nn.latents.grouped import GroupedLatentConfig
 from molvae.nn.latents.hierarchical import HierarchicalLatentConfig
 from molvae.nn.latents.mmd import MMDLatentConfig
 from molvae.nn.latents.residual_vq import ResidualVQLatentConfig
@@ -37,6 +38,7 @@ DRAWN = [
     TCLatentConfig(latent_dim=5),
     MMDLatentConfig(latent_dim=5, kl_weight=0.1),
     DeltaLatentConfig(latent_dim=5),
+    GroupedLatentConfig(latent_dim=6, n_groups=3, free_nats=0.1),
     SphereLatentConfig(latent_dim=6),
     SphereLatentConfig(latent_dim=6, n_spheres=2),
     HierarchicalLatentConfig(global_dim=2, local_dim=4, hidden_dim=8),
