@@ -11,6 +11,7 @@ afterwards within that time, measures each and prints the Markdown table of docs
 puts it between the marks of that page. What is finished is kept, what was interrupted goes on where it stopped.
 """
 
+import ast
 import json
 import os
 import subprocess
@@ -41,8 +42,31 @@ N_SAMPLES, N_RECONSTRUCTED, N_BOUNDED, N_PATHS, STEPS = 10_000, 2000, 500, 50, 9
 BEGIN, END = "<!-- family table -->", "<!-- /family table -->"
 
 
+PARTS = ("latents", "priors", "critics", "encoders", "decoders")
+
+
+def print_lines(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+    """Print the lines of code of every file of the family, and end."""
+    if wanted:
+        click.echo("| file | lines |\n| --- | ---: |")
+        for part in PARTS:
+            for file in sorted((ROOT / "molvae" / "nn" / part).glob("[a-z]*.py")):
+                click.echo(f"| {part}/{file.name} | {lines_of_code(file.read_text(encoding='utf-8'))} |")
+        context.exit()
+
+
+def lines_of_code(source: str) -> int:
+    """Lines that are neither blank nor comments nor in docstrings."""
+    texts = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Expr)]
+    text = [t for t in texts if isinstance(t, ast.Constant) and isinstance(t.value, str)]
+    said = {line for t in text for line in range(t.lineno, (t.end_lineno or t.lineno) + 1)}
+    lines = enumerate(map(str.strip, source.splitlines()), 1)
+    return sum(1 for number, line in lines if line and not line.startswith("#") and number not in said)
+
+
 @click.command()
 @click.argument("prepared", type=click.Path(path_type=Path))
+@click.option("--lines", is_flag=True, is_eager=True, expose_value=False, callback=print_lines, help="Lines of code.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
 @click.option("--test", required=True, help="Molecules that samples are compared with, e.g. data/moses/test.csv.gz.")
 @click.option("--minutes", type=float, default=20.0, show_default=True, help="Training time of each.")

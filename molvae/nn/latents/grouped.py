@@ -20,7 +20,7 @@ from molvae.nn.latents.gaussian import GaussianLatent, gaussian_kl, mutual_infor
 
 
 class GroupedLatent(GaussianLatent):
-    """z is cut into G equal groups; the regularizer is Σ_g max(free_nats, Σ_{i ∈ g} KL_i), KL_i averaged over the batch.
+    """z is cut into G equal groups; the regularizer is Σ_g max(free_nats, Σ_{i ∈ g} KL_i), KL_i the mean of the batch.
 
     A group below its floor is not pulled toward the prior, and one above it pays for all it carries, so that no group
     is given up for another. Free bits per dimension (Kingma et al. 2016) are the case of groups of one.
