@@ -136,16 +136,16 @@ def diagnose(
 def _rows(geometry: "LatentGeometry") -> list[tuple[str, str]]:
     from molvae.evaluation.geometry import mean_of
 
+    def shown(value: float | None) -> str:
+        return "–" if value is None else f"{value:.3f}"
+
     rows = [
         ("molecules", f"{geometry.n_molecules:,}"),
         ("left out", f"{geometry.n_unusable:,}"),
         ("active units", f"{geometry.active_units} of {geometry.latent_units}"),
         ("mutual information, nats", f"{geometry.mutual_information:.2f}"),
-        ("Spearman, latent with Tanimoto distance", f"{geometry.tanimoto_correlation:.3f}"),
+        ("Spearman, latent with Tanimoto distance", shown(geometry.tanimoto_correlation)),
     ]
-
-    def shown(value: float | None) -> str:
-        return "–" if value is None else f"{value:.3f}"
 
     rows.append(("linear probe R², mean", shown(mean_of(geometry.probe_r2))))
     for name, all_of_it, rest in (

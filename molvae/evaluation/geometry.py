@@ -39,7 +39,7 @@ class LatentGeometry:
         active_units: dimensions, or VQ slots, that carry information.
         latent_units: number of all dimensions, or slots.
         mutual_information: estimate of I(x; z), nats; cannot exceed log n_molecules.
-        tanimoto_correlation: Spearman correlation of latent distance with Tanimoto distance.
+        tanimoto_correlation: Spearman correlation of latent distance with Tanimoto distance; `None` if all z are equal.
         probe_r2: of each descriptor: R² of a ridge regression on z, on the quarter of the molecules not fitted to.
         mig: mutual information gap (Chen et al. 2018) of each descriptor.
         sap: separated attribute predictability (Kumar et al. 2018) of each descriptor.
@@ -55,7 +55,7 @@ class LatentGeometry:
     active_units: int
     latent_units: int
     mutual_information: float
-    tanimoto_correlation: float
+    tanimoto_correlation: float | None
     probe_r2: dict[str, float]
     mig: dict[str, float]
     sap: dict[str, float]
@@ -165,13 +165,14 @@ def latent_geometry(vae: LoadedModel, molecules: MeasuredMolecules) -> LatentGeo
             f"completeness{suffix}": named(completeness),
             f"disentanglement{suffix}": None if np.isnan(disentanglement) else round(disentanglement, 4),
         }
+    correlation = distance_correlation(z, mols)
     return LatentGeometry(
         n_molecules=len(z),
         n_unusable=molecules.n_unusable,
         active_units=summary.active_units,
         latent_units=len(summary.kl_per_unit),
         mutual_information=round(summary.mutual_information, 4),
-        tanimoto_correlation=round(distance_correlation(z, mols), 4),
+        tanimoto_correlation=None if np.isnan(correlation) else round(correlation, 4),
         probe_r2=named(linear_probe(z, factors, test)),
         **measured,
     )

@@ -26,6 +26,9 @@ def distance_correlation(z: np.ndarray, mols: Sequence[Chem.Mol], *, n_pairs: in
         mols: the n molecules.
         n_pairs: number of pairs, which are drawn with replacement.
         seed: seed of the choice of pairs.
+
+    Returns:
+        The correlation; nan where all distances are the same, as those of a collapsed latent.
     """
     rng = np.random.default_rng(seed)
     first = rng.integers(len(z), size=n_pairs)
@@ -33,6 +36,8 @@ def distance_correlation(z: np.ndarray, mols: Sequence[Chem.Mol], *, n_pairs: in
     bits = [ECFP4.GetFingerprint(mol) for mol in mols]
     tanimoto = [1 - DataStructs.TanimotoSimilarity(bits[a], bits[b]) for a, b in zip(first, second, strict=True)]
     latent = np.linalg.norm(z[first] - z[second], axis=1)
+    if not (np.ptp(latent) and np.ptp(tanimoto)):
+        return float("nan")
     return float(spearmanr(latent, tanimoto).statistic)
 
 
