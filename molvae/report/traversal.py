@@ -47,5 +47,5 @@ def draw_traversal(vae: LoadedModel, z: np.ndarray, path: str | Path, *, dimensi
         InputFileError: for another ending, and when nothing decodes to a molecule.
     """
     rows, chosen = traversal(z, dimensions=dimensions)
-    legends = [f"z{dimension} {place:+g} σ" for dimension in chosen for place in PLACES]
+    legends = [f"z{dimension} {place:+g} s.d." for dimension in chosen for place in PLACES]
     draw_grid(decode(vae, rows), path, legends=legends, columns=len(PLACES))

@@ -152,8 +152,15 @@ class HandleCollapse(pl.Callback):
         self.policy = policy
         self._found, self._looked_at = 0, 0
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look at a validation that was made up for, because the run was interrupted in it."""
+        self._look(trainer, pl_module)
+
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
         """Look at a validation that has just been made."""
+        self._look(trainer, pl_module)
+
+    def _look(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, VAEModule)
         result, step = self.validate.latest, trainer.global_step
         if result is None or self.validate.history[-1]["step"] != step or step == self._looked_at:

@@ -127,9 +127,8 @@ def assert_equal(found: Any, expected: Any, where: str = "") -> None:
 def folders(
     prepared: PreparedData, prepared_with_graphs: PreparedData, prepared_with_randomized: PreparedData
 ) -> dict[str, PreparedData]:
-    return {"graph": prepared_with_graphs, "randomized": prepared_with_randomized} | dict.fromkeys(
-        ("gaussian", "vq", "conditional", "joint"), prepared
-    )
+    own = {"graph": prepared_with_graphs, "randomized": prepared_with_randomized}
+    return dict.fromkeys(KINDS, prepared) | own
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -149,7 +149,7 @@ class SphereLatent(Latent):
         edges, log_weights = self._log_weights(kappa)
         shares = F.pad(log_weights.softmax(-1).cumsum(-1), (1, 0))
         shares = shares / shares[..., -1:]
-        right = torch.searchsorted(shares.detach(), places.unsqueeze(-1), right=True).clamp(1, GRID - 1)
+        right = torch.searchsorted(shares.detach(), places.unsqueeze(-1).contiguous(), right=True).clamp(1, GRID - 1)
         low, high = shares.gather(-1, right - 1), shares.gather(-1, right)
         part = ((places.unsqueeze(-1) - low) / (high - low).clamp(min=1e-12)).clamp(0.0, 1.0)
         return (edges[right - 1] + part * math.pi / (GRID - 1)).squeeze(-1)

@@ -112,6 +112,30 @@ class MaskedPrior(Prior):
         nothing = torch.zeros((n, self.n_slots), dtype=torch.int64, device=device)
         return self.fill(nothing, nothing.bool(), condition=condition, temperature=temperature, generator=generator)
 
+    def complete_target(
+        self,
+        begin: Tensor,
+        *,
+        condition: Tensor | None = None,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Sample code indices `(n, M)` that begin with `(n, k)` given ones."""
+        target = F.pad(begin, (0, self.n_slots - begin.shape[1]))
+        kept = (torch.arange(self.n_slots, device=begin.device) < begin.shape[1]).expand_as(target)
+        return self.fill(target, kept, condition=condition, temperature=temperature, generator=generator)
+
+    @torch.no_grad()
+    def begin_log_prob(self, begin: Tensor, *, condition: Tensor | None = None) -> Tensor:
+        """Log-probability of the first code indices `(n, k)`, nats, `(n,)`, if slots are drawn from the first on."""
+        target = F.pad(begin, (0, self.n_slots - begin.shape[1]))
+        total = torch.zeros(len(begin), device=begin.device)
+        for slot in range(begin.shape[1]):
+            known = (torch.arange(self.n_slots, device=begin.device) < slot).expand_as(target)
+            here = self.log_probabilities(target, known, condition)[:, slot]
+            total = total + here.gather(1, begin[:, slot].unsqueeze(1)).squeeze(1)
+        return total
+
     @torch.no_grad()
     def fill(
         self,

@@ -28,6 +28,19 @@ def test_kept_codes_stay_and_the_rest_is_filled(prior: MaskedPrior) -> None:
     assert torch.equal(prior.fill(target, torch.ones_like(kept)), target)
 
 
+def test_first_codes_are_completed_and_have_their_probability(prior: MaskedPrior) -> None:
+    begin = torch.tensor([[1, 2], [3, 0]])
+    whole = prior.complete_target(begin, generator=torch.Generator().manual_seed(0))
+    assert whole.shape == (2, 3)
+    assert torch.equal(whole[:, :2], begin)
+    pairs = torch.tensor(list(itertools.product(range(4), repeat=2)))
+    assert float(prior.begin_log_prob(pairs).exp().sum()) == pytest.approx(1.0, abs=1e-4)
+    prior.orders = torch.tensor([[0, 1, 2]])
+    codes = torch.tensor(list(itertools.product(range(4), repeat=3)))
+    with torch.no_grad():
+        torch.testing.assert_close(prior.begin_log_prob(codes), prior.log_prob(codes), atol=1e-4, rtol=1e-4)
+
+
 def test_samples_follow_the_probabilities(prior: MaskedPrior) -> None:
     codes = torch.tensor(list(itertools.product(range(4), repeat=3)))
     with torch.no_grad():
