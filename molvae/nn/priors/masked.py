@@ -3,6 +3,7 @@
 from typing import ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic import model_validator
 from torch import Tensor, nn
 
