@@ -93,6 +93,15 @@ class Section(BaseModel):
         return {name: value for name, value in self if name != "kind"}
 
 
+def a(word: str) -> str:
+    """A word with its indefinite article, for messages.
+
+    >>> a("gaussian"), a("autoencoder")
+    ('a gaussian', 'an autoencoder')
+    """
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+
+
 T = TypeVar("T", bound=Section)
 
 _LONGEST = 30  # characters of a duration

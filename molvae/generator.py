@@ -14,6 +14,7 @@ from molvae.config import Reach, Seed, Steps, Walks, checked
 from molvae.errors import ConfigError, InputError
 from molvae.inference import encoding, likelihood, paths, sampling
 from molvae.inference.encoding import EncodedMolecules
+from molvae.inference.likelihood import NoveltyKind
 from molvae.inference.loaded import BATCH, LoadedModel
 from molvae.inference.sampling import GUIDANCE, Sampled
 from molvae.optimize.bridge import bridge
@@ -211,18 +212,26 @@ class MoleculeGenerator(LoadedModel):
         return likelihood.negative_elbo(self, molecules, prior=prior, batch_size=batch_size)
 
     def novelty_score(
-        self, molecules: Any, *, reference: Any = None, prior: str | None = None, batch_size: int = BATCH
+        self,
+        molecules: Any,
+        *,
+        kind: NoveltyKind = "elbo",
+        reference: Any = None,
+        prior: str | None = None,
+        batch_size: int = BATCH,
     ) -> np.ndarray:
         """How unlike the training set each molecule is: a percentile among known molecules.
 
-        What is compared is the negative ELBO per symbol of the notation, because large molecules are less likely than
-        small ones whatever they are. 100 means: no known molecule is as unlikely. Beyond that, `negative_elbo` still
-        tells molecules apart.
+        100 means: no known molecule is as unusual. Beyond that, `negative_elbo` and
+        `molvae.inference.likelihood.novelty` still tell molecules apart.
 
         Args:
             molecules: in any form that `encode` takes.
-            reference: the known molecules; by default the held-out ones on which the model was evaluated after
-                training, whose quantiles are in the checkpoint.
+            kind: what is compared: "elbo", the negative ELBO per symbol of the notation, because large molecules are
+                less likely than small ones whatever they are; "reconstruction", its reconstruction loss alone; "prior",
+                how unlikely the latent is under the prior; "distance", how far it is from the nearest reference.
+            reference: the known molecules, which all kinds but "elbo" need; by default the held-out ones on which the
+                model was evaluated after training, whose quantiles are in the checkpoint.
             prior: as in `negative_elbo`.
             batch_size: molecules per batch.
 
@@ -232,7 +241,9 @@ class MoleculeGenerator(LoadedModel):
         Raises:
             InputError: when the checkpoint has no quantiles and no reference is given, or none of it can be used.
         """
-        return likelihood.novelty_score(self, molecules, reference=reference, prior=prior, batch_size=batch_size)
+        return likelihood.novelty_score(
+            self, molecules, kind=kind, reference=reference, prior=prior, batch_size=batch_size
+        )
 
     def interpolate(self, a: Any, b: Any, *, steps: int = 9, method: Line | None = None) -> pd.DataFrame:
         """The path between two molecules through the latent; every molecule on it is sound (`chem.soundness`).

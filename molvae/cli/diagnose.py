@@ -44,6 +44,7 @@ ENOUGH = Setting(Annotated[int, Field(ge=20, le=1_000_000_000)], "integer")
 @click.option(
     "--method", type=click.Choice(["pca", "umap"]), default="pca", show_default=True, help="Projection of the map."
 )
+@click.option("--traverse", metavar="FILE", help="Draw what the most active dimensions change, as .png or .svg.")
 @click.option("--color", default="logp", show_default=True, help="Descriptor that colors the map.")
 @jobs_option
 @device_option
@@ -60,6 +61,7 @@ def diagnose(
     map_path: str | None,
     page: str | None,
     method: str,
+    traverse: str | None,
     color: str,
     n_jobs: int,
     device: str,
@@ -68,7 +70,8 @@ def diagnose(
     """Measure the geometry of a model's latent space on molecules (a file, - or a prepared folder).
 
     Reported are how well latent distances follow Tanimoto distances, how much of each descriptor a linear probe reads
-    from z, how separately the dimensions carry descriptors (MIG, SAP) and how many are active. A map is optional.
+    from z, how separately the dimensions carry descriptors (MIG, SAP, DCI), also apart from the size of the molecules,
+    and how many are active. A map, and a picture of what each dimension changes, are optional.
     """
     import numpy as np
     from rich.console import Console
@@ -77,10 +80,12 @@ def diagnose(
     from molvae.chem.descriptors import descriptor_names
     from molvae.cli.tables import read_input
     from molvae.documents import json_text
-    from molvae.errors import InputFileError
+    from molvae.errors import ConfigError, InputFileError
     from molvae.evaluation.geometry import latent_geometry, measure_molecules
     from molvae.files import check_writable, is_stream, write_json
+    from molvae.report.grid import check_picture
     from molvae.report.latent_map import check_map, draw_map, project, write_page
+    from molvae.report.traversal import draw_traversal
 
     if output not in (None, "-"):
         if not output.lower().endswith(".json") and not is_stream(output):
@@ -91,13 +96,19 @@ def diagnose(
             raise InputFileError(f"cannot draw {file}; expected an ending of {', '.join(endings)}")
         if file:
             check_map(file, method=method)
+    if traverse:
+        check_picture(traverse)
     names = descriptor_names(tuple(descriptors.split(",")))
     wanted = names if color in names or not (map_path or page) else (*names, *descriptor_names((color,)))
     vae = molvae.load(model_path, device=device)
+    if traverse and vae.model.latent.discrete:
+        raise ConfigError("a latent of codes has no axes to go along; see what surrounds a molecule with neighbors")
     smiles = read_input(path, split=split, smiles_column=smiles_column)
     drawn = [smiles[i] for i in np.sort(np.random.default_rng(seed).permutation(len(smiles))[:n])]
     molecules = measure_molecules(vae, drawn, descriptor_set=wanted, n_jobs=n_jobs, progress=progress_for(quiet))
     geometry = latent_geometry(vae, molecules)
+    if traverse:
+        draw_traversal(vae, molecules.z, traverse)
     if map_path or page:
         points, axes = project(molecules.z, method=method, seed=seed)
         values = molecules.descriptors[:, molecules.names.index(color)]
@@ -125,16 +136,25 @@ def diagnose(
 def _rows(geometry: "LatentGeometry") -> list[tuple[str, str]]:
     from molvae.evaluation.geometry import mean_of
 
+    def shown(value: float | None) -> str:
+        return "–" if value is None else f"{value:.3f}"
+
     rows = [
         ("molecules", f"{geometry.n_molecules:,}"),
         ("left out", f"{geometry.n_unusable:,}"),
         ("active units", f"{geometry.active_units} of {geometry.latent_units}"),
         ("mutual information, nats", f"{geometry.mutual_information:.2f}"),
-        ("Spearman, latent with Tanimoto distance", f"{geometry.tanimoto_correlation:.3f}"),
+        ("Spearman, latent with Tanimoto distance", shown(geometry.tanimoto_correlation)),
     ]
-    for name, values in (("linear probe R²", geometry.probe_r2), ("MIG", geometry.mig), ("SAP", geometry.sap)):
-        mean = mean_of(values)
-        rows.append((f"{name}, mean", "–" if mean is None else f"{mean:.3f}"))
+
+    rows.append(("linear probe R², mean", shown(mean_of(geometry.probe_r2))))
+    for name, all_of_it, rest in (
+        ("MIG, mean", mean_of(geometry.mig), mean_of(geometry.mig_without_size)),
+        ("SAP, mean", mean_of(geometry.sap), mean_of(geometry.sap_without_size)),
+        ("DCI disentanglement", geometry.disentanglement, geometry.disentanglement_without_size),
+        ("DCI completeness, mean", mean_of(geometry.completeness), mean_of(geometry.completeness_without_size)),
+    ):
+        rows.append((f"{name}; without molecule size", f"{shown(all_of_it)}; {shown(rest)}"))
     return rows
 
 

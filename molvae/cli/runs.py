@@ -118,6 +118,8 @@ def _summary(screen: "Console", result: "LatentDiagnostics", out: Path) -> None:
     if result.kl_learned is not None:
         table.add_row("KL to the learned prior (nats)", f"{result.kl_learned:.2f}")
     table.add_row("active units", f"{result.active_units} of {result.latent_dim}")
+    for name, (kl, active) in result.levels.items():
+        table.add_row(f"{name}: KL (nats), active units", f"{kl:.2f}, {active}")
     table.add_row(
         "mutual information (nats)", f"{result.mutual_information:.2f} (at most {result.mutual_information_bound:.2f})"
     )

@@ -115,6 +115,7 @@ class TokenBatches(IterableDataset):
         property_index: see `collate`.
         randomized_smiles: whether a sequence encoder reads, for each molecule and in each epoch, a random choice of the
             canonical SMILES and the prepared randomized SMILES; the decoder always writes the canonical SMILES.
+        short_first: whether the first epoch goes from short molecules to long ones (Bengio et al. 2009).
         seed: seed of the order of the molecules and of the choice of their SMILES.
         start: number of batches to skip, to continue where an interrupted run stopped.
 
@@ -130,11 +131,13 @@ class TokenBatches(IterableDataset):
         batch_size: int,
         property_index: np.ndarray | None = None,
         randomized_smiles: bool = False,
+        short_first: bool = False,
         seed: int = 0,
         start: int = 0,
     ) -> None:
         super().__init__()
         self.data = data
+        self.short_first = short_first
         self.randomized = data.with_randomized().randomized if randomized_smiles else None
         self.indices = indices
         self.batch_size = batch_size
@@ -165,6 +168,9 @@ class TokenBatches(IterableDataset):
         """The batches of one epoch, as arrays of molecule indices."""
         rng = np.random.default_rng((self.seed, epoch))
         shuffled = rng.permutation(self.indices)
+        if self.short_first and epoch == 0:
+            lengths = self.data.offsets[shuffled + 1] - self.data.offsets[shuffled]
+            shuffled = shuffled[np.argsort(lengths, kind="stable")]
         window = WINDOW_BATCHES * self.batch_size
         for first in range(0, len(shuffled), window):
             part = shuffled[first : first + window]

@@ -1,7 +1,7 @@
 """Whether the latent is used: what z carries, measured on held-out molecules without any chemistry."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -35,6 +35,7 @@ class LatentDiagnostics:
         exact: share whose posterior mean decodes greedily to exactly the token ids that were encoded.
         property_r2: R² of each head, nan without labels.
         kl_learned: KL(q(z|x) ‖ learned prior), of VQ codes their negative log-likelihood; `None` without such a prior.
+        levels: KL and active units of each level of a hierarchical latent, from the top.
     """
 
     n_molecules: int
@@ -48,6 +49,7 @@ class LatentDiagnostics:
     exact: float
     property_r2: dict[str, float]
     kl_learned: float | None = None
+    levels: dict[str, tuple[float, int]] = field(default_factory=dict)
 
     @property
     def negative_elbo(self) -> float:
@@ -134,6 +136,7 @@ def diagnose(
         exact=n_exact / max(n_tried, 1),
         property_r2=dict(zip(model.heads.names, (round(v, 5) for v in r2), strict=False)),
         kl_learned=None if prior is None else rate / n,
+        levels={name: (round(rate, 5), active) for name, (rate, active) in summary.levels.items()},
     )
 
 

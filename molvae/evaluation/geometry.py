@@ -15,10 +15,12 @@ from molvae.inference.loaded import LoadedModel
 from molvae.inference.tokens import tokenized_chunks
 from molvae.progress import SILENT, Progress
 from molvae.scoring.geometry import (
+    disentanglement_and_completeness,
     distance_correlation,
     linear_probe,
     mutual_information_gap,
     separated_attribute_predictability,
+    without,
 )
 from molvae.scoring.parallel import map_chunks
 
@@ -37,10 +39,15 @@ class LatentGeometry:
         active_units: dimensions, or VQ slots, that carry information.
         latent_units: number of all dimensions, or slots.
         mutual_information: estimate of I(x; z), nats; cannot exceed log n_molecules.
-        tanimoto_correlation: Spearman correlation of latent distance with Tanimoto distance.
+        tanimoto_correlation: Spearman correlation of latent distance with Tanimoto distance; `None` if all z are equal.
         probe_r2: of each descriptor: R² of a ridge regression on z, on the quarter of the molecules not fitted to.
         mig: mutual information gap (Chen et al. 2018) of each descriptor.
         sap: separated attribute predictability (Kumar et al. 2018) of each descriptor.
+        completeness: C of DCI (Eastwood and Williams 2018) of each descriptor.
+        disentanglement: D of DCI; `None` where z tells of no descriptor.
+        mig_without_size, sap_without_size, completeness_without_size, disentanglement_without_size: the same of what is
+            left of z and descriptors after a regression on the number of heavy atoms and the length of the SMILES.
+            Latents often encode size, and most descriptors follow it.
     """
 
     n_molecules: int
@@ -48,15 +55,21 @@ class LatentGeometry:
     active_units: int
     latent_units: int
     mutual_information: float
-    tanimoto_correlation: float
+    tanimoto_correlation: float | None
     probe_r2: dict[str, float]
     mig: dict[str, float]
     sap: dict[str, float]
+    completeness: dict[str, float]
+    disentanglement: float | None
+    mig_without_size: dict[str, float]
+    sap_without_size: dict[str, float]
+    completeness_without_size: dict[str, float]
+    disentanglement_without_size: float | None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready description, with means; nan becomes null."""
         values = asdict(self)
-        for name in ("probe_r2", "mig", "sap"):
+        for name in (name for name, value in list(values.items()) if isinstance(value, dict)):
             values[name] = {k: None if np.isnan(v) else v for k, v in values[name].items()}
             values[f"{name}_mean"] = mean_of(getattr(self, name))
         return values
@@ -139,16 +152,29 @@ def latent_geometry(vae: LoadedModel, molecules: MeasuredMolecules) -> LatentGeo
     def named(values: np.ndarray) -> dict[str, float]:
         return dict(zip(molecules.names, (round(float(v), 4) for v in values), strict=True))
 
+    sizes = np.array([[mol.GetNumHeavyAtoms(), len(s)] for mol, s in zip(mols, molecules.smiles, strict=True)])
+    measured: dict[str, Any] = {}
+    for suffix, left_z, left in (
+        ("", z, factors),
+        ("_without_size", without(z, sizes.astype(float)), without(factors, sizes.astype(float))),
+    ):
+        disentanglement, completeness = disentanglement_and_completeness(left_z, left)
+        measured |= {
+            f"mig{suffix}": named(mutual_information_gap(left_z, left)),
+            f"sap{suffix}": named(separated_attribute_predictability(left_z, left)),
+            f"completeness{suffix}": named(completeness),
+            f"disentanglement{suffix}": None if np.isnan(disentanglement) else round(disentanglement, 4),
+        }
+    correlation = distance_correlation(z, mols)
     return LatentGeometry(
         n_molecules=len(z),
         n_unusable=molecules.n_unusable,
         active_units=summary.active_units,
         latent_units=len(summary.kl_per_unit),
         mutual_information=round(summary.mutual_information, 4),
-        tanimoto_correlation=round(distance_correlation(z, mols), 4),
+        tanimoto_correlation=None if np.isnan(correlation) else round(correlation, 4),
         probe_r2=named(linear_probe(z, factors, test)),
-        mig=named(mutual_information_gap(z, factors)),
-        sap=named(separated_attribute_predictability(z, factors)),
+        **measured,
     )
 
 

@@ -41,7 +41,8 @@ def model_metrics(
         `encodable`: share that the model can read; `exact`, `Tanimoto`: greedy reconstruction of the standard form from
         the mean, of those (0 where it decodes to nothing); `active units`; `nelbo`, `IWAE 10` and `IWAE 100`: negative
         bounds on the log-likelihood with the prior that `sample` uses, in nats per molecule (Burda et al. 2016; for VQ
-        codes only `nelbo`, the exact negative log-likelihood of molecule and codes); `R² NAME` of every head whose
+        codes only `nelbo`, the exact negative log-likelihood of molecule and codes; without a posterior that has an
+        entropy none); `R² NAME` of every head whose
         property RDKit can compute.
     """
     chosen = np.sort(np.random.default_rng(seed).permutation(len(smiles))[:n_reconstructed])
@@ -58,7 +59,8 @@ def model_metrics(
     tokenized, latent = vae.tokenize(standard), vae.model.latent
     h = torch.from_numpy(vae.per_molecule(tokenized, vae.model.encoder, vae.model.encoder.h_dim)).to(vae.device)
     values["active units"] = float(latent.summarize(h).active_units)
-    values |= _bounds(vae, tokenized[:n_bounded], seed=seed, progress=progress)
+    if latent.bounded:
+        values |= _bounds(vae, tokenized[:n_bounded], seed=seed, progress=progress)
     with torch.no_grad():
         predicted = vae.model.heads.predict(latent(h).mean).cpu().numpy()
     return values | _head_r2(vae.model.heads.names, predicted, standard)

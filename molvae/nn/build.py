@@ -8,6 +8,7 @@ from pydantic import model_validator
 from molvae.config import Section
 from molvae.errors import ConfigError
 from molvae.nn.condition import ConditionConfig, PropertyCondition
+from molvae.nn.decoders.gru import GRUDecoderConfig
 from molvae.nn.encoders.gru import GRUEncoderConfig
 from molvae.nn.heads import HeadsConfig, PropertyHeads
 from molvae.nn.latents.base import Latent
@@ -21,7 +22,7 @@ class ModelConfig(Section):
 
     encoder: EncoderConfig = GRUEncoderConfig()
     latent: LatentConfig = GaussianLatentConfig()
-    decoder: DecoderConfig = DecoderConfig()
+    decoder: DecoderConfig = GRUDecoderConfig()
     heads: HeadsConfig = HeadsConfig()
     condition: ConditionConfig | None = None
 
@@ -30,7 +31,7 @@ class ModelConfig(Section):
     def _first_kind_by_default(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        first = {"encoder": "gru", "latent": "gaussian"}
+        first = {"encoder": "gru", "latent": "gaussian", "decoder": "gru"}
         given = {k: {"kind": kind} | values[k] for k, kind in first.items() if isinstance(values.get(k), dict)}
         return values | given
 
@@ -49,6 +50,7 @@ class ModelConfig(Section):
         n_slots, latent = self.encoder.n_slots, self.latent
         if latent.code_slots and n_slots not in (1, latent.code_slots):
             raise ValueError(f"the encoder has {n_slots} slots, the latent {latent.code_slots}; give both the same")
+        latent.check_slots(n_slots)
         for part, n in (("encoder", n_slots), ("decoder", self.decoder.n_slots)):
             if latent.z_dim % n:
                 raise ValueError(f"the {part}'s {n} slots do not divide the {latent.z_dim} latent dimensions")
@@ -100,6 +102,7 @@ def build_heads(
         n_slots=latent.n_slots if of_codes else config.decoder.n_slots,
         codebook=latent.codebook if of_codes else None,
         n_codes=latent.n_codes,
+        likelihood=config.heads.likelihood,
     )
 
 

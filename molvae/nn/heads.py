@@ -1,6 +1,7 @@
 """Property heads, which predict properties from z."""
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,8 @@ from molvae.config import Section, Size
 from molvae.data.prepared import FARTHEST
 
 NEAREST = 4  # number of nearest codes that a slot is interpolated between
+Likelihood = Literal["squared_error", "gaussian"]
+MIN_LOGVAR, MAX_LOGVAR = -8.0, 4.0  # of a standardized property
 SHARPNESS = 8.0  # how strongly the interpolation favors the nearest code
 
 
@@ -26,6 +29,7 @@ class PropertyHeads(nn.Module):
         codebook: returns the codes `(K, Z / n_slots)` if the slots of z are VQ codes of a shared codebook; the
             contribution of a code is then a learned table entry.
         n_codes: number of codes (K).
+        likelihood: "squared_error" predicts values, "gaussian" also their variance.
     """
 
     mean: Tensor
@@ -42,9 +46,11 @@ class PropertyHeads(nn.Module):
         n_slots: int = 1,
         codebook: Callable[[], Tensor] | None = None,
         n_codes: int = 0,
+        likelihood: Likelihood = "squared_error",
     ) -> None:
         super().__init__()
         self.names = tuple(names)
+        self.likelihood = likelihood
         self.n_slots = n_slots
         self.of_slot: nn.Module | None = None
         if codebook is not None:
@@ -55,15 +61,23 @@ class PropertyHeads(nn.Module):
         self.network = nn.Sequential(
             nn.Linear(latent_dim if self.of_slot is None else hidden_dim, hidden_dim),
             nn.SiLU(),
-            nn.Linear(hidden_dim, max(len(self.names), 1)),
+            nn.Linear(hidden_dim, max(len(self.names), 1) * (2 if likelihood == "gaussian" else 1)),
         )
         self.register_buffer("mean", torch.tensor(list(mean), dtype=torch.float32))
         self.register_buffer("std", torch.tensor(list(std), dtype=torch.float32))
 
     def forward(self, z: Tensor) -> Tensor:
         """Predicted properties, standardized: `(B, P)`."""
+        return self._outputs(z)[:, : len(self.names)]
+
+    def distribution(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and log-variances of the standardized properties given z, both `(B, P)`; only if "gaussian"."""
+        mean, logvar = self._outputs(z).chunk(2, dim=1)
+        return mean[:, : len(self.names)], logvar[:, : len(self.names)].clamp(MIN_LOGVAR, MAX_LOGVAR)
+
+    def _outputs(self, z: Tensor) -> Tensor:
         whole = z if self.of_slot is None else self.of_slot(z.unflatten(1, (self.n_slots, -1))).sum(1)
-        return self.network(whole)[:, : len(self.names)]
+        return self.network(whole)
 
     def predict(self, z: Tensor) -> Tensor:
         """Predicted properties in their own units, `(B, P)`."""
@@ -111,3 +125,6 @@ class HeadsConfig(Section):
     properties: tuple[str, ...] | None = None
     """The properties to predict; `None` means every property of the prepared folder."""
     hidden_dim: Size = 128
+    likelihood: Likelihood = "squared_error"
+    """What is learned of the properties: "gaussian" has a learned variance, which weights each property by how well z
+    tells it (the semi-supervised ELBO, Kingma et al. 2014)."""

@@ -5,15 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 from rdkit import Chem, DataStructs
 from scipy.stats import spearmanr
-from sklearn.linear_model import RidgeCV
+from sklearn.linear_model import Lasso, RidgeCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from molvae.chem.similarity import ECFP4
 from molvae.scoring.regression import r_squared
 
 N_BINS = 20
 BLOCK = 2000  # number of molecules whose bins are counted at once
+LASSO_ALPHA = 0.01
 RIDGE_ALPHAS = tuple(np.logspace(-2, 4, 13))
 
 
@@ -25,6 +26,9 @@ def distance_correlation(z: np.ndarray, mols: Sequence[Chem.Mol], *, n_pairs: in
         mols: the n molecules.
         n_pairs: number of pairs, which are drawn with replacement.
         seed: seed of the choice of pairs.
+
+    Returns:
+        The correlation; nan where all distances are the same, as those of a collapsed latent.
     """
     rng = np.random.default_rng(seed)
     first = rng.integers(len(z), size=n_pairs)
@@ -32,6 +36,8 @@ def distance_correlation(z: np.ndarray, mols: Sequence[Chem.Mol], *, n_pairs: in
     bits = [ECFP4.GetFingerprint(mol) for mol in mols]
     tanimoto = [1 - DataStructs.TanimotoSimilarity(bits[a], bits[b]) for a, b in zip(first, second, strict=True)]
     latent = np.linalg.norm(z[first] - z[second], axis=1)
+    if not (np.ptp(latent) and np.ptp(tanimoto)):
+        return float("nan")
     return float(spearmanr(latent, tanimoto).statistic)
 
 
@@ -99,6 +105,54 @@ def separated_attribute_predictability(z: np.ndarray, factors: np.ndarray) -> np
     top = np.sort(r2, axis=0)[::-1]
     gap = top[0] - (top[1] if len(top) > 1 else 0.0)
     return np.where(np.ptp(factors, axis=0) > 0, gap, np.nan)
+
+
+def disentanglement_and_completeness(z: np.ndarray, factors: np.ndarray) -> tuple[float, np.ndarray]:
+    """Disentanglement D and completeness C of z (DCI, Eastwood and Williams 2018); both lie in [0, 1].
+
+    R_ik, how much dimension i tells of factor k, is the absolute coefficient of a Lasso on standardized z. A dimension
+    is disentangled as far as it tells of one factor only, D_i = 1 − H_K(R_i / Σ_k R_ik), and D is their mean, weighted
+    by Σ_k R_ik. A factor is complete as far as one dimension tells of it, C_k = 1 − H_Z(R_k / Σ_i R_ik). H_n is the
+    entropy to base n. The third of the three, informativeness, is what `linear_probe` measures.
+
+    Args:
+        z: `(n, Z)`.
+        factors: `(n, K)`.
+
+    Returns:
+        D, nan where z tells of no factor; and C `(K,)`, nan for factors that are constant or not told of.
+    """
+    inputs, outputs = (_standardized(values) for values in (z, factors))
+    importance = np.stack([np.abs(Lasso(LASSO_ALPHA).fit(inputs, column).coef_) for column in outputs.T], axis=1)
+    importance[:, np.ptp(factors, axis=0) == 0] = 0.0
+    of_dimension, of_factor = importance.sum(1), importance.sum(0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        dimensions = 1 - _entropy(importance / of_dimension[:, None], axis=1)
+        completeness = np.where(of_factor > 0, 1 - _entropy(importance / of_factor, axis=0), np.nan)
+    if not of_dimension.sum():
+        return float("nan"), completeness
+    told = of_dimension > 0
+    return float(np.average(dimensions[told], weights=of_dimension[told])), completeness
+
+
+def without(values: np.ndarray, confounders: np.ndarray) -> np.ndarray:
+    """What is left of values `(n, K)` after a regression on confounders `(n, C)` and their squares and products."""
+    design = PolynomialFeatures(2).fit_transform(_standardized(confounders))
+    coefficients, *_ = np.linalg.lstsq(design, values, rcond=None)
+    rest = values - design @ coefficients
+    rest[:, rest.std(0) < 1e-6 * np.maximum(values.std(0), 1e-300)] = 0.0  # nothing is left but rounding
+    return rest
+
+
+def _standardized(values: np.ndarray) -> np.ndarray:
+    spread = values.std(0)
+    return (values - values.mean(0)) / np.where(spread > 0, spread, 1.0)
+
+
+def _entropy(shares: np.ndarray, *, axis: int) -> np.ndarray:
+    """Entropy of shares along an axis, to the base of their number; 0 for a single one."""
+    logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
+    return -(shares * logs).sum(axis) / max(np.log(shares.shape[axis]), 1e-12)
 
 
 def _equal_width(values: np.ndarray) -> np.ndarray:

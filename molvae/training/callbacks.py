@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
@@ -133,6 +133,56 @@ class Validate(pl.Callback):
         """Restore the state of an interrupted run."""
         self.history = list(state_dict["history"])
         self._best, self._since_best = state_dict["best"], state_dict["since_best"]
+
+
+class HandleCollapse(pl.Callback):
+    """Acts when `PATIENCE` validations in a row find the posterior collapsed.
+
+    Args:
+        validate: the validations.
+        policy: "warn" does nothing, for `TrainingProgress` and the diagnostics warn; "stop" ends training; "restart"
+            goes on with a weaker decoder and a new start of the beta schedule, `MOST_RESTARTS` times.
+    """
+
+    PATIENCE = 2
+    MOST_RESTARTS = 3
+
+    def __init__(self, validate: Validate, policy: Literal["warn", "stop", "restart"]) -> None:
+        self.validate = validate
+        self.policy = policy
+        self._found, self._looked_at = 0, 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look at a validation that was made up for, because the run was interrupted in it."""
+        self._look(trainer, pl_module)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        """Look at a validation that has just been made."""
+        self._look(trainer, pl_module)
+
+    def _look(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, VAEModule)
+        result, step = self.validate.latest, trainer.global_step
+        if result is None or self.validate.history[-1]["step"] != step or step == self._looked_at:
+            return
+        self._looked_at = step
+        self._found = self._found + 1 if result.warning else 0
+        if self._found < self.PATIENCE or self.policy == "warn":
+            return
+        self._found = 0
+        if self.policy == "stop":
+            log.warning("stopping at step %d: %s", step, result.warning)
+            trainer.should_stop = True
+        elif len(pl_module.restarts) < self.MOST_RESTARTS:
+            log.warning("step %d: %s; going on with %s", step, result.warning, pl_module.weaken_decoder())
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state that a resumed run needs."""
+        return {"found": self._found, "looked_at": self._looked_at}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the state of an interrupted run."""
+        self._found, self._looked_at = state_dict["found"], state_dict["looked_at"]
 
 
 class TrainingProgress(pl.Callback):

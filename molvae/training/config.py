@@ -8,11 +8,24 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from molvae.checkpoint import SamplingConfig
-from molvae.config import Duration, Fraction, Positive, Section, Seed, Weight, override, parse_config, read_yaml
+from molvae.config import (
+    Duration,
+    Fraction,
+    Positive,
+    Section,
+    Seed,
+    Share,
+    Weight,
+    a,
+    override,
+    parse_config,
+    read_yaml,
+)
 from molvae.data.prepare.config import PrepareConfig
 from molvae.nn.build import ModelConfig
 from molvae.nn.priors.autoregressive import AutoregressivePriorConfig
-from molvae.nn.registry import PriorConfig
+from molvae.nn.registry import CriticConfig, PriorConfig
+from molvae.training.objectives import ELBOConfig, ObjectiveConfig
 from molvae.training.schedules import BetaConfig, LinearBetaConfig, warm_cosine
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -69,6 +82,17 @@ class TrainingConfig(Section):
     warmup_steps: Annotated[int, Field(ge=0, le=1_000_000_000)] = 200
     weight_decay: Weight = 0.0
     beta: BetaConfig = LinearBetaConfig()
+    objective: ObjectiveConfig = ELBOConfig()
+    """The ELBO, or the importance-weighted bound with several samples."""
+    critic: CriticConfig | None = None
+    """A network that is trained beside the model, and that the model is trained against."""
+    corruption: Share = 0.0
+    """Share of the tokens that the encoder reads as <mask>, while the decoder writes them (a denoising autoencoder)."""
+    on_collapse: Literal["warn", "stop", "restart"] = "warn"
+    """What happens when two validations in a row find the posterior collapsed: a warning; the end of training; or a new
+    start of the beta schedule, at half of it, with more token dropout in the decoder."""
+    curriculum: bool = False
+    """Whether the first pass over the molecules goes from short ones to long ones."""
     property_weight: Weight = 1.0
     tanimoto_weight: Weight = 0.0
     """Weight of 1 − the correlation of latent and Tanimoto distances in a batch; needs prepared fingerprints."""
@@ -161,13 +185,25 @@ class ExperimentConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _objective_and_critic_fit_the_latent(self) -> "ExperimentConfig":
+        self.training.objective.check(self.model.latent)
+        if self.training.critic is not None:
+            self.training.critic.check(self.model.latent)
+        if self.training.corruption and not self.model.encoder.member.reads_tokens:
+            raise ValueError("training.corruption hides tokens, and the encoder reads none; leave it out")
+        return self
+
+    @model_validator(mode="after")
     def _prior_fits_the_latent(self) -> "ExperimentConfig":
         if self.prior is not None:
             if self.prior.fit == "joint" and not self.prior.model.joint:
-                raise ValueError(f"a {self.prior.model.kind} prior is fitted afterwards: give it fit: two-stage")
-            if self.prior.fit == "joint" and self.model.latent.needs_standard_prior:
-                raise ValueError("free_bits and min_rate belong to N(0, I); with a joint prior use beta: {kind: geco}")
+                raise ValueError(f"{a(self.prior.model.kind)} prior is fitted afterwards: give it fit: two-stage")
+            if self.prior.fit == "joint" and self.model.latent.no_joint_prior:
+                raise ValueError(self.model.latent.no_joint_prior)
+            if self.prior.fit == "two-stage" and not self.prior.model.two_stage:
+                raise ValueError(f"{a(self.prior.model.kind)} prior is trained with the model: give it fit: joint")
             self.prior.model.check(self.model.latent)
+            self.prior.model.check_condition(self.model.condition is not None)
         return self
 
 

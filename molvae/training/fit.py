@@ -28,7 +28,7 @@ from molvae.interruption import HeldSignals, hold_signals
 from molvae.nn.build import build_model
 from molvae.nn.likelihood import QUANTILES, per_symbol_quantiles
 from molvae.nn.vae import MolVAE
-from molvae.training.callbacks import TrainingProgress, Validate, WriteMetrics
+from molvae.training.callbacks import HandleCollapse, TrainingProgress, Validate, WriteMetrics
 from molvae.training.clock import TrainingClock
 from molvae.training.config import ExperimentConfig, JointPriorConfig, TrainingConfig
 from molvae.training.metrics import MetricsFile
@@ -96,8 +96,10 @@ def train(
     )
     max_tokens = model.encoder.max_tokens
     train_indices = training_molecules(data, max_tokens)
+    model.latent.count(len(train_indices))
     max_length = length_cap(int(data.meta["tokens"]["max_length"]))
     how: dict[str, Any] = {"batch_size": settings.batch_size, "property_index": property_index, "seed": settings.seed}
+    how["short_first"] = settings.curriculum
     if settings.resident:
         stream: TokenBatches = ResidentBatches(data, train_indices, device=resolve_device(device), **how)
     else:
@@ -132,7 +134,8 @@ def train(
             patience=settings.patience,
         )
         save_last = SaveLast(state, every=settings.save_every, held=held)
-        callbacks: list[pl.Callback] = [StopAtBudget(), WriteMetrics(metrics), validate, save_last]
+        handle_collapse = HandleCollapse(validate, settings.on_collapse)
+        callbacks: list[pl.Callback] = [StopAtBudget(), WriteMetrics(metrics), validate, handle_collapse, save_last]
         if console is not None:
             callbacks.append(TrainingProgress(console, validate))
         trainer = pl.Trainer(
@@ -231,6 +234,7 @@ def _finish(
             "molecules_per_second": round(module.molecules_seen / max(seconds, 1e-9), 1),
             "parameters": sum(p.numel() for p in module.model.parameters()),
             "history": validate.history,
+            "restarts": module.restarts,
         },
     }
     save_run(out, module.model, config, data, max_length=max_length, diagnostics=diagnostics)

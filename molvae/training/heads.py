@@ -19,7 +19,7 @@ from molvae.nn.heads import PropertyHeads
 from molvae.nn.vae import MolVAE
 from molvae.progress import SILENT, Progress
 from molvae.training.clock import TrainingClock
-from molvae.training.losses import property_loss
+from molvae.training.losses import property_loss, property_nll
 from molvae.training.second_stage import (
     HELD_OUT,
     batches_per_pass,
@@ -132,7 +132,7 @@ def fit_heads(
 
 
 class _HeadsModule(ResumableModule):
-    """Minimizes the mean squared error of standardized properties; the learning rate decays linearly to 0."""
+    """Minimizes the loss of standardized properties; the learning rate decays linearly to 0."""
 
     def __init__(self, heads: PropertyHeads, learning_rate: float, clock: TrainingClock, *, identity: str) -> None:
         super().__init__(clock, identity=identity)
@@ -145,7 +145,10 @@ class _HeadsModule(ResumableModule):
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self.learning_rate * (1.0 - self.progress)
-        return property_loss(self.heads(batch[0]), self.heads.standardize(batch[1]))
+        labels = self.heads.standardize(batch[1])
+        if self.heads.likelihood == "gaussian":
+            return property_nll(*self.heads.distribution(batch[0]), labels)
+        return property_loss(self.heads(batch[0]), labels)
 
 
 def fit_heads_of(

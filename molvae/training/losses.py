@@ -1,5 +1,7 @@
 """The loss functions of training, averaged over molecules."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -29,6 +31,23 @@ def property_loss(predicted: Tensor, labels: Tensor) -> Tensor:
     known = torch.isfinite(labels)
     error = (predicted.float() - labels.nan_to_num()).square()
     return torch.where(known, error, torch.zeros_like(error)).sum() / known.sum().clamp(min=1)
+
+
+def property_nll(mean: Tensor, logvar: Tensor, labels: Tensor) -> Tensor:
+    """−log N(label; mean, variance) in nats, summed over known labels and averaged over molecules.
+
+    This is the term that labels add to the ELBO, −E log p(y|z) (Kingma et al. 2014); a property that z does not tell
+    gets a large variance and little weight.
+
+    Args:
+        mean: `(B, P)`, of standardized properties.
+        logvar: `(B, P)`, log of their variance.
+        labels: `(B, P)`, standardized, nan where missing.
+    """
+    known = torch.isfinite(labels)
+    error = (mean.float() - labels.nan_to_num()).square()
+    each = 0.5 * (error * torch.exp(-logvar.float()) + logvar.float() + math.log(2 * math.pi))
+    return torch.where(known, each, torch.zeros_like(each)).sum() / max(len(labels), 1)
 
 
 def tanimoto_loss(latents: Tensor, fingerprints: Tensor) -> Tensor:

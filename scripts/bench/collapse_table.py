@@ -30,6 +30,15 @@ ROWS: dict[str, dict[str, object]] = {
     "+ free bits 0.25": {"model.latent.free_bits": 0.25},
     "+ minimum rate 32 nats": {"model.latent.min_rate": 32.0},
     "+ token dropout 0.3": {"model.decoder.token_dropout": 0.3},
+    "+ z past the GRU (skip)": {"model.decoder.skip": True},
+    "+ committed rate 0.1 nats": {"model.latent.kind": "delta", "model.latent.delta": 0.1},
+    "+ spheres (16 of 8 dimensions)": {"model.latent.kind": "sphere", "model.latent.n_spheres": 16},
+    "+ two levels": {
+        "model.latent.kind": "hierarchical",
+        "model.latent.free_bits": [0.1, 0.05],
+        "training.beta": {"kind": "linear", "beta": 1.0, "warmup": 0.5},
+    },
+    "+ on_collapse: restart": {"training.on_collapse": "restart", "training.valid_every": 200},
     "beta 0.1, nothing else": {"training.beta": {"kind": "constant", "beta": 0.1}},
     "default": {
         "training.beta": DEFAULT_BETA.model_dump(),
@@ -45,7 +54,9 @@ ROWS: dict[str, dict[str, object]] = {
 def configuration(prepared: Path, changes: dict[str, object], max_time: str) -> ExperimentConfig:
     """The collapsing experiment with some settings changed."""
     values: dict = {"data": {"prepared": prepared}, "training": {"max_time": max_time, "valid_every": 100_000}}
-    for key, value in (COLLAPSING | changes).items():
+    gaussian = changes.get("model.latent.kind", "gaussian") == "gaussian"
+    common = {key: value for key, value in COLLAPSING.items() if gaussian or not key.startswith("model.latent.")}
+    for key, value in (common | changes).items():
         *sections, last = key.split(".")
         node = values
         for section in sections:

@@ -7,19 +7,33 @@ from throwaway import WindowDecoderConfig
 from molvae.data.batches import MolBatch
 from molvae.data.vocabulary import BOS, EOS, MASK, PAD
 from molvae.nn.decoders.gru import GRUDecoderConfig
+from molvae.nn.decoders.transformer import TransformerDecoderConfig
 from molvae.nn.draws import draw_token
+from molvae.nn.registry import DecoderConfig
 
 VOCABULARY, Z = 14, 6
 DECODERS = [
     GRUDecoderConfig(token_dim=8, hidden_dim=16, token_dropout=0.3),
     GRUDecoderConfig(token_dim=8, hidden_dim=16, n_layers=2),
     GRUDecoderConfig(token_dim=8, hidden_dim=16, n_slots=3, token_dropout=0.3),
+    GRUDecoderConfig(token_dim=8, hidden_dim=16, skip=True),
+    TransformerDecoderConfig(hidden_dim=16, n_layers=2, n_heads=2, token_dropout=0.3),
+    TransformerDecoderConfig(hidden_dim=16, n_layers=2, n_heads=2, n_slots=3, checkpointing=True),
     WindowDecoderConfig(),
+]
+IDS = [
+    "gru",
+    "gru, two layers",
+    "gru with slots",
+    "gru with skip",
+    "transformer",
+    "transformer with slots",
+    "throw-away",
 ]
 BATCH = MolBatch.of_token_ids([[4, 5, 6, 7], [8], [9, 10, 11]])
 
 
-@pytest.fixture(params=DECODERS, ids=["gru", "gru, two layers", "gru with slots", "throw-away"])
+@pytest.fixture(params=DECODERS, ids=IDS)
 def decoder(request: pytest.FixtureRequest) -> torch.nn.Module:
     torch.manual_seed(0)
     return request.param.build(VOCABULARY, Z).eval()
@@ -119,9 +133,10 @@ def test_top_p_draws_only_from_the_nucleus() -> None:
     torch.testing.assert_close(counts, torch.tensor([0.5, 0.3, 0.15, 0.05]), atol=0.04, rtol=0)
 
 
-def test_a_decoder_listens_to_its_condition() -> None:
+@pytest.mark.parametrize("config", [DECODERS[0], DECODERS[4]], ids=["gru", "transformer"])
+def test_a_decoder_listens_to_its_condition(config: DecoderConfig) -> None:
     torch.manual_seed(0)
-    decoder = DECODERS[0].build(VOCABULARY, Z, condition_dim=3).eval()
+    decoder = config.build(VOCABULARY, Z, condition_dim=3).eval()
     z = torch.randn(3, Z)
     one, other = torch.randn(3, 3), torch.randn(3, 3)
     logits = [decoder(z, BATCH.token_ids, condition=c) for c in (one, one, other)]

@@ -17,6 +17,7 @@ from molvae.errors import InputError
 from molvae.nn.encoders.fused import FusedEncoderConfig
 from molvae.nn.encoders.gnn import GNNEncoderConfig
 from molvae.nn.encoders.gru import GRUEncoderConfig
+from molvae.nn.encoders.transformer import TransformerEncoderConfig
 from molvae.nn.registry import EncoderConfig
 
 VOCABULARY = 20
@@ -30,6 +31,9 @@ ENCODERS = {
     "gnn gatv2 attention": GNN.model_copy(update={"conv": "gatv2", "readout": "attention"}),
     "gnn additive": GNN.model_copy(update={"readout": "additive"}),
     "fused": FusedEncoderConfig(sequence=GRUEncoderConfig(token_dim=8, hidden_dim=6), graph=GNN),
+    "transformer": TransformerEncoderConfig(hidden_dim=8, n_layers=2, n_heads=2),
+    "transformer slots": TransformerEncoderConfig(hidden_dim=8, n_layers=2, n_heads=2, n_slots=3, checkpointing=True),
+    "gnn checkpointing": GNN.model_copy(update={"checkpointing": True}),
     "gru slots": GRU_SLOTS,
     "gnn slots": GNN.model_copy(update={"n_slots": 3}),
     "fused slots": FusedEncoderConfig(sequence=GRU_SLOTS, graph=GNN.model_copy(update={"n_slots": 3})),
@@ -99,7 +103,7 @@ def test_encoding_is_deterministic_in_eval_mode(encoder: torch.nn.Module) -> Non
     assert torch.equal(encoder(batch), encoder(batch))
 
 
-@pytest.mark.parametrize("config", [c for c in ENCODERS.values() if c.kind != "gru"], ids=lambda c: c.kind)
+@pytest.mark.parametrize("config", [c for c in ENCODERS.values() if c.member.reads_graphs], ids=lambda c: c.kind)
 def test_permuting_atoms_does_not_change_h(config: EncoderConfig) -> None:
     torch.manual_seed(0)
     encoder = config.build(VOCABULARY).eval()

@@ -7,8 +7,20 @@ import torch
 from throwaway import PointLatentConfig
 from torch.distributions import Normal, kl_divergence
 
+from molvae.nn.latents.autoencoder import AutoencoderLatentConfig
+from molvae.nn.latents.categorical import CategoricalLatentConfig
+from molvae.nn.latents.codes import code_entropy
+from molvae.nn.latents.delta import DeltaLatentConfig
+from molvae.nn.latents.fsq import FSQLatentConfig
 from molvae.nn.latents.gaussian import GaussianLatent, GaussianLatentConfig, gaussian_kl, reparametrize
-from molvae.nn.latents.vq import VQLatent, VQLatentConfig, code_entropy
+from molvae.nn.latents.grouped import GroupedLatentConfig
+from molvae.nn.latents.hierarchical import HierarchicalLatentConfig
+from molvae.nn.latents.mmd import MMDLatentConfig
+from molvae.nn.latents.residual_vq import ResidualVQLatentConfig
+from molvae.nn.latents.sphere import SphereLatentConfig
+from molvae.nn.latents.tcvae import TCLatentConfig
+from molvae.nn.latents.vq import VQLatent, VQLatentConfig
+from molvae.nn.latents.vq_gradient import GradientVQLatentConfig
 
 GAUSSIANS = [
     GaussianLatentConfig(latent_dim=5),
@@ -16,7 +28,36 @@ GAUSSIANS = [
     GaussianLatentConfig(latent_dim=5, min_rate=3.0),
 ]
 CODES = VQLatentConfig(n_slots=3, n_codes=8, code_dim=2)
-LATENTS = [*GAUSSIANS, CODES, CODES.model_copy(update={"shared": True}), PointLatentConfig()]
+GRADIENT_CODES = GradientVQLatentConfig(n_slots=3, n_codes=8, code_dim=2)
+RESIDUAL_CODES = ResidualVQLatentConfig(n_vectors=3, depth=2, n_codes=8, code_dim=2)
+GRID = FSQLatentConfig(n_slots=3, levels=(4, 3))
+CATEGORIES = CategoricalLatentConfig(n_slots=3, n_codes=8, code_dim=2)
+DRAWN = [
+    *GAUSSIANS,
+    AutoencoderLatentConfig(latent_dim=5, noise=0.3),
+    TCLatentConfig(latent_dim=5),
+    MMDLatentConfig(latent_dim=5, kl_weight=0.1),
+    DeltaLatentConfig(latent_dim=5),
+    GroupedLatentConfig(latent_dim=6, n_groups=3, free_nats=0.1),
+    SphereLatentConfig(latent_dim=6),
+    SphereLatentConfig(latent_dim=6, n_spheres=2),
+    HierarchicalLatentConfig(global_dim=2, local_dim=4, hidden_dim=8),
+    CATEGORIES,
+    CATEGORIES.model_copy(update={"straight_through": False}),
+    CATEGORIES.model_copy(update={"estimator": "reinforce"}),
+]
+"""Latents whose z is drawn in training."""
+POINTS = [
+    CODES,
+    CODES.model_copy(update={"shared": True}),
+    GRADIENT_CODES,
+    GRADIENT_CODES.model_copy(update={"shared": True, "gradient": "rotation"}),
+    RESIDUAL_CODES,
+    GRID,
+    AutoencoderLatentConfig(latent_dim=5),
+    PointLatentConfig(),
+]
+LATENTS = [*DRAWN, *POINTS]
 H = torch.randn(16, 12, generator=torch.Generator().manual_seed(1)) * 3
 
 
@@ -37,7 +78,8 @@ def test_output_has_the_promised_shapes_and_is_finite(latent: torch.nn.Module) -
 
 def test_a_gradient_reaches_every_parameter(latent: torch.nn.Module) -> None:
     out = latent(H)
-    (out.regularizer + out.z.square().sum()).backward()
+    of_draw = 0.0 if out.log_drawn is None else (out.log_drawn * out.z.detach().sum(1)).sum()
+    (out.regularizer + out.z.square().sum() + of_draw).backward()
     for name, parameter in latent.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name
@@ -61,7 +103,7 @@ def test_saving_and_loading_gives_the_same_codes(latent: torch.nn.Module, reques
     assert torch.equal(other(H).mean, latent(H).mean)
 
 
-@pytest.mark.parametrize("config", GAUSSIANS, ids=str)
+@pytest.mark.parametrize("config", DRAWN, ids=str)
 def test_z_is_drawn_in_training_and_deterministic_in_eval_mode(config: GaussianLatentConfig) -> None:
     latent = config.build(12)
     assert not torch.equal(latent(H).z, latent(H).z)

@@ -7,12 +7,20 @@ import torch
 from torch.distributions import Independent, Normal
 
 from molvae.nn.latents.gaussian import GaussianLatent, GaussianLatentConfig
+from molvae.nn.latents.hierarchical import HierarchicalLatentConfig
+from molvae.nn.latents.sphere import SphereLatentConfig
 from molvae.nn.latents.vq import VQLatent, VQLatentConfig
 from molvae.nn.priors.autoregressive import AutoregressivePriorConfig
 from molvae.nn.priors.base import Prior
+from molvae.nn.priors.exemplar import ExemplarPriorConfig
 from molvae.nn.priors.flow import FlowPriorConfig
 from molvae.nn.priors.flow_matching import FlowMatchingPriorConfig
+from molvae.nn.priors.gmm import GaussianMixturePriorConfig
+from molvae.nn.priors.masked import MaskedPriorConfig
+from molvae.nn.priors.settings import PriorSettings
+from molvae.nn.priors.spline import SplinePriorConfig
 from molvae.nn.priors.standard import StandardPrior, UniformCodePrior
+from molvae.nn.priors.vamp import VampPriorConfig
 from molvae.nn.registry import PriorConfig
 
 torch.manual_seed(0)
@@ -28,7 +36,18 @@ MATCHING = FlowMatchingPriorConfig(hidden_dim=32, n_layers=2, n_steps=8)
 FLOW = FlowPriorConfig(n_transforms=2, hidden_dims=(16,))
 AUTOREGRESSIVE = AutoregressivePriorConfig(hidden_dim=16, n_layers=1, slot_dim=2, n_components=3)
 SHARED = AutoregressivePriorConfig(hidden_dim=16, n_layers=1, slot_dim=2, n_components=12, shared=True)
+SPLINE = SplinePriorConfig(n_transforms=2, hidden_dims=(16,), bins=4)
+GMM = GaussianMixturePriorConfig(n_components=5)
+EXEMPLARS = ExemplarPriorConfig(n_components=40)
+VAMP = VampPriorConfig(n_components=6)
+MASKED = MaskedPriorConfig(hidden_dim=16, n_layers=1, n_heads=2)
 LEARNED = {
+    "spline flow": (SPLINE.build(GAUSSIAN), GAUSSIAN),
+    "Gaussian mixture": (GMM.build(GAUSSIAN), GAUSSIAN),
+    "exemplars": (EXEMPLARS.build(GAUSSIAN), GAUSSIAN),
+    "vamp": (VAMP.build(GAUSSIAN), GAUSSIAN),
+    "masked codes": (MASKED.build(CODES), CODES),
+    "masked shared codes": (MASKED.build(SHARED_CODES), SHARED_CODES),
     "flow": (FLOW.build(GAUSSIAN), GAUSSIAN),
     "flow matching": (MATCHING.build(GAUSSIAN), GAUSSIAN),
     "autoregressive shared mixture": (SHARED.build(GAUSSIAN), GAUSSIAN),
@@ -36,7 +55,15 @@ LEARNED = {
     "autoregressive codes": (AUTOREGRESSIVE.build(CODES), CODES),
     "autoregressive shared codes": (AUTOREGRESSIVE.build(SHARED_CODES), SHARED_CODES),
 }
-PRIORS = {"standard": (StandardPrior(Z), GAUSSIAN), "uniform codes": (UniformCodePrior(3, 8), CODES), **LEARNED}
+HIERARCHY = HierarchicalLatentConfig(global_dim=2, local_dim=4, hidden_dim=8).build(4)
+SPHERE = SphereLatentConfig(latent_dim=Z, n_spheres=2).build(4)
+PRIORS = {
+    "standard": (StandardPrior(Z), GAUSSIAN),
+    "uniform codes": (UniformCodePrior(3, 8), CODES),
+    "hierarchy": (HIERARCHY.standard_prior(), HIERARCHY),
+    "uniform sphere": (SPHERE.standard_prior(), SPHERE),
+    **LEARNED,
+}
 H = torch.randn(32, 4)
 
 
@@ -85,8 +112,19 @@ def test_learning_raises_the_likelihood_and_reaches_every_weight(prior: Prior, l
     assert losses[-1] < losses[0] - 0.3
 
 
-@pytest.mark.parametrize("config", [FLOW, AUTOREGRESSIVE, SHARED], ids=["flow", "own mixtures", "shared mixture"])
-def test_densities_of_a_continuous_prior_integrate_to_one(config: FlowPriorConfig | AutoregressivePriorConfig) -> None:
+DENSITIES = {
+    "flow": FLOW,
+    "own mixtures": AUTOREGRESSIVE,
+    "shared mixture": SHARED,
+    "spline": SPLINE,
+    "Gaussian mixture": GMM,
+    "exemplars": EXEMPLARS,
+    "vamp": VAMP,
+}
+
+
+@pytest.mark.parametrize("config", DENSITIES.values(), ids=DENSITIES.keys())
+def test_densities_of_a_continuous_prior_integrate_to_one(config: PriorConfig) -> None:
     torch.manual_seed(1)
     prior = config.build(GaussianLatent(4, latent_dim=2))
     prior.fit_scale(torch.randn(100, 2) * torch.tensor([0.5, 2.0]) + 1)
@@ -96,8 +134,9 @@ def test_densities_of_a_continuous_prior_integrate_to_one(config: FlowPriorConfi
     assert float(density.sum() * (axis[1] - axis[0]) ** 2) == pytest.approx(1.0, abs=0.02)
 
 
-def test_probabilities_of_all_codes_sum_to_one() -> None:
-    prior = LEARNED["autoregressive codes"][0]
+@pytest.mark.parametrize("name", ["autoregressive codes", "masked codes"])
+def test_probabilities_of_all_codes_sum_to_one(name: str) -> None:
+    prior = LEARNED[name][0]
     codes = torch.tensor(list(itertools.product(range(8), repeat=3)))
     assert float(prior.log_prob(codes).exp().sum().detach()) == pytest.approx(1.0, abs=1e-4)
 
@@ -127,9 +166,9 @@ def test_a_latent_gets_the_standard_prior_of_its_kind() -> None:
 
 
 def test_priors_and_latents_that_do_not_fit_are_refused_with_what_to_do() -> None:
-    with pytest.raises(ValueError, match="for VQ codes choose kind: autoregressive"):
+    with pytest.raises(ValueError, match="for VQ codes choose kind: autoregressive or masked"):
         FLOW.check(VQLatentConfig())
-    with pytest.raises(ValueError, match="for VQ codes choose kind: autoregressive"):
+    with pytest.raises(ValueError, match="for VQ codes choose kind: autoregressive or masked"):
         MATCHING.check(VQLatentConfig())
     with pytest.raises(ValueError, match="slot_dim 4 does not divide the 6 latent dimensions"):
         AUTOREGRESSIVE.model_copy(update={"slot_dim": 4}).check(GaussianLatentConfig(latent_dim=6))
@@ -137,8 +176,9 @@ def test_priors_and_latents_that_do_not_fit_are_refused_with_what_to_do() -> Non
 
 @pytest.mark.parametrize(
     ("config", "latent"),
-    [(FLOW, GAUSSIAN), (MATCHING, GAUSSIAN), (AUTOREGRESSIVE, GAUSSIAN), (SHARED, GAUSSIAN), (AUTOREGRESSIVE, CODES)],
-    ids=["flow", "flow matching", "own mixtures", "shared mixture", "codes"],
+    [(c, GAUSSIAN) for c in (FLOW, MATCHING, AUTOREGRESSIVE, SHARED, SPLINE, GMM, EXEMPLARS, VAMP)]
+    + [(AUTOREGRESSIVE, CODES), (MASKED, CODES)],
+    ids=lambda part: part.kind if isinstance(part, PriorSettings) else "",
 )
 def test_a_learned_prior_listens_to_its_condition(config: PriorConfig, latent: torch.nn.Module) -> None:
     torch.manual_seed(0)

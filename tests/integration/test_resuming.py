@@ -42,6 +42,13 @@ KINDS: dict[str, dict[str, Any]] = {
     },
     "graph": {"model": {"encoder": {"kind": "gnn", "hidden_dim": 8, "n_layers": 2, "h_dim": 16, "dropout": 0.1}}},
     "joint": {"prior": {"fit": "joint", "model": {"kind": "autoregressive", "hidden_dim": 16, "slot_dim": 4}}},
+    "critic": {
+        "training": {"critic": {"kind": "total_correlation", "hidden_dim": 8}, "corruption": 0.2, "curriculum": True}
+    },
+    "vae-gan": {"training": {"critic": {"kind": "vae_gan", "hidden_dim": 8}}},
+    "gumbel": {"model": {"latent": {"kind": "categorical", "n_slots": 3, "n_codes": 8, "code_dim": 2}}},
+    "iwae": {"training": {"objective": {"kind": "iwae", "k": 2, "doubly_reparametrized": True}}},
+    "collapsing": {"training": {"on_collapse": "restart", "beta": {"kind": "constant", "beta": 50.0}}},
     "randomized": {"training": {"randomized_smiles": True, "patience": 3}},
 }
 
@@ -120,9 +127,8 @@ def assert_equal(found: Any, expected: Any, where: str = "") -> None:
 def folders(
     prepared: PreparedData, prepared_with_graphs: PreparedData, prepared_with_randomized: PreparedData
 ) -> dict[str, PreparedData]:
-    return {"graph": prepared_with_graphs, "randomized": prepared_with_randomized} | dict.fromkeys(
-        ("gaussian", "vq", "conditional", "joint"), prepared
-    )
+    own = {"graph": prepared_with_graphs, "randomized": prepared_with_randomized}
+    return dict.fromkeys(KINDS, prepared) | own
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -10,9 +10,10 @@ import torch
 
 from molvae.data.batches import MolBatch, ordered_batches
 from molvae.data.prepared import PreparedData
-from molvae.errors import InputError
+from molvae.errors import ConfigError, InputError
 from molvae.evaluation.collapse import diagnose
 from molvae.generator import MoleculeGenerator
+from molvae.inference.likelihood import NOVELTY, NoveltyKind, novelty
 from molvae.nn.decoders.gru import GRUDecoder
 from molvae.nn.encoders.gru import GRUEncoder
 from molvae.nn.heads import PropertyHeads
@@ -32,6 +33,28 @@ def test_it_averages_to_the_diagnostics_of_training(vae: MoleculeGenerator, prep
     ]
     of_training = diagnose(vae.model, batches, max_length=5)
     assert float(torch.stack(values).mean()) == pytest.approx(of_training.negative_elbo, rel=0.02)
+
+
+@pytest.mark.parametrize("kind", NOVELTY)
+def test_every_kind_of_novelty_is_a_percentile_and_finds_what_is_far(
+    kind: NoveltyKind, vae: MoleculeGenerator, molecules: tuple[str, ...]
+) -> None:
+    values = novelty(vae, [*molecules, "xx"], kind=kind, reference=molecules)
+    assert np.isfinite(values[:-1]).all()
+    assert np.isnan(values[-1])
+    scores = vae.novelty_score([*molecules, "xx"], kind=kind, reference=molecules)
+    assert ((scores[:-1] >= 0) & (scores[:-1] <= 100)).all()
+    if kind == "distance":
+        assert values[: len(molecules)].max() < 1e-2  # each is its own nearest reference
+    else:
+        assert scores[:-1].max() == pytest.approx(100.0, abs=0.1)
+
+
+def test_novelty_says_what_it_needs(vae: MoleculeGenerator) -> None:
+    with pytest.raises(InputError, match="novelty by distance needs molecules of the training set as reference"):
+        vae.novelty_score(["CCO"], kind="distance")
+    with pytest.raises(ConfigError, match="unknown kind of novelty 'far'; expected one of: elbo"):
+        vae.novelty_score(["CCO"], kind="far")
 
 
 def test_codes_cost_their_number_of_bits() -> None:

@@ -25,6 +25,7 @@ class GRUDecoder(Decoder):
         n_slots: number of slots of z; if above 1, the decoder attends to them, at first each token to its own slot.
         tokens_per_slot: number of consecutive tokens that a slot represents.
         condition_dim: size of the condition c that every step gets beside z (C); 0 for none.
+        skip: whether z is also added to the last state of every step, past the GRU (Skip-VAE, Dieng et al. 2019).
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class GRUDecoder(Decoder):
         n_slots: int = 1,
         tokens_per_slot: int = 1,
         condition_dim: int = 0,
+        skip: bool = False,
     ) -> None:
         super().__init__(vocabulary_size, hidden_dim, token_dropout=token_dropout, dropout=dropout)
         self.n_layers = n_layers
@@ -53,6 +55,7 @@ class GRUDecoder(Decoder):
             batch_first=True,
             dropout=dropout if n_layers > 1 else 0.0,
         )
+        self.skip = nn.Linear(latent_dim, hidden_dim) if skip else None
         self.attention: SlotAttention | None = None
         if n_slots > 1:
             self.attention = SlotAttention(
@@ -65,6 +68,8 @@ class GRUDecoder(Decoder):
         given = z if condition is None else torch.cat([z, condition.to(z.dtype)], dim=-1)
         steps = torch.cat([embedded, given.to(embedded.dtype).unsqueeze(1).expand(-1, inputs.shape[1], -1)], dim=-1)
         states, _ = self.gru(steps, self._first_state(given).transpose(0, 1).contiguous())
+        if self.skip is not None:
+            states = states + self.skip(z.to(states.dtype)).unsqueeze(1)
         return states if self.attention is None else self.attention(states, z)
 
     def begin(self, z: Tensor, *, condition: Tensor | None = None) -> State:
@@ -77,6 +82,8 @@ class GRUDecoder(Decoder):
         memory, z, given = state
         inputs = torch.cat([self.embedding(tokens), given], dim=-1).unsqueeze(1)
         states, memory = self.gru(inputs, memory.transpose(0, 1).contiguous())
+        if self.skip is not None:
+            states = states + self.skip(z).unsqueeze(1)
         if self.attention is not None:
             states = self.attention(states, z, first=place)
         return states[:, 0], (memory.transpose(0, 1), z, given)
@@ -127,6 +134,8 @@ class GRUDecoderConfig(DecoderSettings):
     n_slots: Size = 1
     """Number of slots of z; if above 1, the decoder attends to them."""
     tokens_per_slot: Size = 1
+    skip: bool = False
+    """Add z to the last state of every step, past the GRU, so that it cannot be forgotten (Dieng et al. 2019)."""
 
     def build(self, vocabulary_size: int, latent_dim: int, *, condition_dim: int = 0) -> GRUDecoder:
         """Build the decoder, with untrained weights."""

@@ -11,6 +11,7 @@ from molvae.data.batches import MolBatch
 from molvae.data.graphs import ATOM_CLASSES, BOND_CLASSES
 from molvae.errors import InputError
 from molvae.nn.encoders.base import Encoder, EncoderSettings
+from molvae.nn.transformer import run
 
 MANY = 32.0  # about the number of atoms per molecule; sums are divided by it to get the scale of means
 REACH = 24  # longest distance between bonded atoms in SMILES order that the slots' bond features distinguish
@@ -32,6 +33,7 @@ class GNNEncoder(Encoder):
         n_slots: number of slots of h; if above 1, each slot reads the atoms that its own tokens write and their
             surroundings, and `readout` is not used.
         tokens_per_slot: number of consecutive tokens that a slot represents; the last slot takes all remaining ones.
+        checkpointing: compute activations again in the backward pass, which takes less memory and more time.
     """
 
     reads_graphs: ClassVar[bool] = True
@@ -47,8 +49,10 @@ class GNNEncoder(Encoder):
         h_dim: int = 512,
         n_slots: int = 1,
         tokens_per_slot: int = 1,
+        checkpointing: bool = False,
     ) -> None:
         super().__init__()
+        self.checkpointing = checkpointing
         self.n_slots = n_slots
         self.h_dim = n_slots * h_dim
         self.max_tokens = n_slots * tokens_per_slot if n_slots > 1 else None
@@ -86,7 +90,8 @@ class GNNEncoder(Encoder):
             bonds = bonds + self.offset_embedding((target - source).clamp(-REACH, REACH) + REACH)
         rounds = []
         for conv, norm in zip(self.convs, self.norms[:-1], strict=True):
-            states = states + self.dropout(conv(norm(states), graph.edge_index, bonds))
+            found = run(conv, norm(states), graph.edge_index, bonds, saving=self.checkpointing)
+            states = states + self.dropout(found)
             rounds.append(states)
         states = self.norms[-1](states)
         if self.n_slots > 1:
@@ -223,6 +228,8 @@ class GNNEncoderConfig(EncoderSettings):
     n_slots: Size = 1
     """Number of slots of h; if above 1, each reads the atoms that its tokens write, and `readout` is not used."""
     tokens_per_slot: Size = 1
+    checkpointing: bool = False
+    """Compute activations again in the backward pass: less memory, more time."""
 
     def build(self, vocabulary_size: int) -> GNNEncoder:
         """Build the encoder, with untrained weights."""

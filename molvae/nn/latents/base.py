@@ -1,13 +1,13 @@
 """The base class of latents, and what they return."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from molvae.config import Section
+from molvae.config import Section, Size
 from molvae.errors import ConfigError
 from molvae.nn.priors.base import Prior
 
@@ -27,6 +27,8 @@ class LatentOutput:
         regularizer: scalar, the loss term that beta weights: a KL in nats per molecule, or the commitment loss of VQ.
         auxiliary: scalar, a loss term with weight 1.
         diagnostics: named scalars to show during training.
+        log_drawn: `(B,)`, log q of the drawn target if no gradient passes through the draw; the trainer then adds the
+            score-function gradient (Williams 1992).
     """
 
     z: Tensor
@@ -34,6 +36,7 @@ class LatentOutput:
     regularizer: Tensor
     auxiliary: Tensor
     diagnostics: Mapping[str, Tensor]
+    log_drawn: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,13 @@ class LatentSummary:
             frequencies of each VQ slot, which is its KL to these frequencies.
         active_units: number of active units.
         mutual_information: estimate of I(x; z) in nats; it cannot exceed log n.
+        levels: KL and number of active units of each level of a hierarchical latent, from the top, by its name.
     """
 
     kl_per_unit: Tensor
     active_units: int
     mutual_information: float
+    levels: Mapping[str, tuple[float, int]] = field(default_factory=dict)
 
 
 class Latent(nn.Module):
@@ -67,6 +72,9 @@ class Latent(nn.Module):
         n_codes: number of codes to choose from (K); 0 for a continuous latent.
         shared: whether all slots use the same codebook.
         feature_kinds: the kinds of features that `features` can compute.
+        reparametrized: whether gradients pass through samples of the posterior to its parameters.
+        curved: whether targets lie on a surface in R^Z, so that they have no density there.
+        bounded: whether the posterior has an entropy, without which there is no bound on the log-likelihood.
     """
 
     latent_dim: int
@@ -75,6 +83,15 @@ class Latent(nn.Module):
     n_codes: int = 0
     shared: bool = False
     feature_kinds: ClassVar[tuple[str, ...]] = ("mean",)
+    reparametrized: ClassVar[bool] = False
+    curved: ClassVar[bool] = False
+    bounded: bool = True
+
+    def anneal(self, progress: float) -> None:
+        """Set what depends on the share of the training budget used, in [0, 1]; does nothing by default."""
+
+    def count(self, n_molecules: int) -> None:
+        """Learn the number of training molecules before training starts; does nothing by default."""
 
     def forward(
         self, h: Tensor, *, log_prior: LogPrior | None = None, generator: torch.Generator | None = None
@@ -121,6 +138,10 @@ class Latent(nn.Module):
         """Convert targets to z `(B, Z)`."""
         raise NotImplementedError
 
+    def central_target(self, h: Tensor) -> Tensor:
+        """The target in the middle of each posterior, which `LatentOutput.mean` comes from: a mean, or code indices."""
+        return self(h).mean
+
     def summarize(self, h: Tensor) -> LatentSummary:
         """How much n molecules with the given h `(n, H)` use the latent."""
         raise NotImplementedError
@@ -154,6 +175,7 @@ class LatentSettings(Section):
     """Base of the settings of latents, which build them."""
 
     member: ClassVar[type[Latent]]
+    kind: str
 
     @property
     def z_dim(self) -> int:
@@ -166,10 +188,33 @@ class LatentSettings(Section):
         return 0
 
     @property
-    def needs_standard_prior(self) -> bool:
-        """Whether some setting cannot be combined with a jointly trained prior."""
+    def has_plain_kl(self) -> bool:
+        """Whether the regularizer is the KL of a reparametrized posterior and nothing else, as other bounds need."""
         return False
+
+    def check_slots(self, n_slots: int) -> None:
+        """Raise `ValueError` if the latent cannot be made of h with this number of slots."""
+
+    @property
+    def no_joint_prior(self) -> str | None:
+        """Why the latent cannot be combined with a jointly trained prior, as a sentence; `None` if it can."""
+        return None
 
     def build(self, h_dim: int, *, h_slots: int = 1) -> Latent:
         """Build the latent, with untrained weights, for h of size `h_dim` that consists of `h_slots` slots."""
         raise NotImplementedError
+
+
+class ContinuousLatentSettings(LatentSettings):
+    """Base of the settings of latents that map each slot of h to its own slot of a continuous z."""
+
+    latent_dim: Size = 128
+
+    @property
+    def z_dim(self) -> int:
+        """Size of z (Z)."""
+        return self.latent_dim
+
+    def build(self, h_dim: int, *, h_slots: int = 1) -> Latent:
+        """Build the latent, with untrained weights."""
+        return self.member(h_dim, n_slots=h_slots, **self.arguments())

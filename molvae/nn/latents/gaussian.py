@@ -6,16 +6,17 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from molvae.config import Size, Weight
+from molvae.config import Weight
 from molvae.nn.latents.base import (
     ACTIVE_NATS,
     ACTIVE_VARIANCE,
+    ContinuousLatentSettings,
     Latent,
     LatentOutput,
-    LatentSettings,
     LatentSummary,
     LogPrior,
 )
+from molvae.nn.priors.base import gaussian_log_prob
 from molvae.nn.priors.standard import StandardPrior
 from molvae.nn.slots import SlotLinear
 
@@ -35,6 +36,7 @@ class GaussianLatent(Latent):
     """
 
     feature_kinds: ClassVar[tuple[str, ...]] = ("mean", "logvar")
+    reparametrized: ClassVar[bool] = True
 
     def __init__(
         self, h_dim: int, *, latent_dim: int = 128, free_bits: float = 0.0, min_rate: float = 0.0, n_slots: int = 1
@@ -93,7 +95,7 @@ class GaussianLatent(Latent):
     def log_posterior(self, parameters: Tensor, target: Tensor) -> Tensor:
         """Log density of z `(B, Z)` under the posteriors, nats, `(B,)`."""
         mean, logvar = parameters.chunk(2, dim=1)
-        return -0.5 * ((target - mean).square() * torch.exp(-logvar) + logvar + math.log(2 * math.pi)).sum(1)
+        return gaussian_log_prob(target, mean, logvar)
 
     def to_z(self, target: Tensor) -> Tensor:
         """The target itself, which is z."""
@@ -122,31 +124,28 @@ class GaussianLatent(Latent):
         return f"latent_dim={self.latent_dim}, free_bits={self.free_bits}, min_rate={self.min_rate}"
 
 
-class GaussianLatentConfig(LatentSettings):
+class GaussianLatentConfig(ContinuousLatentSettings):
     """A latent with a diagonal Gaussian posterior."""
 
     member: ClassVar[type[Latent]] = GaussianLatent
 
     kind: Literal["gaussian"] = "gaussian"
-    latent_dim: Size = 128
     free_bits: Weight = 0.0
     """λ, nats per dimension: the loss counts max(λ, KL_i), averaged over the batch first (Kingma et al. 2016)."""
     min_rate: Weight = 0.0
     """Nats for the whole of z: the loss counts max(min_rate, Σ KL_i)."""
 
     @property
-    def z_dim(self) -> int:
-        """Size of z (Z)."""
-        return self.latent_dim
+    def has_plain_kl(self) -> bool:
+        """Without free bits and a minimum rate."""
+        return not (self.free_bits or self.min_rate)
 
     @property
-    def needs_standard_prior(self) -> bool:
-        """Whether free bits or a minimum rate are set, which apply only to the KL to N(0, I)."""
-        return bool(self.free_bits or self.min_rate)
-
-    def build(self, h_dim: int, *, h_slots: int = 1) -> GaussianLatent:
-        """Build the latent, with untrained weights."""
-        return GaussianLatent(h_dim, n_slots=h_slots, **self.arguments())
+    def no_joint_prior(self) -> str | None:
+        """Free bits and a minimum rate apply only to the KL to N(0, I)."""
+        if self.free_bits or self.min_rate:
+            return "free_bits and min_rate belong to N(0, I); with a joint prior use beta: {kind: geco}"
+        return None
 
 
 def reparametrize(

@@ -8,8 +8,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from molvae.config import Size, Weight
-from molvae.nn.latents.base import ACTIVE_NATS, Latent, LatentOutput, LatentSettings, LatentSummary, LogPrior
-from molvae.nn.priors.standard import UniformCodePrior
+from molvae.nn.latents.base import Latent, LatentOutput, LatentSettings, LogPrior
+from molvae.nn.latents.codes import CodeLatent, straight_through
 from molvae.nn.slots import SlotLinear
 
 REVIVED = 16  # at most this many codes of a codebook restart per batch
@@ -17,7 +17,7 @@ KMEANS_STEPS = 10
 SMOOTHING = 1e-5  # Laplace smoothing of the code counts
 
 
-class VQLatent(Latent):
+class VQLatent(CodeLatent):
     """VQ-VAE latent (van den Oord et al. 2017): h is mapped to M vectors, each replaced by the nearest of K codes.
 
     Gradients pass through the replacement unchanged (straight-through estimator).
@@ -34,9 +34,6 @@ class VQLatent(Latent):
         shared: whether all slots share one codebook; otherwise each slot has its own.
         h_slots: number of slots of h: 1 or n_slots.
     """
-
-    discrete: ClassVar[bool] = True
-    feature_kinds: ClassVar[tuple[str, ...]] = ("mean", "codes")
 
     def __init__(
         self,
@@ -63,11 +60,7 @@ class VQLatent(Latent):
     def forward(
         self, h: Tensor, *, log_prior: LogPrior | None = None, generator: torch.Generator | None = None
     ) -> LatentOutput:
-        """Compute the quantized latents of a batch; the codebooks are updated in training mode only.
-
-        The posterior is a point mass, so the KL to a learned prior is the negative log-likelihood of the codes. This
-        term trains the prior; code indices have no gradient, so it does not train the encoder.
-        """
+        """Compute the quantized latents of a batch; the codebooks are updated in training mode only."""
         with torch.autocast(h.device.type, enabled=False):  # bfloat16 cannot distinguish close codes
             vectors = self._vectors(h)
             if self.training:
@@ -77,14 +70,8 @@ class VQLatent(Latent):
             if self.training:
                 self.codebooks.follow(vectors.detach(), indices, codes)
             commitment = self.commitment * F.mse_loss(codes, vectors)
-            z = self._joined(vectors + (codes - vectors).detach())
-        indices = self._per_molecule(indices)
-        diagnostics = {"perplexity": code_entropy(indices, self.n_codes).exp().mean()}
-        auxiliary = commitment.new_zeros(())
-        if log_prior is not None:
-            auxiliary = -log_prior(indices).mean()
-            diagnostics["kl"] = auxiliary.detach()
-        return LatentOutput(z, z, commitment, auxiliary, diagnostics)
+            z = self._joined(straight_through(vectors, codes))
+        return self.output(z, self._per_molecule(indices), commitment, log_prior=log_prior)
 
     def codes_to_z(self, indices: Tensor) -> Tensor:
         """The latent z `(B, Z)` of code indices `(B, M)`."""
@@ -95,55 +82,10 @@ class VQLatent(Latent):
         """The codes `(K, S)` of the codebook that all slots share."""
         return self.codebooks.codes[0]
 
-    def standard_prior(self) -> UniformCodePrior:
-        """The uniform distribution over all codes."""
-        return UniformCodePrior(self.n_slots, self.n_codes)
-
     def posterior(self, h: Tensor) -> Tensor:
         """Code indices `(B, M)`; the posterior is a point mass."""
         with torch.autocast(h.device.type, enabled=False):
             return self._per_molecule(self.codebooks.nearest(self._vectors(h)))
-
-    def sample_posterior(
-        self, parameters: Tensor, *, generator: torch.Generator | None = None, same_noise: bool = False
-    ) -> Tensor:
-        """The code indices themselves, since the posterior is a point mass."""
-        return parameters
-
-    def entropy(self, parameters: Tensor) -> Tensor:
-        """0, since the posterior is a point mass."""
-        return torch.zeros(len(parameters), device=parameters.device)
-
-    def log_posterior(self, parameters: Tensor, target: Tensor) -> Tensor:
-        """0, since the posterior is a point mass."""
-        return torch.zeros(len(parameters), device=parameters.device)
-
-    def to_z(self, target: Tensor) -> Tensor:
-        """The latent z `(B, Z)` of code indices `(B, M)`."""
-        return self.codes_to_z(target)
-
-    @torch.no_grad()
-    def summarize(self, h: Tensor) -> LatentSummary:
-        """Entropy per slot, active slots and joint entropy of all slots, of n molecules with the given h `(n, H)`."""
-        indices = self.posterior(h).cpu()
-        entropy = code_entropy(indices, self.n_codes)
-        _, counts = indices.unique(dim=0, return_counts=True)
-        share = counts.double() / len(indices)
-        return LatentSummary(entropy, int((entropy > ACTIVE_NATS).sum()), float(-(share * share.log()).sum()))
-
-    def features(self, kind: str, h: Tensor) -> Tensor:
-        """The latent z `(B, Z)`, or code indices `(B, M)`."""
-        return self.posterior(h) if kind == "codes" else super().features(kind, h)
-
-    def feature_names(self, kind: str) -> list[str]:
-        """A name for each dimension, or for each slot."""
-        if kind == "codes":
-            return [f"code{i}" for i in range(self.n_slots)]
-        return super().feature_names(kind)
-
-    def extra_repr(self) -> str:
-        """Settings for `repr`."""
-        return f"n_slots={self.n_slots}, n_codes={self.n_codes}"
 
     def _vectors(self, h: Tensor) -> Tensor:
         """The vectors that h `(B, H)` is mapped to, grouped by codebook: `(books, n, S)`."""
@@ -244,13 +186,6 @@ class Codebooks(nn.Module):
             self.codes[book, dead] = own[far]
             self.sums[book, dead] = own[far]
             self.counts[book, dead] = 1.0
-
-
-def code_entropy(indices: Tensor, n_codes: int) -> Tensor:
-    """Entropy of the code frequencies of each slot, nats, `(M,)`, from code indices `(n, M)`."""
-    counts = torch.stack([torch.bincount(slot, minlength=n_codes) for slot in indices.T])
-    share = counts.double() / len(indices)
-    return -torch.special.xlogy(share, share).sum(1).float()
 
 
 class VQLatentConfig(LatentSettings):

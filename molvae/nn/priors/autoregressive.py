@@ -200,6 +200,7 @@ class AutoregressivePriorConfig(PriorSettings):
 
     def check(self, latent: LatentSettings) -> None:
         """Raise `ValueError` if `slot_dim` does not divide the size of a continuous latent."""
+        super().check(latent)
         if not latent.member.discrete and latent.z_dim % self.slot_dim:
             raise ValueError(f"slot_dim {self.slot_dim} does not divide the {latent.z_dim} latent dimensions")
 

@@ -7,11 +7,17 @@ import torch
 from torch import Tensor, nn
 
 MIN_STD = 1e-3
+HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 def standard_normal_log_prob(z: Tensor) -> Tensor:
     """Log density of z `(n, Z)` under N(0, I), nats, `(n,)`."""
     return -0.5 * (z.square().sum(-1) + z.shape[-1] * math.log(2 * math.pi))
+
+
+def gaussian_log_prob(z: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
+    """Log density of z `(…, Z)` under N(mean, diag(exp(logvar))), nats, `(…,)`."""
+    return -0.5 * ((z - mean).square() * torch.exp(-logvar) + logvar + math.log(2 * math.pi)).sum(-1)
 
 
 class Prior(nn.Module):

@@ -1,7 +1,7 @@
 """A prior over a continuous z: a normalizing flow."""
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -33,12 +33,10 @@ class FlowPrior(ContinuousPrior):
         condition_dim: int = 0,
         seed: int = 0,
     ) -> None:
-        import zuko
-
         super().__init__(latent_dim)
         with torch.random.fork_rng(devices=[]):  # zuko draws the splits from the global generator
             torch.manual_seed(seed)
-            self.flow = zuko.flows.MAF(
+            self.flow = self.build_flow(
                 features=latent_dim,
                 context=condition_dim,
                 transforms=n_transforms,
@@ -46,6 +44,12 @@ class FlowPrior(ContinuousPrior):
                 randperm=True,
                 hidden_features=list(hidden_dims),
             )
+
+    def build_flow(self, **how: Any) -> Any:
+        """The flow, untrained."""
+        from zuko.flows import MAF
+
+        return MAF(**how)
 
     def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
         """Log density of z `(n, Z)`, nats, `(n,)`."""

@@ -1,19 +1,17 @@
 """Gaussian mixtures over one slot of a continuous latent, given a state that summarizes the previous slots."""
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from molvae.nn.draws import draw_index
+from molvae.nn.priors.base import HALF_LOG_2PI
 
 MIN_LOG_SCALE = -5.0
 MIN_VARIANCE = 1e-4
 MIN_USE = 0.05  # a Gaussian of a shared table restarts if it gets fewer slots of a batch than this, on average
 RESTARTS = 16  # at most this many Gaussians restart per batch
 SLOT_EMBEDDING = 128  # size of the embedding of a slot for the slots after it
-HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 class Mixture(nn.Module):

@@ -43,6 +43,17 @@ def test_json_on_standard_output_and_a_split_of_a_prepared_folder(
     assert "only 12 of 12 molecules can be used" in too_few.stderr
 
 
+def test_a_traversal_is_drawn_and_a_latent_of_codes_has_none(table: Path, run: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "traversal.svg"
+    result = call("diagnose", run, table, "--jobs", 1, "--descriptors", "logp", "--traverse", picture, "-q")
+    assert result.exit_code == 0, result.output
+    assert "<svg" in picture.read_text(encoding="utf-8")
+    refused = call("diagnose", "moses", table, "--traverse", tmp_path / "codes.png", "-q")
+    assert refused.exit_code == 1
+    assert "a latent of codes has no axes to go along" in refused.stderr
+    assert not (tmp_path / "codes.png").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -8,10 +8,12 @@ from molvae.chem.parse import parse_smiles
 from molvae.scoring.geometry import (
     _classes,
     _equal_width,
+    disentanglement_and_completeness,
     distance_correlation,
     linear_probe,
     mutual_information_gap,
     separated_attribute_predictability,
+    without,
 )
 
 
@@ -79,3 +81,38 @@ def test_distances_that_follow_tanimoto_correlate_with_it() -> None:
     assert distance_correlation(sizes, mols, n_pairs=500) > 0.7
     noise = np.random.default_rng(0).normal(size=(29, 4))
     assert abs(distance_correlation(noise, mols, n_pairs=500)) < 0.3
+
+
+def test_dci_of_one_dimension_a_factor_is_one_and_of_a_rotation_less(factors: np.ndarray) -> None:
+    z = np.concatenate([factors * [2.0, -1.0], np.random.default_rng(1).normal(size=(4000, 1))], axis=1)
+    disentanglement, completeness = disentanglement_and_completeness(z, factors)
+    assert disentanglement > 0.95
+    assert (completeness > 0.95).all()
+    spread = (factors - factors.mean(0)) / factors.std(0)
+    rotated = spread @ np.array([[1.0, 1.0], [1.0, -1.0]])
+    disentanglement, completeness = disentanglement_and_completeness(rotated, factors)
+    assert disentanglement < 0.1
+    assert (completeness < 0.1).all()
+
+
+def test_dci_of_what_tells_nothing_is_not_a_number(factors: np.ndarray) -> None:
+    disentanglement, completeness = disentanglement_and_completeness(np.zeros((4000, 3)), factors)
+    assert np.isnan(disentanglement)
+    assert np.isnan(completeness).all()
+
+
+def test_what_only_size_explains_is_gone_without_it(factors: np.ndarray) -> None:
+    """A dimension that encodes size tells of a factor that follows size, until both are freed of it."""
+    rng = np.random.default_rng(2)
+    size = rng.uniform(10, 40, size=(4000, 1))
+    z = np.concatenate([size + rng.normal(size=(4000, 1)), rng.normal(size=(4000, 2))], axis=1)
+    factor = 3 * size + 0.05 * size**2 + rng.normal(size=(4000, 1))
+    assert separated_attribute_predictability(z, factor)[0] > 0.9
+    left = separated_attribute_predictability(without(z, size), without(factor, size))[0]
+    assert left < 0.02
+    assert not without(2 * size, size).any()
+
+
+def test_a_latent_that_is_the_same_for_all_has_no_correlation() -> None:
+    mols = [parse_smiles("C" * n + "O") for n in range(1, 30)]
+    assert np.isnan(distance_correlation(np.zeros((29, 4)), mols, n_pairs=100))
