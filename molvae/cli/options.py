@@ -111,6 +111,13 @@ escape_option: Callable[[F], F] = click.option(
     help="Put ' before text of the input that a spreadsheet would run: what begins with = + - or @.",
 )
 
+keep_option: Callable[[F], F] = click.option(
+    "--keep",
+    metavar="SMILES",
+    help="A part that every molecule keeps, with * where it grows, such as 'c1ccc(*)nc1*'; without * it grows at any "
+    "atom, and fragments with a dot between them are linked.",
+)
+
 
 def condition_options(function: F) -> F:
     """`--condition` and `--guidance`: values of properties to ask the model for, and how strongly."""
@@ -243,3 +250,12 @@ def read_conditions(given: Sequence[str]) -> dict[str, float]:
         if not equals:
             raise click.UsageError(f"--condition {text!r} is not NAME=VALUE with a number, such as logp=2.5")
     return values
+
+
+def read_range(text: str, option: str) -> tuple[float, float]:
+    """`LOW:HIGH` → two numbers; raises `click.UsageError` for anything else."""
+    try:
+        low, high = (checked(Number, part, "number") for part in text.split(":"))
+    except ValueError as error:
+        raise click.UsageError(f"{option} {text!r} is not LOW:HIGH with two numbers, such as 0.4:0.7") from error
+    return low, high
