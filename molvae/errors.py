@@ -39,6 +39,15 @@ class CheckpointError(MolvaeError, ValueError):
 class MissingExtraError(MolvaeError, ImportError):
     """An optional dependency that is not installed."""
 
+    @classmethod
+    def of(cls, what: str, extra: str) -> "MissingExtraError":
+        """The error that names the extra, from a package index and from a checkout.
+
+        >>> print(MissingExtraError.of("plots need the package matplotlib", "report"))
+        plots need the package matplotlib: pip install 'molvae[report]', or '.[report]' from a checkout
+        """
+        return cls(f"{what}: pip install 'molvae[{extra}]', or '.[{extra}]' from a checkout")
+
 
 class ScoreError(MolvaeError, RuntimeError):
     """A score that cannot be computed for any molecule, such as an external program that died."""
@@ -50,3 +59,7 @@ class PatternTimeoutError(MolvaeError, TimeoutError):
 
 class RecordError(MolvaeError, ValueError):
     """A record of oracle calls that is damaged or belongs to another optimization run."""
+
+
+class HubError(MolvaeError):
+    """What the hub, or the way to it, said no to."""

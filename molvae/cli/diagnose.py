@@ -100,10 +100,10 @@ def diagnose(
         check_picture(traverse)
     names = descriptor_names(tuple(descriptors.split(",")))
     wanted = names if color in names or not (map_path or page) else (*names, *descriptor_names((color,)))
+    smiles = read_input(path, split=split, smiles_column=smiles_column)
     vae = molvae.load(model_path, device=device)
     if traverse and vae.model.latent.discrete:
         raise ConfigError("a latent of codes has no axes to go along; see what surrounds a molecule with neighbors")
-    smiles = read_input(path, split=split, smiles_column=smiles_column)
     drawn = [smiles[i] for i in np.sort(np.random.default_rng(seed).permutation(len(smiles))[:n])]
     molecules = measure_molecules(vae, drawn, descriptor_set=wanted, n_jobs=n_jobs, progress=progress_for(quiet))
     geometry = latent_geometry(vae, molecules)

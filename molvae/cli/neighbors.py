@@ -64,7 +64,7 @@ def neighbors(
     The column status says what a step is: start, new, copy (seen before) or none (no sound molecule was found).
     """
     import molvae
-    from molvae.cli.tables import described, neighbors_summary
+    from molvae.cli.tables import check_molecules, described, neighbors_summary
     from molvae.formats.writers import check_output, write_table
     from molvae.report.grid import check_picture, draw_grid
 
@@ -73,6 +73,7 @@ def neighbors(
         check_picture(grid)
     condition = read_conditions(conditions)
     within = None if similarity is None else read_range(similarity, "--similarity")
+    check_molecules(smiles)
     vae = molvae.load(model_path, device=device)
     frame = vae.neighbors(
         smiles,

@@ -13,7 +13,12 @@ MAX_RING = 7  # atoms
 
 
 def passes_filters(mol: Chem.Mol) -> bool:
-    """Whether a molecule passes all filters of MOSES (Polykovskiy et al. 2020).
+    """Whether a molecule passes all filters of MOSES (Polykovskiy et al. 2020)."""
+    return refused_by(mol) is None
+
+
+def refused_by(mol: Chem.Mol) -> str | None:
+    """The first filter of MOSES (Polykovskiy et al. 2020) that refuses a molecule, `None` if it passes all.
 
     It must have only rings of at most 7 atoms, no charged atoms, only the elements C, N, S, O, F, Cl, Br and H, and no
     match with explicit hydrogens of the 22 medicinal chemistry filters (MCF) and the 480 PAINS patterns.
@@ -22,12 +27,15 @@ def passes_filters(mol: Chem.Mol) -> bool:
     the result and takes a quarter of the time.
     """
     if any(len(ring) > MAX_RING for ring in mol.GetRingInfo().AtomRings()):
-        return False
-    if any(atom.GetFormalCharge() or atom.GetSymbol() not in ALLOWED_ELEMENTS for atom in mol.GetAtoms()):
-        return False
-    if structural_alert(mol) is not None:
-        return False
-    return parse_smiles(Chem.MolToSmiles(mol, isomericSmiles=False)) is not None
+        return f"a ring above {MAX_RING} atoms"
+    if any(atom.GetFormalCharge() for atom in mol.GetAtoms()):
+        return "a charge"
+    if any(atom.GetSymbol() not in ALLOWED_ELEMENTS for atom in mol.GetAtoms()):
+        return "an element"
+    alert = structural_alert(mol)
+    if alert is not None:
+        return alert
+    return None if parse_smiles(Chem.MolToSmiles(mol, isomericSmiles=False)) is not None else "no valid SMILES"
 
 
 def structural_alert(mol: Chem.Mol) -> str | None:
@@ -49,6 +57,7 @@ def structural_alert(mol: Chem.Mol) -> str | None:
 
 @lru_cache(maxsize=1)
 def _patterns() -> tuple[tuple[str, Chem.Mol, DataStructs.ExplicitBitVect], ...]:
+    """Name, pattern and the bits that a molecule with it has."""
     folder = files("molvae.scoring") / "filters"
     mcf = csv.DictReader((folder / "mcf.csv").read_text(encoding="utf-8").splitlines())
     pains = csv.reader((folder / "wehi_pains.csv").read_text(encoding="utf-8").splitlines())

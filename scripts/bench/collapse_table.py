@@ -1,14 +1,16 @@
-"""Run: python scripts/bench/collapse_table.py PREPARED -o runs/collapse [--max-time 00:03:00].
+"""Run: python scripts/bench/collapse_table.py PREPARED -o runs/collapse [--max-steps 600 --small] [--picture FILE].
 
 Trains the same model under each setting that fights posterior collapse, one change at a time, from the setting that
 collapses (beta 1, no schedule, no free bits, no minimum rate, no token dropout) to the package's default, and prints
-the Markdown table of the README. Every run has the same time budget; finished runs are kept and not repeated.
+the Markdown table of docs/latent.md. Every run has the same budget; finished runs are kept and not repeated. The
+picture shows the KL of every dimension over the steps of each run.
 """
 
 import json
 from pathlib import Path
 
 import click
+import numpy as np
 
 from molvae.data.prepared import PreparedData
 from molvae.nn.latents.gaussian import GaussianLatentConfig
@@ -21,6 +23,16 @@ COLLAPSING = {
     "model.latent.min_rate": 0.0,
     "model.decoder.token_dropout": 0.0,
 }
+VALID_EVERY = 40
+SMALL = {  # sizes with which a run takes a minute of one core
+    "model.encoder.token_dim": 32,
+    "model.encoder.hidden_dim": 64,
+    "model.latent.latent_dim": 32,
+    "model.decoder.token_dim": 32,
+    "model.decoder.hidden_dim": 128,
+    "training.batch_size": 128,
+    "training.valid_molecules": 512,
+}
 DEFAULT_BETA = TrainingConfig(max_steps=1).beta
 DEFAULT_LATENT = GaussianLatentConfig()
 ROWS: dict[str, dict[str, object]] = {
@@ -28,7 +40,7 @@ ROWS: dict[str, dict[str, object]] = {
     "+ linear schedule to 1": {"training.beta": {"kind": "linear", "beta": 1.0, "warmup": 0.5}},
     "+ cyclical schedule to 1": {"training.beta": {"kind": "cyclical", "beta": 1.0, "n_cycles": 4}},
     "+ free bits 0.25": {"model.latent.free_bits": 0.25},
-    "+ minimum rate 32 nats": {"model.latent.min_rate": 32.0},
+    "+ minimum rate 16 nats": {"model.latent.min_rate": 16.0},
     "+ token dropout 0.3": {"model.decoder.token_dropout": 0.3},
     "+ z past the GRU (skip)": {"model.decoder.skip": True},
     "+ committed rate 0.1 nats": {"model.latent.kind": "delta", "model.latent.delta": 0.1},
@@ -51,9 +63,9 @@ ROWS: dict[str, dict[str, object]] = {
 }
 
 
-def configuration(prepared: Path, changes: dict[str, object], max_time: str) -> ExperimentConfig:
+def configuration(prepared: Path, changes: dict[str, object], budget: dict[str, object]) -> ExperimentConfig:
     """The collapsing experiment with some settings changed."""
-    values: dict = {"data": {"prepared": prepared}, "training": {"max_time": max_time, "valid_every": 100_000}}
+    values: dict = {"data": {"prepared": prepared}, "training": budget | {"valid_every": VALID_EVERY}}
     gaussian = changes.get("model.latent.kind", "gaussian") == "gaussian"
     common = {key: value for key, value in COLLAPSING.items() if gaussian or not key.startswith("model.latent.")}
     for key, value in (common | changes).items():
@@ -69,16 +81,30 @@ def configuration(prepared: Path, changes: dict[str, object], max_time: str) -> 
 @click.argument("prepared", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
 @click.option("--max-time", default="00:03:00", show_default=True)
-def main(prepared: Path, output: Path, max_time: str) -> None:
+@click.option("--max-steps", type=int, help="A budget in steps in place of one in time.")
+@click.option("--small", is_flag=True, help="A small model, whose runs take a minute each.")
+@click.option("--only", multiple=True, type=int, help="Number of a row, from 0 (repeatable).  [default: all]")
+@click.option("--picture", type=click.Path(path_type=Path), help="Draw the KL per dimension over time, as .png.")
+def main(
+    prepared: Path,
+    output: Path,
+    max_time: str,
+    max_steps: int | None,
+    small: bool,
+    only: tuple[int, ...],
+    picture: Path | None,
+) -> None:
     """Train what is not trained yet and print the table."""
     data = PreparedData.open(prepared)
+    budget: dict[str, object] = {"max_time": max_time} if max_steps is None else {"max_steps": max_steps}
     header = ["setting", "molecules seen", "reconstruction (nats)", "KL (nats)", "active units", "exact", "warning"]
     lines = [header, ["---"] + ["---:"] * 5 + ["---"]]
-    for number, (name, changes) in enumerate(ROWS.items()):
+    rows = [(number, *row) for number, row in enumerate(ROWS.items()) if not only or number in only]
+    for number, name, changes in rows:
         out = output / str(number)
         if not (out / "model").is_dir():
             click.echo(f"training: {name}", err=True)
-            train(configuration(prepared, changes, max_time), data, out)
+            train(configuration(prepared, (SMALL if small else {}) | changes, budget), data, out)
         report = json.loads((out / "model" / "diagnostics.json").read_text())
         latent = report["latent"]
         lines.append(
@@ -94,6 +120,27 @@ def main(prepared: Path, output: Path, max_time: str) -> None:
         )
     for line in lines:
         print("| " + " | ".join(line) + " |")
+    if picture is not None:
+        draw({name: output / str(number) for number, name, _ in rows}, picture)
+
+
+def draw(runs: dict[str, Path], picture: Path) -> None:
+    """One panel per run: dimensions, the fullest at the bottom, against steps; the color is the KL in nats."""
+    from matplotlib.figure import Figure
+
+    columns = min(4, len(runs))
+    figure = Figure(figsize=(3 * columns, 2.8 * -(-len(runs) // columns)), layout="constrained")
+    panels = figure.subplots(-(-len(runs) // columns), columns, sharey=True, squeeze=False).flat
+    for (name, run), panel in zip(runs.items(), panels, strict=False):
+        history = json.loads((run / "model" / "diagnostics.json").read_text())["training"]["history"]
+        nats = np.array([row["kl_per_dimension"] for row in history]).T
+        steps = [row["step"] for row in history]
+        image = panel.pcolormesh(steps, range(len(nats)), nats, vmin=0, vmax=1, cmap="viridis", shading="nearest")
+        panel.set_title(name, fontsize=10)
+        panel.set_xlabel("step")
+    figure.supylabel("latent dimension, sorted at each validation")
+    figure.colorbar(image, ax=figure.axes, label="KL of the dimension (nats, cut at 1)", shrink=0.6)
+    figure.savefig(picture, dpi=110)
 
 
 if __name__ == "__main__":
