@@ -1,10 +1,9 @@
 """A trained model as chemists use it: SMILES in, SMILES out. The work is done in `inference` and `optimize`."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 import torch
 
 from molvae.chem.inputs import as_molecule, as_molecules
@@ -18,12 +17,12 @@ from molvae.inference.encoding import EncodedMolecules
 from molvae.inference.likelihood import NoveltyKind
 from molvae.inference.loaded import BATCH, LoadedModel
 from molvae.inference.sampling import GUIDANCE, Sampled
-from molvae.optimize.bridge import bridge
-from molvae.optimize.neighborhood import neighborhood
-from molvae.optimize.run import optimize
 from molvae.progress import SILENT, Progress
-from molvae.report.frames import MoleculeFrame
-from molvae.report.grid import grid_svg
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from molvae.report.frames import MoleculeFrame
 
 Line = Literal["linear", "spherical", "bridge"]
 CARD_MOLECULES = 6  # drawn beside a model in a notebook
@@ -184,7 +183,7 @@ class MoleculeGenerator(LoadedModel):
         seconds_per_molecule: float | None = None,
         batch_size: int = BATCH,
         progress: Progress = SILENT,
-    ) -> MoleculeFrame:
+    ) -> "MoleculeFrame":
         """Encode molecules and decode their posterior means greedily.
 
         Args:
@@ -200,13 +199,17 @@ class MoleculeGenerator(LoadedModel):
             ("stereo", "isotopes"); `reason` why a row cannot be encoded ("too_long", …) or decodes to nothing
             ("not_decoded").
         """
+        from molvae.report.frames import MoleculeFrame
+
         frame = encoding.reconstruct(
             self, molecules, seconds_per_molecule=seconds_per_molecule, batch_size=batch_size, progress=progress
         )
         return MoleculeFrame(frame)
 
-    def properties(self, molecules: Any, *, batch_size: int = BATCH) -> pd.DataFrame:
+    def properties(self, molecules: Any, *, batch_size: int = BATCH) -> "pd.DataFrame":
         """What the heads predict from the posterior mean, in the properties' own units; nan rows as in `encode`."""
+        import pandas as pd
+
         z = self.encode(molecules, batch_size=batch_size)
         with torch.no_grad():
             values = self.model.heads.predict(torch.from_numpy(z).to(self.device))
@@ -258,7 +261,7 @@ class MoleculeGenerator(LoadedModel):
 
     def interpolate(
         self, a: Any, b: Any, *, steps: int = 9, method: Line | None = None, keep: str | None = None
-    ) -> MoleculeFrame:
+    ) -> "MoleculeFrame":
         """The path between two molecules through the latent; every molecule on it is sound (`chem.soundness`).
 
         Args:
@@ -279,6 +282,8 @@ class MoleculeGenerator(LoadedModel):
         Raises:
             InputError: when an end cannot be encoded, or lacks the part to keep.
         """
+        from molvae.report.frames import MoleculeFrame
+
         checked(Steps, steps, "steps")
         if keep is not None and method not in (None, "bridge"):
             raise ConfigError(f"a path that keeps a part is made by the method bridge; got {method!r}")
@@ -294,6 +299,8 @@ class MoleculeGenerator(LoadedModel):
         if start == end:
             path = [start] * (steps - 2)
         elif method == "bridge":
+            from molvae.optimize.bridge import bridge
+
             path = bridge(self, start, end, steps=steps, keep=kept)[1:-1]
         else:
             path = paths.line(self, start, end, ends.z, fractions[1:-1], method=method)
@@ -322,7 +329,7 @@ class MoleculeGenerator(LoadedModel):
         condition: Mapping[str, float] | None = None,
         guidance: float = GUIDANCE,
         seed: int | None = None,
-    ) -> MoleculeFrame:
+    ) -> "MoleculeFrame":
         """Walks from one molecule to less and less similar ones, all of them sound and, where possible, different.
 
         With a continuous latent the walks are straight, in random directions. With a latent of codes they are made of
@@ -350,6 +357,8 @@ class MoleculeGenerator(LoadedModel):
             InputError: when the molecule cannot be encoded, or lacks the part to keep.
             ConfigError: when no similarity lies within the range.
         """
+        from molvae.report.frames import MoleculeFrame
+
         checked(Steps, steps, "steps")
         checked(Walks, walks, "walks")
         checked(Seed | None, seed, "seed")
@@ -366,6 +375,8 @@ class MoleculeGenerator(LoadedModel):
         if keep is not None:
             how["keep"] = self._kept(keep, [smiles])
         if self.model.latent.discrete or similarity is not None or keep is not None:
+            from molvae.optimize.neighborhood import neighborhood
+
             found = neighborhood(self, smiles, **how)
         else:
             found = paths.straight_walks(self, smiles, start.z[0], **how)
@@ -373,7 +384,7 @@ class MoleculeGenerator(LoadedModel):
         frame["tanimoto_to_start"] = [tanimoto(s, smiles) for s in frame["smiles"]]
         return frame
 
-    def optimize(self, objective: Any, **how: Any) -> MoleculeFrame:
+    def optimize(self, objective: Any, **how: Any) -> "MoleculeFrame":
         """Find molecules that score high; returns every molecule that was scored, best first.
 
         Args:
@@ -381,12 +392,16 @@ class MoleculeGenerator(LoadedModel):
                 `molvae.optimize.objective.Objective`.
             how: `method`, `n_calls`, `start`, … as in `molvae.optimize.run.optimize`.
         """
+        from molvae.optimize.run import optimize
+        from molvae.report.frames import MoleculeFrame
+
         return MoleculeFrame(optimize(self, objective, **how).frame)
 
     def _repr_html_(self) -> str:
         """What a notebook shows: what the model is, and molecules drawn from it."""
         from html import escape
 
+        from molvae.report.grid import grid_svg
         from molvae.report.of_run import model_facts
 
         rows = "".join(f"<tr><td>{escape(a)}</td><td>{escape(b)}</td></tr>" for a, b in model_facts(self))

@@ -52,7 +52,7 @@ class PropertyHeads(nn.Module):
         self.names = tuple(names)
         self.likelihood = likelihood
         self.n_slots = n_slots
-        self.of_slot: nn.Module | None = None
+        self.of_slot: CodeLookup | nn.Sequential | None = None
         if codebook is not None:
             self.of_slot = CodeLookup(codebook, n_codes, hidden_dim)
         elif n_slots > 1:
@@ -66,17 +66,26 @@ class PropertyHeads(nn.Module):
         self.register_buffer("mean", torch.tensor(list(mean), dtype=torch.float32))
         self.register_buffer("std", torch.tensor(list(std), dtype=torch.float32))
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Predicted properties, standardized: `(B, P)`."""
-        return self._outputs(z)[:, : len(self.names)]
+    def forward(self, z: Tensor, *, codes: Tensor | None = None) -> Tensor:
+        """Predicted properties, standardized: `(B, P)`.
 
-    def distribution(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        Args:
+            z: `(B, Z)`.
+            codes: `(B, M)`, the code indices of z where they are known, which saves the search for them.
+        """
+        return self._outputs(z, codes)[:, : len(self.names)]
+
+    def distribution(self, z: Tensor, *, codes: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Means and log-variances of the standardized properties given z, both `(B, P)`; only if "gaussian"."""
-        mean, logvar = self._outputs(z).chunk(2, dim=1)
+        mean, logvar = self._outputs(z, codes).chunk(2, dim=1)
         return mean[:, : len(self.names)], logvar[:, : len(self.names)].clamp(MIN_LOGVAR, MAX_LOGVAR)
 
-    def _outputs(self, z: Tensor) -> Tensor:
-        whole = z if self.of_slot is None else self.of_slot(z.unflatten(1, (self.n_slots, -1))).sum(1)
+    def _outputs(self, z: Tensor, codes: Tensor | None) -> Tensor:
+        whole = z
+        if self.of_slot is not None:
+            slots = z.unflatten(1, (self.n_slots, -1))
+            known = isinstance(self.of_slot, CodeLookup)
+            whole = (self.of_slot(slots, codes) if known else self.of_slot(slots)).sum(1)
         return self.network(whole)
 
     def predict(self, z: Tensor) -> Tensor:
@@ -105,18 +114,26 @@ class CodeLookup(nn.Module):
         self._codebook = codebook
         self.table = nn.Embedding(n_codes, dim)
 
-    def forward(self, slots: Tensor) -> Tensor:
-        """Slots `(…, S)` → vectors `(…, D)`, differentiable with respect to the slots."""
+    def forward(self, slots: Tensor, indices: Tensor | None = None) -> Tensor:
+        """Slots `(…, S)` → vectors `(…, D)`, differentiable with respect to the slots.
+
+        With the indices `(…)` of the codes that the slots are, the neighbors of each code are looked up.
+        """
         with torch.autocast(slots.device.type, enabled=False):  # bfloat16 cannot distinguish close codes
             codes, slots = self._codebook(), slots.float()
             with torch.no_grad():
-                near = (
-                    (codes.square().sum(1) - 2 * slots @ codes.T).topk(min(NEAREST, len(codes)), largest=False).indices
-                )
+                near = _nearest(slots, codes) if indices is None else _nearest(codes, codes)[indices]
             distances = (slots.unsqueeze(-2) - codes[near]).square().sum(-1)  # (…, NEAREST)
             scale = distances.detach().mean(-1, keepdim=True).clamp(min=1e-6)
             weights = (-SHARPNESS * distances / scale).softmax(-1)
         return (weights.unsqueeze(-1) * self.table(near)).sum(-2)
+
+
+def _nearest(slots: Tensor, codes: Tensor) -> Tensor:
+    """The indices `(…, NEAREST)` of the codes `(K, S)` nearest to each slot `(…, S)`."""
+    distances = torch.addmm(codes.square().sum(1), slots.reshape(-1, slots.shape[-1]), codes.T, alpha=-2.0)
+    near = distances.topk(min(NEAREST, len(codes)), largest=False).indices
+    return near.view(*slots.shape[:-1], -1)
 
 
 class HeadsConfig(Section):

@@ -31,6 +31,7 @@ class Outcome:
         mean: `(B, Z)`, the deterministic latents.
         logits: `(B, T - 1, V)`, what the decoder said given z.
         values: scalars to show during training.
+        codes: `(B, M)`, the code indices that z consists of; `None` for a continuous latent.
     """
 
     loss: Tensor
@@ -39,6 +40,7 @@ class Outcome:
     mean: Tensor
     logits: Tensor
     values: Mapping[str, Tensor]
+    codes: Tensor | None = None
 
 
 class ELBOConfig(Section):
@@ -65,7 +67,7 @@ class ELBOConfig(Section):
             cost = token_losses(logits, batch.token_ids).detach()
             others = len(cost) / max(len(cost) - 1, 1)  # cost − the mean of all others, without which it is biased
             loss = loss + ((cost - cost.mean()) * others * latent.log_drawn).mean()
-        return Outcome(loss, reconstruction, latent.z, latent.mean, logits, latent.diagnostics)
+        return Outcome(loss, reconstruction, latent.z, latent.mean, logits, latent.diagnostics, latent.codes)
 
 
 class IWAEConfig(Section):

@@ -27,6 +27,7 @@ class LatentOutput:
         regularizer: scalar, the loss term that beta weights: a KL in nats per molecule, or the commitment loss of VQ.
         auxiliary: scalar, a loss term with weight 1.
         diagnostics: named scalars to show during training.
+        codes: `(B, M)`, the code indices that z consists of; `None` for a continuous latent.
         log_drawn: `(B,)`, log q of the drawn target if no gradient passes through the draw; the trainer then adds the
             score-function gradient (Williams 1992).
     """
@@ -37,6 +38,7 @@ class LatentOutput:
     auxiliary: Tensor
     diagnostics: Mapping[str, Tensor]
     log_drawn: Tensor | None = None
+    codes: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class CodeLatent(Latent):
         if log_prior is not None:
             auxiliary = -log_prior(indices).mean()
             diagnostics["kl"] = auxiliary.detach()
-        return LatentOutput(z, z, regularizer, auxiliary, diagnostics)
+        return LatentOutput(z, z, regularizer, auxiliary, diagnostics, codes=indices)
 
     def standard_prior(self) -> UniformCodePrior:
         """The uniform distribution over all codes."""
