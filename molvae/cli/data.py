@@ -1,7 +1,6 @@
 """`molvae data`: download, prepare, refragment, randomize, fingerprint, stats."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import click
@@ -182,12 +181,12 @@ def fingerprint(folder: str, n_jobs: int, quiet: bool) -> None:
 
 
 @data.command()
-@click.argument("folder", metavar="PREPARED")
-def stats(folder: str) -> None:
-    """Show what a prepared folder holds: rows, splits, tokens, properties."""
-    from molvae.data.prepared import PreparedData
+@click.argument("folders", nargs=-1, required=True, metavar="PREPARED...")
+def stats(folders: tuple[str, ...]) -> None:
+    """Show what prepared folders hold, read as one: rows, splits, tokens, properties."""
+    from molvae.data.shards import open_prepared
 
-    show_prepared(PreparedData.open(Path(folder)), quiet=False, stdout=True)
+    show_prepared(open_prepared(*folders), quiet=False, stdout=True)
 
 
 def _listed(text: str) -> tuple[str, ...]:

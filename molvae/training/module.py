@@ -1,5 +1,6 @@
 """The Lightning module that trains a model: its losses and their weights."""
 
+import math
 from functools import partial
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from molvae.data.batches import MolBatch
 from molvae.nn.priors.base import Prior
 from molvae.nn.vae import MolVAE
+from molvae.processes import add_up, count
 from molvae.training.clock import TrainingClock
 from molvae.training.config import TrainingConfig
 from molvae.training.losses import fingerprint_loss, property_loss, reconstruction_loss, tanimoto_loss
@@ -91,12 +93,24 @@ class VAEModule(ResumableModule):
             of_bits = fingerprint_loss(self.to_bits(latent.z), batch.fingerprints)
             loss = loss + self.config.fingerprint_weight * of_bits
             values["fingerprint_loss"] = of_bits
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss is {float(loss)} at step {self.global_step}; lower the learning rate")
-        self._follow(float(reconstruction.detach()))
-        self.molecules_seen += len(batch)
-        self.last = {name: float(torch.as_tensor(value).detach()) for name, value in values.items()}
+        share = len(batch) * count() / batch.size  # 1 but for a batch that cannot be divided evenly
+        loss = share * loss
+        numbers = {name: float(torch.as_tensor(value).detach()) for name, value in values.items()}
+        total, self.last = self._of_all(float(loss.detach()), numbers, share)
+        if not math.isfinite(total):
+            raise FloatingPointError(f"the loss is {total} at step {self.global_step}; lower the learning rate")
+        self._follow(self.last["reconstruction"])
+        self.molecules_seen += batch.size
         return loss
+
+    def _of_all(self, loss: float, values: dict[str, float], share: float) -> tuple[float, dict[str, float]]:
+        """The loss, and the named values, of the batches of all processes."""
+        if count() == 1:
+            return loss, values
+        numbers = torch.tensor([loss, *(share * value for value in values.values())], device=self.device)
+        add_up(numbers)
+        loss, *means = (numbers / count()).tolist()
+        return loss, dict(zip(values, means, strict=True))
 
     def _follow(self, reconstruction: float) -> None:
         """Set beta for the next step; GECO uses the running mean of the reconstruction loss for that."""
