@@ -6,7 +6,7 @@ are closed, so that neither memory nor the number of open files grows with the n
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,7 @@ class ShardedData(PreparedData):
 
     paths: tuple[Path, ...] = ()
     named: tuple[Path, ...] = ()
-    starts: np.ndarray = np.zeros(1, np.int64)  # noqa: RUF009  an empty set of shards
+    starts: np.ndarray = field(default_factory=lambda: np.zeros(1, dtype=np.int64))
     split_counts: tuple[dict[str, int], ...] = ()
 
     @classmethod
