@@ -17,7 +17,8 @@ from molvae.errors import InputFileError, MissingExtraError, MolvaeError
 from molvae.files import write_json
 from molvae.progress import SILENT, Progress
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 SETTINGS = "_molvae.json"  # the underscore hides it from readers of Parquet data sets
 CONNECT = 30  # seconds
@@ -140,7 +141,7 @@ def connected(address: str) -> Iterator[Any]:
     with client:
         versions = client.run(_version)
         if not versions:
-            raise MolvaeError(f"the Dask scheduler at {address} has no workers; start them with `dask worker {address}`")
+            raise MolvaeError(f"the scheduler at {address} has no workers; start them with `dask worker {address}`")
         own = _version()
         for worker, version in versions.items():
             if version != own:

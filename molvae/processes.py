@@ -1,8 +1,8 @@
 """Several processes that train one model: what they add up, agree on, and leave to the first of them.
 
-Where there is one process, each function only does that one's part, so that callers need not ask. Processes are joined by
-`molvae.training.launch`. Numbers of the model travel through the default process group (gloo or NCCL), everything else
-through a second one of gloo, which needs no GPU.
+Where there is one process, each function only does that one's part, so that callers need not ask. Processes are joined
+by `molvae.training.launch`. Numbers of the model travel through the default process group (gloo or NCCL), everything
+else through a second one of gloo, which needs no GPU.
 """
 
 import pickle

@@ -62,9 +62,5 @@ class Selection:
         chosen = np.sort(chosen)
         starts = np.concatenate([[0], np.cumsum(self.counts)])
         bounds = np.searchsorted(chosen, starts)
-        parts = [
-            self.shard(i)[chosen[a:b] - starts[i]]
-            for i, (a, b) in enumerate(pairwise(bounds))
-            if b > a
-        ]
+        parts = [self.shard(i)[chosen[a:b] - starts[i]] for i, (a, b) in enumerate(pairwise(bounds)) if b > a]
         return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)

@@ -1,5 +1,6 @@
 """Encoding and sampling in parts, on one machine or a cluster: a Parquet data set with one file for each part."""
 
+import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -209,7 +210,7 @@ def sample_parts(
     rows = shard_rows or SAMPLE_ROWS
     sizes = [min(rows, n - first) for first in range(0, n, rows)]
     settings: dict[str, Any] = {"command": "sample", "n": n, "seed": seed, "shard_rows": rows}
-    settings |= {"model": _fingerprint_of(model), "how": repr(sorted(how.items()))}
+    settings |= {"model": _fingerprint_of(model), "how": hashlib.sha256(repr(_sorted(how)).encode()).hexdigest()}
     parts = Parts.begin(out, len(sizes), settings, ending=ENDING)
     seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(len(sizes))]
     name = "" if model is None else str(Path(model).resolve()) if Path(model).exists() else str(model)
@@ -227,6 +228,10 @@ def sample_parts(
 def _sample_part(task: _Sampling) -> None:
     drawn = draw(_model(task.model, task.device), task.n, seed=task.seed, progress=SILENT, **task.how)
     write_table(task.describe(drawn.smiles), task.out)
+
+
+def _sorted(how: dict[str, Any]) -> list[Any]:
+    return [(name, sorted(v) if isinstance(v, set | frozenset) else v) for name, v in sorted(how.items())]
 
 
 def _fingerprint_of(model: str | Path | None) -> Any:

@@ -2,9 +2,7 @@
 
 import logging
 import tempfile
-import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +30,7 @@ from molvae.nn.vae import MolVAE
 from molvae.training.callbacks import TrainingProgress, Validate, WriteMetrics
 from molvae.training.clock import TrainingClock
 from molvae.training.config import ExperimentConfig, JointPriorConfig, TrainingConfig
-from molvae.training.launch import join, own_device, trainer_arguments
+from molvae.training.launch import join, own_device, quiet_lightning, trainer_arguments
 from molvae.training.metrics import MetricsFile
 from molvae.training.module import VAEModule
 from molvae.training.selection import held_out_molecules, training_molecules
@@ -291,19 +289,3 @@ def _max_steps(config: ExperimentConfig, batches_per_epoch: int) -> int | None:
     if config.training.max_epochs:
         limits.append(-(-config.training.max_epochs * batches_per_epoch // config.training.accumulate))
     return min((limit for limit in limits if limit), default=None)
-
-
-@contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Suppress Lightning's messages about settings that are chosen here on purpose."""
-    levels = {name: logging.getLogger(name).level for name in ("pytorch_lightning", "lightning_fabric")}
-    for name in levels:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="pytorch_lightning")
-            warnings.filterwarnings("ignore", module="lightning_fabric")
-            yield
-    finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)

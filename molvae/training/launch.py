@@ -1,6 +1,10 @@
 """Starting the processes that train one model: by Lightning, torchrun or SLURM."""
 
+import logging
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -47,7 +51,8 @@ def join(devices: int | None, nodes: int | None, *, device: str = "auto") -> Non
     # That another process has ended is found out at once; this time is for what the first one does alone.
     strategy = FabricDDP(process_group_backend="nccl" if kind == "gpu" else "gloo", timeout=timedelta(days=1))
     how: dict[str, Any] = {"accelerator": kind, "devices": devices, "num_nodes": nodes}
-    Fabric(strategy=strategy, plugins=[environment], **how).launch()
+    with quiet_lightning():
+        Fabric(strategy=strategy, plugins=[environment], **how).launch()
 
 
 def trainer_arguments(
@@ -148,3 +153,19 @@ def _kind(device: str, devices: int) -> str:
     if devices > there:
         raise ConfigError(f"training.devices is {devices}, but torch sees {there} GPUs")
     return "gpu"
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Suppress Lightning's messages about settings that are chosen here on purpose."""
+    levels = {name: logging.getLogger(name).level for name in ("pytorch_lightning", "lightning_fabric")}
+    for name in levels:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="pytorch_lightning")
+            warnings.filterwarnings("ignore", module="lightning_fabric")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)

@@ -21,8 +21,8 @@ from molvae.errors import PreparedDataError
 from molvae.interruption import hold_signals
 from molvae.progress import Progress, Stage
 from molvae.training.config import Precision
-from molvae.training.fit import fit_from, quiet_lightning
-from molvae.training.launch import trainer_arguments
+from molvae.training.fit import fit_from
+from molvae.training.launch import quiet_lightning, trainer_arguments
 from molvae.training.state import ResumableModule, SavedState, SaveLast, StopAtBudget, batches_done
 
 log = logging.getLogger(__name__)

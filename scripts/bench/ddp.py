@@ -1,9 +1,9 @@
-"""Run: python scripts/bench/ddp.py PREPARED -o runs/ddp [--steps 300] [--processes 2]   (PREPARED has graphs)
+"""Run: python scripts/bench/ddp.py PREPARED -o runs/ddp [--steps 300] [--processes 2].
 
 Trains each kind of model in one process and in several gloo processes, with the same global batch, and prints the
 Markdown table of the loss curves: the held-out reconstruction of both at the same steps. A model without random numbers
-in its training step (codes, no dropout) has to have the same curve up to rounding; with posterior samples the curves are
-those of two seeds. The rates say how many cores the processes had.
+in its training step (codes, no dropout) has to have the same curve up to rounding; with posterior samples the curves
+are those of two seeds. The rate is that of the processes together, relative to one. The folder has graphs.
 """
 
 import csv
@@ -72,8 +72,8 @@ def train_all(prepared: Path, output: Path, steps: int, batch_size: int) -> None
     from molvae.training.fit import train
 
     for kind, values in KINDS.items():
-        training = {"max_steps": steps, "batch_size": batch_size, "valid_every": max(1, steps // 3), "save_every": steps}
-        training |= {"beta": values["beta"], "precision": "32-true", "warmup_steps": 10, "valid_molecules": 200}
+        training = {"max_steps": steps, "batch_size": batch_size, "beta": values["beta"], "precision": "32-true"}
+        training |= {"valid_every": max(1, steps // 3), "save_every": steps, "warmup_steps": 10, "valid_molecules": 200}
         experiment = {"model": values["model"], "training": training, "prior": values.get("prior")}
         config = ExperimentConfig.model_validate({"data": {"prepared": prepared}} | experiment)
         train(config, PreparedData.open(prepared), output / folder(kind), device="cpu")
