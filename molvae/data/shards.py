@@ -179,6 +179,13 @@ class ShardedData(PreparedData):
         """The number of molecules of a split in each shard."""
         return [counts.get(split, 0) for counts in self.split_counts]
 
+    def indices(self, split: str) -> np.ndarray:
+        """The indices of the molecules of one split, ascending; raises `PreparedDataError` for an unknown one."""
+        if split not in self.split_names:
+            return super().indices(split)
+        code = self.split_names.index(split)
+        return np.flatnonzero(np.asarray(self.splits) == code)
+
     def with_graphs(self) -> "ShardedData":
         """The same shards with their graphs; raises `PreparedDataError` when one was prepared without them."""
         sizes: dict[str, list[int]] = {"atoms": [], "bonds": []}
