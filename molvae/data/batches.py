@@ -175,7 +175,7 @@ class TokenBatches(IterableDataset):
     def _own(self, whole: np.ndarray) -> np.ndarray:
         """This process's share of a batch; a batch of fewer molecules than processes is filled up with its own."""
         number, count = self.share
-        return (np.resize(whole, count) if len(whole) < count else whole)[number::count]
+        return np.array_split(np.resize(whole, count) if len(whole) < count else whole, count)[number]
 
     def _shared(self, batch: MolBatch, whole: np.ndarray) -> MolBatch:
         count = self.share[1]

@@ -78,7 +78,8 @@ class VAEModule(ResumableModule):
         latent = self.model.encode(batch, log_prior=log_prior)
         logits = self.model.decoder(latent.z, batch.token_ids, condition=condition)
         reconstruction = reconstruction_loss(logits, batch.token_ids)
-        loss = reconstruction + beta * latent.regularizer + latent.auxiliary
+        share = len(batch) * count() / batch.size  # 1 but for a batch that cannot be divided evenly
+        loss = share * (reconstruction + beta * latent.regularizer + latent.auxiliary)
         values = {"reconstruction": reconstruction, **latent.diagnostics, "beta": beta}
         if batch.properties is not None and self.model.heads.names and self.config.property_weight:
             predicted = self.model.heads(latent.z)
@@ -87,14 +88,12 @@ class VAEModule(ResumableModule):
             values["property_loss"] = of_properties
         if batch.fingerprints is not None and self.config.tanimoto_weight:
             of_distances = tanimoto_loss(latent.mean, batch.fingerprints)
-            loss = loss + self.config.tanimoto_weight * of_distances
+            loss = loss + share * self.config.tanimoto_weight * of_distances
             values["tanimoto_loss"] = of_distances
         if batch.fingerprints is not None and self.to_bits is not None:
             of_bits = fingerprint_loss(self.to_bits(latent.z), batch.fingerprints)
-            loss = loss + self.config.fingerprint_weight * of_bits
+            loss = loss + share * self.config.fingerprint_weight * of_bits
             values["fingerprint_loss"] = of_bits
-        share = len(batch) * count() / batch.size  # 1 but for a batch that cannot be divided evenly
-        loss = share * loss
         numbers = {name: float(torch.as_tensor(value).detach()) for name, value in values.items()}
         total, self.last = self._of_all(float(loss.detach()), numbers, share)
         if not math.isfinite(total):
@@ -107,7 +106,9 @@ class VAEModule(ResumableModule):
         """The loss, and the named values, of the batches of all processes."""
         if count() == 1:
             return loss, values
-        numbers = torch.tensor([loss, *(share * value for value in values.values())], device=self.device)
+        shares = [1.0 if name == "property_loss" else share for name in values]  # that is of all labels already
+        weighted = [value * part for value, part in zip(values.values(), shares, strict=True)]
+        numbers = torch.tensor([loss, *weighted], device=self.device)
         add_up(numbers)
         loss, *means = (numbers / count()).tolist()
         return loss, dict(zip(values, means, strict=True))
