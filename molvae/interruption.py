@@ -47,17 +47,28 @@ def raise_interrupted() -> Iterator[None]:
 
 
 class HeldSignals:
-    """Signals that are held back; see `hold_signals`."""
+    """Signals that are held back; see `hold_signals`.
+
+    Attributes:
+        signum: the first signal that came.
+        shared: whether several processes do the work, so that none may stop before all have agreed to.
+    """
 
     def __init__(self) -> None:
         self.signum: int | None = None
+        self.shared = False
+        self._agreed = False
         self._received_at = 0.0
         self._before = {number: signal.getsignal(number) for number in SIGNALS}
 
     def check(self) -> None:
         """Raise `Stopped` if a signal has come; called where the work can stop."""
-        if self.signum is not None:
+        if self.signum is not None and (self._agreed or not self.shared):
             raise Stopped
+
+    def agree(self, signum: int) -> None:
+        """Stop for a signal that one of the processes got."""
+        self.signum, self._agreed = self.signum or signum, True
 
     def listen(self) -> None:
         """Hold signals back again, where a library has put handlers of its own in place."""

@@ -17,6 +17,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 ARGUMENTS = "molvae.arguments"  # where click's context has the arguments of the whole call
 
+TOGETHER = ("train", "finetune")  # what several processes can do
+_LAUNCHED = {"LOCAL_RANK", "SLURM_STEP_NUM_TASKS"}  # set by torchrun and Lightning, and by srun
+
 COMMANDS = {
     "data": "molvae.cli.data",
     "train": "molvae.cli.train",
@@ -87,6 +90,14 @@ class _LazyGroup(click.Group):
         ctx.meta[ARGUMENTS] = list(args)
         return super().parse_args(ctx, args)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Refuse what several processes cannot do together."""
+        name, command, rest = super().resolve_command(ctx, args)
+        _check_processes(name)
+        return name, command, rest
+
     def invoke(self, ctx: click.Context) -> Any:
         """Turn molvae's errors, and the system's, into one sentence and exit code 1."""
         try:
@@ -99,6 +110,8 @@ class _LazyGroup(click.Group):
                 ctx.exit(1)
             if ctx.params.get("debug"):
                 raise
+            if _is_helper():  # the first process says it too, or has said something better
+                ctx.exit(1)
             raise click.ClickException(_sentence(error)) from error
         except MemoryError as error:
             if ctx.params.get("debug"):
@@ -117,6 +130,8 @@ class _LazyGroup(click.Group):
             with raise_interrupted():
                 return super().main(*args, **extra)
         except Interrupted as interrupted:
+            if _is_helper():  # Lightning kills the first process, which still has to say this, when another one fails
+                sys.exit(0)
             click.echo(f"Interrupted by {interrupted}.", err=True)
             if interrupted.command is not None:
                 click.echo(f"Go on with: {interrupted.command}", err=True)
@@ -125,6 +140,27 @@ class _LazyGroup(click.Group):
             _give_up_stdout(error)
             click.echo(f"Error: {_sentence(error)}", err=True)
             sys.exit(1)
+
+
+def _check_processes(command: str | None) -> None:
+    """Raise `UsageError` for a command that torchrun or srun has started several times and that works alone."""
+    if command in TOGETHER or not _LAUNCHED.intersection(os.environ):
+        return
+    from molvae.training.launch import launched_by
+
+    if launcher := launched_by():
+        raise click.UsageError(
+            f"`molvae {command}` works in one process; leave {launcher} out, which is for: {', '.join(TOGETHER)}"
+        )
+
+
+def _is_helper() -> bool:
+    """Whether this is one of several processes that train a model, and not the first."""
+    if not _LAUNCHED.intersection(os.environ):
+        return False
+    from molvae.training.launch import is_first
+
+    return not is_first()
 
 
 def _give_up_stdout(error: Exception) -> None:

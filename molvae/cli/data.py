@@ -1,13 +1,21 @@
 """`molvae data`: download, prepare, refragment, randomize, fingerprint, stats."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import click
 from pydantic import Field
 
-from molvae.cli.options import Setting, console, jobs_option, line_option, progress_for, quiet_option, seconds_option
+from molvae.cli.options import (
+    Setting,
+    console,
+    jobs_option,
+    line_option,
+    part_options,
+    progress_for,
+    quiet_option,
+    seconds_option,
+)
 from molvae.cli.prepared import hint_at_labels, show_prepared
 from molvae.config import MOST_RANDOMIZED
 from molvae.data.prepare.config import PrepareConfig
@@ -92,6 +100,7 @@ def download(name: str, output: str | None, source: str | None, quiet: bool) -> 
 @click.option("--escape-formulas", is_flag=True, help="In rejected.csv, put ' before what a spreadsheet would run.")
 @click.option("--vocabulary", metavar="FILE", help="Use this vocabulary.json of an existing model.")
 @_setting("--unknown", type=click.Choice(["error", "skip", "extend"]), help="If --vocabulary lacks a symbol.")
+@part_options("rows", "one folder for all, or with --cluster one for each file")
 @jobs_option
 @quiet_option
 def prepare(
@@ -99,6 +108,8 @@ def prepare(
     output: str,
     overwrite: bool,
     vocabulary: str | None,
+    shard_rows: int | None,
+    cluster: str | None,
     quiet: bool,
     descriptors: str,
     elements: str | None,
@@ -109,6 +120,9 @@ def prepare(
 
     Reads SMI, CSV, TSV, SDF, Parquet and Excel, also packed; - is standard input. Every row is accounted for: those
     left out are listed in rejected.csv with the reason, and labels of duplicates are merged.
+
+    With --shard-rows or --cluster, DIR becomes a folder of prepared folders with one vocabulary, which all commands
+    read as one. The same command goes on with what is missing there. Duplicates are then found within a part.
     """
     from molvae.config import parse_config
     from molvae.data.prepare.run import prepare as prepare_folder
@@ -118,14 +132,16 @@ def prepare(
     if elements is not None:
         options["elements"] = _listed(elements)
     config = parse_config(PrepareConfig, options, where="data prepare")
-    prepared = prepare_folder(
-        inputs,
-        output,
-        config=config,
-        vocabulary=None if vocabulary is None else Vocabulary.load(vocabulary),
-        overwrite=overwrite,
-        progress=progress_for(quiet),
-    )
+    how: dict[str, Any] = {"config": config, "progress": progress_for(quiet)}
+    how["vocabulary"] = None if vocabulary is None else Vocabulary.load(vocabulary)
+    if shard_rows is None and cluster is None:
+        prepared = prepare_folder(inputs, output, overwrite=overwrite, **how)
+    else:
+        from molvae.data.prepare.shards import prepare_shards
+
+        if overwrite:
+            raise click.UsageError("parts are not overwritten; remove the folder, or leave --overwrite out to go on")
+        prepared = prepare_shards(inputs, output, shard_rows=shard_rows, cluster=cluster, **how)
     show_prepared(prepared, quiet)
     hint_at_labels(inputs, config.property_columns, console(quiet))
 
@@ -184,12 +200,12 @@ def fingerprint(folder: str, n_jobs: int, quiet: bool) -> None:
 
 
 @data.command()
-@click.argument("folder", metavar="PREPARED")
-def stats(folder: str) -> None:
-    """Show what a prepared folder holds: rows, splits, tokens, properties."""
-    from molvae.data.prepared import PreparedData
+@click.argument("folders", nargs=-1, required=True, metavar="PREPARED...")
+def stats(folders: tuple[str, ...]) -> None:
+    """Show what prepared folders hold, read as one: rows, splits, tokens, properties."""
+    from molvae.data.shards import open_prepared
 
-    show_prepared(PreparedData.open(Path(folder)), quiet=False, stdout=True)
+    show_prepared(open_prepared(*folders), quiet=False, stdout=True)
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """`molvae encode`."""
 
+from typing import Any
+
 import click
 
 from molvae.cli.options import (
@@ -12,6 +14,7 @@ from molvae.cli.options import (
     escape_option,
     input_options,
     line_option,
+    part_options,
     progress_for,
     quiet_option,
     reader_option,
@@ -46,6 +49,7 @@ from molvae.cli.options import (
 @seconds_option
 @line_option
 @escape_option
+@part_options("rows", "each file")
 @batch_size_option
 @device_option
 @quiet_option
@@ -62,6 +66,8 @@ def encode(
     seconds_per_molecule: float | None,
     max_line: int,
     escape_formulas: bool,
+    shard_rows: int | None,
+    cluster: str | None,
     batch_size: int,
     device: str,
     quiet: bool,
@@ -70,59 +76,56 @@ def encode(
 
     The rows keep their order; one that cannot be used has empty features, and the column reason says why. An output
     ending in .npy holds the numbers alone. Memory does not grow with the size of the file.
+
+    With --shard-rows or --cluster, INPUT may be a folder of files, and FILE becomes a Parquet data set with one file
+    for each part. The same command goes on with what is missing there.
     """
-    from collections import Counter, deque
-    from collections.abc import Iterator
-
-    import pandas as pd
-
     import molvae
     from molvae.files import check_writable
-    from molvae.formats.readers import InputRow, check_readable, count_rows, read_molecules
-    from molvae.formats.spreadsheets import without_formulas
+    from molvae.formats.readers import check_readable, count_rows, read_molecules
     from molvae.formats.writers import check_output, features_writer
-    from molvae.inference.features import FeatureEncoder, count_reasons
+    from molvae.inference.features import FeatureEncoder
+    from molvae.inference.parts import encode_parts, encode_rows_to
 
-    if output.lower().endswith(".npy"):
-        check_writable(output)
-    else:
-        check_output(output)
-    check_readable(path)
-    encoder = FeatureEncoder(
-        molvae.load(model_path, device=device),
-        features,
-        randomized_smiles=randomized_smiles,
-        seed=seed,
-        batch_size=batch_size,
-    )
-    waiting: deque[InputRow] = deque()  # read, and not yet encoded
-
-    def smiles() -> Iterator[str | None]:
-        columns = {"smiles_column": smiles_column, "name_column": name_column}
-        for row in read_molecules(path, **columns, max_line=max_line):
-            waiting.append(row)
-            yield row.smiles
-
-    n_rows, reasons = 0, Counter[str]()
-    with (
-        features_writer(output, encoder.names) as write,
-        progress_for(quiet).stage("Encoding", total=count_rows(path)) as stage,
-    ):
-        for part in encoder.stream(smiles(), n_jobs=n_jobs, seconds_per_molecule=seconds_per_molecule):
-            rows = [waiting.popleft() for _ in part.reasons]
-            frame = pd.DataFrame(
-                {
-                    "row": [row.row for row in rows],
-                    "name": [row.name or "" for row in rows],
-                    "smiles": [row.smiles or "" for row in rows],
-                    "reason": [row.reason or why or "" for row, why in zip(rows, part.reasons, strict=True)],
-                }
-            )
-            write(part.values, without_formulas(frame) if escape_formulas else frame)
-            stage.advance(len(rows))
-            n_rows += len(rows)
-            reasons.update(count_reasons(frame["reason"]))
     screen = console(quiet)
+    reading: dict[str, Any] = {"smiles_column": smiles_column, "name_column": name_column}
+    how: dict[str, Any] = {"features": features, "randomized_smiles": randomized_smiles, "seed": seed}
+    how["batch_size"] = batch_size
+    if shard_rows is not None or cluster is not None:
+        if escape_formulas:
+            raise click.UsageError("--escape-formulas is for spreadsheets, which do not open Parquet; leave it out")
+        n_rows, reasons = encode_parts(
+            model_path,
+            [path],
+            output,
+            shard_rows=shard_rows,
+            cluster=cluster,
+            device=device,
+            seconds_per_molecule=seconds_per_molecule,
+            progress=progress_for(quiet),
+            **reading,
+            **how,
+        )
+    else:
+        if output.lower().endswith(".npy"):
+            check_writable(output)
+        else:
+            check_output(output)
+        check_readable(path)
+        encoder = FeatureEncoder(molvae.load(model_path, device=device), **how)
+        with (
+            features_writer(output, encoder.names) as write,
+            progress_for(quiet).stage("Encoding", total=count_rows(path)) as stage,
+        ):
+            n_rows, reasons = encode_rows_to(
+                write,
+                encoder,
+                read_molecules(path, **reading, max_line=max_line),
+                n_jobs=n_jobs,
+                seconds_per_molecule=seconds_per_molecule,
+                escape_formulas=escape_formulas,
+                advance=stage.advance,
+            )
     screen.print(f"{n_rows - reasons.total():,} of {n_rows:,} molecules encoded")
     for reason, n in reasons.most_common():
         screen.print(f"  {reason}: {n:,}")

@@ -47,6 +47,7 @@ ENDINGS = (".json", ".csv")
 @click.option("--no-cache", is_flag=True, help="Neither read nor write that cache.")
 @seconds_option
 @line_option
+@click.option("--cluster", metavar="ADDRESS", help="Describe and compare on this Dask cluster, e.g. tcp://host:8786.")
 @jobs_option
 @click.option("--device", default="auto", show_default=True, help="For models and ChemNet: auto, cpu, cuda or cuda:N.")
 @quiet_option
@@ -66,23 +67,26 @@ def evaluate(
     no_cache: bool,
     seconds_per_molecule: float | None,
     max_line: int,
+    cluster: str | None,
     n_jobs: int,
     device: str,
     quiet: bool,
 ) -> None:
     """Compute published metrics of generated molecules, from any generator.
 
-    The metrics are those of MOSES (Polykovskiy et al. 2020) and GuacaMol (Brown et al. 2019). INPUT is a file of SMILES
-    as they were generated, invalid ones and duplicates included; or a trained model's directory or a shipped model's
-    name, which draws its molecules itself and is also evaluated on the reference: reconstruction, bounds on the
-    likelihood, active units and heads. Several lists, for example one per seed, get one column each, and their mean.
-    Statistics of the references are computed once and cached.
+    The metrics are those of MOSES (Polykovskiy et al. 2020) and GuacaMol (Brown et al. 2019). INPUT is a file of
+    SMILES, or a folder of Parquet files, as they were generated, invalid ones and duplicates included; or a trained
+    model's directory or a shipped model's name, which draws its molecules itself and is also evaluated on the
+    reference: reconstruction, bounds on the likelihood, active units and heads. Several lists, for example one per
+    seed, get one column each, and their mean. Statistics of the references are computed once and cached.
     """
     from dataclasses import replace
 
+    from molvae.cluster import joblib_on
     from molvae.device import resolve_device
     from molvae.errors import InputFileError
     from molvae.files import check_writable, is_stream
+    from molvae.formats.readers import is_data_set
     from molvae.pretrained import model_names
     from molvae.report.distributions import check_plot, plot_distributions
     from molvae.scoring.fcd import fcd_available, require_fcd
@@ -110,7 +114,7 @@ def evaluate(
     lists: dict[str, list[str | None]] = {}
     of_models: dict[str, dict[str, float]] = {}
     for label, path in _labels(inputs).items():
-        if Path(path).is_dir() or path in model_names():
+        if (Path(path).is_dir() and not is_data_set(path)) or path in model_names():
             drawn = _drawn(label, path, n, drawn_with, device, progress)
             lists |= drawn
             if "test" in paths:
@@ -120,31 +124,34 @@ def evaluate(
                 path, smiles_column, blank_lines=True, max_line=max_line
             )  # a blank line is an invalid molecule
 
-    statistics = {
-        name: reference_statistics(
-            [s for s in _read(paths[name], None) if s],
-            name=label,
-            fcd=with_fcd,
-            cache=cache_folder,
-            n_jobs=n_jobs,
-            device=chosen,
-            progress=progress,
-        )
-        for name, label in (("test", "Test"), ("test_scaffolds", "TestSF"))
-        if name in paths
-    }
-    known = None
-    if "train" in paths:
-        training = [s for s in _read(paths["train"], None) if s]
-        known = known_molecules(training, cache=cache_folder, n_jobs=n_jobs, progress=progress)
-    described = {
-        label: describe_molecules(smiles, seconds=seconds_per_molecule, n_jobs=n_jobs, progress=progress)
-        for label, smiles in lists.items()
-    }
-    tables = {
-        label: evaluate_described(molecules, **statistics, known=known, n_jobs=n_jobs, device=chosen, progress=progress)
-        for label, molecules in described.items()
-    }
+    with joblib_on(cluster):
+        statistics = {
+            name: reference_statistics(
+                [s for s in _read(paths[name], None) if s],
+                name=label,
+                fcd=with_fcd,
+                cache=cache_folder,
+                n_jobs=n_jobs,
+                device=chosen,
+                progress=progress,
+            )
+            for name, label in (("test", "Test"), ("test_scaffolds", "TestSF"))
+            if name in paths
+        }
+        known = None
+        if "train" in paths:
+            training = [s for s in _read(paths["train"], None) if s]
+            known = known_molecules(training, cache=cache_folder, n_jobs=n_jobs, progress=progress)
+        described = {
+            label: describe_molecules(smiles, seconds=seconds_per_molecule, n_jobs=n_jobs, progress=progress)
+            for label, smiles in lists.items()
+        }
+        tables = {
+            label: evaluate_described(
+                molecules, **statistics, known=known, n_jobs=n_jobs, device=chosen, progress=progress
+            )
+            for label, molecules in described.items()
+        }
     for label, figures in of_models.items():
         tables[label] = replace(tables[label], metrics={**tables[label].metrics, **figures})
     if plot:

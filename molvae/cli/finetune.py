@@ -2,10 +2,14 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from molvae.cli.options import DURATION, SEED, device_option, quiet_option, resumable, same_command
+
+if TYPE_CHECKING:
+    from molvae.training.config import TrainingConfig
 
 
 @click.command()
@@ -56,7 +60,7 @@ def finetune(
     """
     from molvae.checkpoint import load_checkpoint
     from molvae.chem.descriptors import known_descriptors
-    from molvae.cli.runs import check_new, prepare_data, run_experiment
+    from molvae.cli.runs import check_new, join_processes, prepare_data, run_experiment
     from molvae.config import override, parse_config
     from molvae.device import resolve_device
     from molvae.training.config import ExperimentConfig
@@ -65,6 +69,7 @@ def finetune(
     out = Path(output)
     check_new(out, overwrite=overwrite)
     resolve_device(device)
+    join_processes(_training(overrides), device)
     checkpoint = load_checkpoint(model_path)
     wanted = finetuning_preparation(
         checkpoint,
@@ -82,3 +87,15 @@ def finetune(
             override(values, text)
         config = parse_config(ExperimentConfig, values, where="finetune")
     run_experiment(config, prepared, out, device=device, resume=False, quiet=quiet)
+
+
+def _training(overrides: tuple[str, ...]) -> "TrainingConfig":
+    """The training settings that are asked for, before the others are known."""
+    from molvae.config import override, parse_config
+    from molvae.training.config import TrainingConfig
+
+    values: dict[str, Any] = {"training": {"max_steps": 1}}
+    for text in overrides:
+        if text.startswith("training."):
+            override(values, text)
+    return parse_config(TrainingConfig, values["training"], where="finetune")

@@ -20,7 +20,12 @@ from molvae.cli.options import (
 @click.command("fit-heads")
 @click.option("-m", "--model", "model_path", required=True, metavar="PATH", help="A checkpoint or a run's directory.")
 @click.option(
-    "--data", "data_path", required=True, metavar="PREPARED", help="A prepared folder in the model's vocabulary."
+    "--data",
+    "data_paths",
+    required=True,
+    multiple=True,
+    metavar="PREPARED",
+    help="A prepared folder in the model's vocabulary (repeatable).",
 )
 @click.option(
     "--property",
@@ -39,7 +44,7 @@ from molvae.cli.options import (
 @resumable(lambda: same_command("--resume"))
 def fit_heads(
     model_path: str,
-    data_path: str,
+    data_paths: tuple[str, ...],
     properties: tuple[str, ...],
     max_time: timedelta,
     molecules: int,
@@ -53,7 +58,7 @@ def fit_heads(
     from rich.table import Table
 
     from molvae.checkpoint import checkpoint_path
-    from molvae.data.prepared import PreparedData
+    from molvae.data.shards import open_prepared
     from molvae.files import writing
     from molvae.training.heads import fit_heads_of
 
@@ -61,7 +66,7 @@ def fit_heads(
     with writing(path):
         report = fit_heads_of(
             path,
-            PreparedData.open(data_path),
+            open_prepared(*data_paths),
             properties=properties or None,
             max_time=max_time,
             max_epochs=max_epochs,

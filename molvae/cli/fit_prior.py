@@ -23,7 +23,12 @@ from molvae.cli.options import (
     "-m", "--model", "model_path", metavar="DIR", required=True, help="A checkpoint or a training run's directory."
 )
 @click.option(
-    "--data", "data_path", required=True, metavar="PREPARED", help="The prepared folder the model was trained on."
+    "--data",
+    "data_paths",
+    required=True,
+    multiple=True,
+    metavar="PREPARED",
+    help="The prepared folder the model was trained on (repeatable).",
 )
 @click.option(
     "--config", "config_path", metavar="YAML", help="An experiment whose `prior` is fitted, in place of --kind."
@@ -45,7 +50,7 @@ from molvae.cli.options import (
 @resumable(lambda: same_command("--resume"))
 def fit_prior(
     model_path: str,
-    data_path: str,
+    data_paths: tuple[str, ...],
     config_path: str | None,
     kind: str,
     max_time: timedelta | None,
@@ -60,7 +65,7 @@ def fit_prior(
     """Fit a prior to the latents of the training set; `sample` then draws from it."""
     from molvae.checkpoint import checkpoint_path, prior_config
     from molvae.config import parse_config
-    from molvae.data.prepared import PreparedData
+    from molvae.data.shards import open_prepared
     from molvae.errors import ConfigError
     from molvae.files import writing
     from molvae.training.config import PriorFitConfig, load_experiment
@@ -80,7 +85,7 @@ def fit_prior(
     if init_from is not None and prior_config(init_from) != config.model:
         raise ConfigError(f"{init_from} has no prior with the settings of the one to fit; leave --init-from out")
     path = checkpoint_path(model_path)
-    data = PreparedData.open(data_path)
+    data = open_prepared(*data_paths)
     with writing(path):
         report = fit_prior_of(
             path, data, config, start=init_from, resume=resume, device=device, progress=progress_for(quiet)

@@ -132,6 +132,22 @@ keep_option: Callable[[F], F] = click.option(
 )
 
 
+def part_options(what: str, rows: str) -> Callable[[F], F]:
+    """`--shard-rows` and `--cluster`: work in parts, which are not done again, and on many machines."""
+
+    def add(function: F) -> F:
+        function = click.option(
+            "--cluster",
+            metavar="ADDRESS",
+            help="Do the parts on this Dask cluster, e.g. tcp://host:8786; -o is a folder that all machines see.",
+        )(function)
+        return click.option(
+            "--shard-rows", type=COUNT, help=f"Work in parts of this many {what}; -o is a folder.  [default: {rows}]"
+        )(function)
+
+    return add
+
+
 def condition_options(function: F) -> F:
     """`--condition` and `--guidance`: values of properties to ask the model for, and how strongly."""
     function = click.option(

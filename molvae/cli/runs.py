@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from molvae.data.prepare.config import PrepareConfig
     from molvae.data.prepared import PreparedData
     from molvae.evaluation.collapse import LatentDiagnostics
-    from molvae.training.config import ExperimentConfig
+    from molvae.training.config import ExperimentConfig, TrainingConfig
 
 EXPERIMENT = "experiment.yaml"
 
@@ -33,12 +33,15 @@ def prepare_data(
     from molvae.data.prepare.config import PrepareConfig
     from molvae.data.prepare.run import prepare
     from molvae.data.prepared import PreparedData
+    from molvae.processes import in_first
 
-    if not folder.exists():
-        prepared = prepare(inputs, folder, config=config, vocabulary=vocabulary, progress=progress_for(quiet))
-        _account(prepared, quiet=quiet)
-        hint_at_labels(inputs, config.property_columns, console(quiet))
-        return prepared
+    def make() -> None:
+        if not folder.exists():
+            how = {"config": config, "vocabulary": vocabulary, "progress": progress_for(quiet)}
+            _account(prepare(inputs, folder, **how), quiet=quiet)
+            hint_at_labels(inputs, config.property_columns, console(quiet))
+
+    in_first(make)
     prepared = PreparedData.open(folder)
     had = PrepareConfig().model_dump(mode="json") | prepared.meta["options"]  # older folders lack newer options
     same = [source["path"] for source in prepared.meta["sources"]] == [str(path) for path in inputs]
@@ -57,15 +60,31 @@ def _account(prepared: "PreparedData", *, quiet: bool) -> None:
     show_left_out(prepared, screen)
 
 
+def join_processes(training: "TrainingConfig", device: str) -> None:
+    """Meet the other processes of a training, if there are any; only the first one shows anything from now on."""
+    import logging
+
+    from molvae import processes
+    from molvae.training.launch import join
+
+    join(training.devices, training.nodes, device=device)
+    if processes.rank() > 0:
+        logging.getLogger("molvae").setLevel(logging.CRITICAL)
+
+
 def run_experiment(
     config: "ExperimentConfig", prepared: "PreparedData", out: Path, *, device: str, resume: bool, quiet: bool
 ) -> None:
     """Train, fit the prior if one is asked for, and print the results; the run's folder is locked meanwhile."""
-    from molvae.files import writing
+    from contextlib import nullcontext
 
+    from molvae.files import writing
+    from molvae.processes import rank
+
+    quiet = quiet or rank() > 0
     screen = console(quiet)
     screen.print(f"{prepared!r}")
-    with resumable(lambda: _command_to_resume(config, out, device)), writing(out):
+    with resumable(lambda: _command_to_resume(config, out, device)), nullcontext() if rank() else writing(out):
         result = _train(config, prepared, out, device=device, resume=resume, quiet=quiet)
     _summary(screen, result, out)
 

@@ -1,5 +1,7 @@
 """`molvae sample`."""
 
+from typing import Any
+
 import click
 
 from molvae.cli.options import (
@@ -13,6 +15,7 @@ from molvae.cli.options import (
     device_option,
     keep_option,
     model_option,
+    part_options,
     progress_for,
     quiet_option,
     read_conditions,
@@ -46,6 +49,7 @@ GRID_MOLECULES = 25
 )
 @click.option("--prior", type=click.Choice(["learned", "standard"]), help="By default learned, if there is one.")
 @click.option("--grid", metavar="FILE", help=f"Draw the first {GRID_MOLECULES} as .svg or .png.")
+@part_options("molecules", "all at once, or with --cluster 10,000")
 @seed_option
 @batch_size_option
 @device_option
@@ -67,41 +71,56 @@ def sample(
     latent_temperature: float | None,
     prior: str | None,
     grid: str | None,
+    shard_rows: int | None,
+    cluster: str | None,
     seed: int | None,
     batch_size: int,
     device: str,
     quiet: bool,
 ) -> None:
-    """Draw new molecules, with their QED, logP and SA."""
+    """Draw new molecules, with their QED, logP and SA.
+
+    With --shard-rows or --cluster, FILE becomes a Parquet data set with one file for each part. The same command goes
+    on with what is missing there.
+    """
     import molvae
     from molvae.cli.tables import described, known_molecules, sampling_summary
     from molvae.formats.writers import check_output, write_table
     from molvae.report.grid import check_picture, draw_grid
 
-    check_output(output)
+    in_parts = shard_rows is not None or cluster is not None
+    if not in_parts:
+        check_output(output)
     if grid:
         check_picture(grid)
     condition = read_conditions(conditions)
     vae = molvae.load(model_path, device=device)
     known = known_molecules(novel_against, vae.standardizer)
-    drawn = vae.draw(
-        n,
-        temperature=temperature,
-        top_p=top_p,
-        greedy=greedy,
-        leave_out=leave_out,
-        unique=unique,
-        novel=novel,
-        novel_against=known,
-        condition=condition,
-        guidance=guidance,
-        latent_temperature=latent_temperature,
-        prior=prior,
-        keep=keep,
-        seed=seed,
-        batch_size=batch_size,
-        progress=progress_for(quiet),
-    )
+    how: dict[str, Any] = {
+        "temperature": temperature,
+        "top_p": top_p,
+        "greedy": greedy,
+        "leave_out": leave_out,
+        "unique": unique,
+        "novel": novel,
+        "novel_against": known,
+        "condition": condition,
+        "guidance": guidance,
+        "latent_temperature": latent_temperature,
+        "prior": prior,
+        "keep": keep,
+        "batch_size": batch_size,
+    }
+    if in_parts:
+        from molvae.inference.parts import sample_parts
+
+        if grid:
+            raise click.UsageError("--grid draws a table in one file; leave it out with --shard-rows and --cluster")
+        where: dict[str, Any] = {"shard_rows": shard_rows, "cluster": cluster, "device": device, "seed": seed}
+        distinct = sample_parts(model_path, n, output, describe=described, progress=progress_for(quiet), **where, **how)
+        console(quiet).print(f"{n:,} molecules in {output}, {100 * distinct / n:.2f} % of them distinct")
+        return
+    drawn = vae.draw(n, seed=seed, progress=progress_for(quiet), **how)
     frame = described(drawn.smiles)
     write_table(frame, output)
     if grid:

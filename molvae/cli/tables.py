@@ -11,7 +11,7 @@ from molvae.chem.descriptors import descriptors
 from molvae.chem.parse import canonical_smiles, parse_smiles
 from molvae.chem.standardize import Standardizer
 from molvae.config import MAX_LINE
-from molvae.data.prepared import PreparedData
+from molvae.data.shards import open_prepared
 from molvae.errors import InputError
 from molvae.formats.readers import InputRow, read_molecules
 from molvae.inference.encoding import ENCODED
@@ -44,7 +44,7 @@ def read_rows(
 ) -> list[InputRow]:
     """The rows of a file, or the molecules of a prepared folder of one split."""
     if Path(path).is_dir():
-        prepared = PreparedData.open(path)
+        prepared = open_prepared(path)
         smiles = prepared.smiles(prepared.indices(split))
         return [InputRow(path, row, text) for row, text in enumerate(smiles, start=1)]
     return list(read_molecules(path, smiles_column=smiles_column, name_column=name_column, max_line=max_line))

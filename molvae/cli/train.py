@@ -11,7 +11,7 @@ from molvae.cli.options import DURATION, console, device_option, quiet_option, r
 
 if TYPE_CHECKING:
     from molvae.data.prepared import PreparedData
-    from molvae.training.config import ExperimentConfig
+    from molvae.training.config import ExperimentConfig, TrainingConfig
 
 
 @click.command()
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 @click.option("-r", "--recipe", metavar="NAME", help="A recipe that ships with molvae, see `molvae recipes`.")
 @click.option("-c", "--config", "config_path", metavar="FILE", help="A YAML file with a whole experiment.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="E.g. model.latent.latent_dim=64.")
-@click.option("--data", "data_path", metavar="PREPARED", help="Train on this prepared folder.")
+@click.option(
+    "--data", "data_paths", multiple=True, metavar="PREPARED", help="Train on this prepared folder (repeatable)."
+)
 @click.option(
     "--max-time", type=DURATION, metavar="HH:MM:SS", help="Time budget; learning rate and KL schedule follow it."
 )
@@ -37,7 +39,7 @@ def train(
     recipe: str | None,
     config_path: str | None,
     overrides: tuple[str, ...],
-    data_path: str | None,
+    data_paths: tuple[str, ...],
     max_time: timedelta | None,
     precision: str | None,
     init_from: str | None,
@@ -50,42 +52,54 @@ def train(
 
     Without --recipe or --config the default recipe is used, its sizes fitted to the molecules. Files are prepared
     first. How much the latent is used is shown during training. The trained model is DIR/model.
+
+    Several prepared folders, or a folder of them, are read as one. On several cores or GPUs: --set training.devices=N.
     """
-    from molvae.cli.runs import EXPERIMENT, check_new, run_experiment
+    from molvae.cli.runs import EXPERIMENT, check_new, join_processes, run_experiment
     from molvae.device import resolve_device
     from molvae.errors import ConfigError
     from molvae.training.config import load_experiment
     from molvae.training.recipes import recipe_path
 
     out = Path(output)
-    if resume and (inputs or recipe or config_path or data_path):
+    if resume and (inputs or recipe or config_path or data_paths):
         raise click.UsageError("--resume goes on with the experiment in DIR; leave INPUT, --recipe and --config out")
     if (recipe is not None) + (config_path is not None) > 1:
         raise click.UsageError("give --recipe or --config, not both")
-    if inputs and data_path:
+    if inputs and data_paths:
         raise click.UsageError("give INPUT or --data, not both")
     if not resume:
         check_new(out, overwrite=overwrite)
-    given = _given(inputs, data_path, max_time, precision, init_from)
+    given = _given(inputs, data_paths, max_time, precision, init_from)
     resolve_device(device)  # before anything slow
     if resume:
         config = load_experiment(out / EXPERIMENT, [*overrides, *given])
     elif recipe is not None or config_path is not None:
         config = load_experiment(recipe_path(recipe) if recipe else str(config_path), [*overrides, *given])
-    elif inputs or data_path:
-        config, prepared = _default(inputs, data_path, [*overrides, *given], out, quiet)
+    elif inputs or data_paths:
+        join_processes(_default_training(overrides), device)
+        config, prepared = _default(inputs, data_paths, [*overrides, *given], out, quiet)
         run_experiment(config, prepared, out, device=device, resume=False, quiet=quiet)
         return
     else:
         raise click.UsageError("give INPUT, --data, --recipe or --config; or --resume to go on with the run in DIR")
-    if config.data.prepared is None and not config.data.inputs:
+    if not config.data.prepared_folders and not config.data.inputs:
         raise ConfigError("the experiment names no molecules; give files of them, or --data with a prepared folder")
+    join_processes(config.training, device)
     run_experiment(config, _prepared(config, out, quiet), out, device=device, resume=resume, quiet=quiet)
+
+
+def _default_training(overrides: Sequence[str]) -> "TrainingConfig":
+    """The training settings of the default recipe, before its sizes are fitted to the molecules."""
+    from molvae.training.config import load_experiment
+    from molvae.training.recipes import DEFAULT, recipe_path
+
+    return load_experiment(recipe_path(DEFAULT), [text for text in overrides if text.startswith("training.")]).training
 
 
 def _given(
     inputs: Sequence[str],
-    data_path: str | None,
+    data_paths: Sequence[str],
     max_time: timedelta | None,
     precision: str | None,
     init_from: str | None,
@@ -97,8 +111,9 @@ def _given(
     if inputs:
         files = ", ".join(f"'{path if path == '-' else Path(path).resolve()}'" for path in inputs)
         given += [f"data.inputs=[{files}]", "data.prepared=null"]
-    if data_path:
-        given += [f"data.prepared='{Path(data_path).resolve()}'", "data.inputs=[]"]
+    if data_paths:
+        folders = ", ".join(f"'{Path(path).resolve()}'" for path in data_paths)
+        given += [f"data.prepared={folders if len(data_paths) == 1 else f'[{folders}]'}", "data.inputs=[]"]
     if max_time:
         given.append(f"training.max_time='{clock(max_time)}'")
     if precision:
@@ -110,17 +125,17 @@ def _given(
 
 
 def _default(
-    inputs: Sequence[str], data_path: str | None, overrides: Sequence[str], out: Path, quiet: bool
+    inputs: Sequence[str], data_paths: Sequence[str], overrides: Sequence[str], out: Path, quiet: bool
 ) -> "tuple[ExperimentConfig, PreparedData]":
     """The default recipe for the given molecules, and the folder they are prepared in."""
     from molvae.cli.runs import prepare_data
     from molvae.config import override, parse_config
     from molvae.data.prepare.config import PrepareConfig
-    from molvae.data.prepared import PreparedData
+    from molvae.data.shards import open_prepared
     from molvae.training.recipes import SMALL, default_preparation, experiment_for
 
-    if data_path is not None:
-        prepared = PreparedData.open(data_path)
+    if data_paths:
+        prepared = open_prepared(*data_paths)
     else:
         values = {"data": {"prepare": default_preparation()}}
         for text in overrides:
@@ -140,9 +155,10 @@ def _default(
 def _prepared(config: "ExperimentConfig", out: Path, quiet: bool) -> "PreparedData":
     """Open the prepared folder, or make it from the inputs."""
     from molvae.cli.runs import prepare_data
-    from molvae.data.prepared import PreparedData
+    from molvae.data.shards import open_prepared
 
     data = config.data
-    if data.prepared is not None and not data.inputs:
-        return PreparedData.open(data.prepared)
-    return prepare_data(data.inputs, data.prepared or out / "data", data.prepare, quiet=quiet)
+    if data.prepared_folders and not data.inputs:
+        return open_prepared(*data.prepared_folders)
+    folder = data.prepared_folders[0] if data.prepared_folders else out / "data"
+    return prepare_data(data.inputs, folder, data.prepare, quiet=quiet)

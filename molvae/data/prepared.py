@@ -192,6 +192,29 @@ class PreparedData:
         """Names of the splits, in the order of their codes."""
         return tuple(self.meta["splits"])
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders that were opened, as they were named."""
+        return (self.path,)
+
+    @property
+    def n_shards(self) -> int:
+        """The number of folders that are read as one; see `molvae.data.shards`."""
+        return 1
+
+    def shard(self, i: int) -> "PreparedData":
+        """One of these folders."""
+        return self
+
+    @property
+    def first_molecules(self) -> np.ndarray:
+        """The number of the first molecule of each of these folders, and of all molecules, `(S + 1,)`."""
+        return np.array([0, len(self)])
+
+    def count(self, split: str) -> list[int]:
+        """The number of molecules of a split in each of these folders."""
+        return [len(self.indices(split))]
+
     def indices(self, split: str) -> np.ndarray:
         """The indices of the molecules of one split, ascending.
 

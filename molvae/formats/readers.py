@@ -56,7 +56,7 @@ def read_molecules(
     """Read the records of a file one by one.
 
     Args:
-        path: the file; "-" is standard input.
+        path: the file, or a folder of Parquet files; "-" is standard input.
         smiles_column: SMILES or InChI column of a table; by default the one called smiles, canonical_smiles, …, inchi,
             … or the only one.
         name_column: column of the names in a table, or data field of the names in an SDF file.
@@ -74,6 +74,11 @@ def read_molecules(
     source = str(path)
     asked = Asked(smiles_column, name_column, tuple(extra_columns), absent_columns, blank_lines, max_line)
     n_rows = 0
+    if is_data_set(path):
+        how = {"name_column": name_column, "extra_columns": extra_columns, "absent_columns": absent_columns}
+        for file in data_set_files(path):
+            yield from read_molecules(file, smiles_column=smiles_column, blank_lines=blank_lines, **how)  # type: ignore[arg-type]
+        return
     with open_content(source) as content:
         for row in _rows(content, _format_of(content, source, file_format), source, asked):
             n_rows += 1
@@ -121,6 +126,8 @@ def _look_like_labels(cells: Sequence[str]) -> bool:
 def count_rows(path: str | Path) -> int | None:
     """The approximate number of records of a file, for a progress bar; `None` if it cannot be found quickly."""
     source = str(path)
+    if is_data_set(path):
+        return sum(count_rows(file) or 0 for file in data_set_files(path))
     if _is_stream(source):  # what is read from a pipe cannot be read again
         return None
     try:
@@ -139,6 +146,16 @@ def count_rows(path: str | Path) -> int | None:
             return max(1, n - 1 if kind in ("csv", "tsv") else n)  # without the header
     except (InputError, OSError, ValueError):  # pyarrow's errors are ValueErrors too
         return None  # reading the file will report the error
+
+
+def is_data_set(path: str | Path) -> bool:
+    """Whether a path is a folder of Parquet files, which is read as one table."""
+    return Path(path).is_dir() and bool(data_set_files(path))
+
+
+def data_set_files(path: str | Path) -> list[Path]:
+    """The Parquet files in a folder, in the order of their names."""
+    return sorted(file for file in Path(path).glob("*.parquet") if file.name[0] not in "._")
 
 
 def _is_stream(name: str) -> bool:

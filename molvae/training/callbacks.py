@@ -15,6 +15,7 @@ from rich.text import Text
 from molvae.data.batches import MolBatch
 from molvae.evaluation.collapse import LatentDiagnostics, diagnose
 from molvae.interruption import Stopped
+from molvae.processes import in_first
 from molvae.training.metrics import MetricsFile
 from molvae.training.module import VAEModule
 
@@ -47,7 +48,7 @@ class Validate(pl.Callback):
 
     Args:
         batches: returns the batches of held-out molecules.
-        file: the table that results are written to.
+        file: the table that results are written to; `None` in a process that does not write.
         every: number of steps between two validations.
         max_length: the most tokens per molecule in greedy decoding.
         patience: number of validations without a better objective before training stops; `None` never stops early.
@@ -56,7 +57,7 @@ class Validate(pl.Callback):
     def __init__(
         self,
         batches: Callable[[], Iterable[MolBatch]],
-        file: MetricsFile,
+        file: MetricsFile | None,
         *,
         every: int,
         max_length: int,
@@ -89,15 +90,19 @@ class Validate(pl.Callback):
         return bool(self.history) and self.history[-1]["step"] == step
 
     def measure(self, trainer: pl.Trainer, module: VAEModule) -> LatentDiagnostics:
-        """Validate now; the result becomes part of the history, unless that has one of the same step."""
-        result = diagnose(
-            module.model,
-            self.batches(),
-            max_length=self.max_length,
-            prior=module.prior,
-            generator=torch.Generator(device=module.device).manual_seed(0),
+        """Validate now; the result becomes part of the history, unless that has one of the same step.
+
+        The first process of several does it, and all of them have the result.
+        """
+        result = self.latest = in_first(
+            lambda: diagnose(
+                module.model,
+                self.batches(),
+                max_length=self.max_length,
+                prior=module.prior,
+                generator=torch.Generator(device=module.device).manual_seed(0),
+            )
         )
-        self.latest = result
         row = {
             "step": trainer.global_step,
             "molecules": module.molecules_seen,
@@ -112,7 +117,8 @@ class Validate(pl.Callback):
         if self._has(trainer.global_step):
             return result
         self.history.append(row | {"kl_per_dimension": [round(nats, 4) for nats in result.kl_per_dimension]})
-        self.file.add({"step": trainer.global_step} | {f"valid/{k}": v for k, v in row.items() if k != "step"})
+        if self.file is not None:
+            self.file.add({"step": trainer.global_step} | {f"valid/{k}": v for k, v in row.items() if k != "step"})
         rate = result.kl if result.kl_learned is None else result.kl_learned
         objective = result.reconstruction + module.config.beta.at(1.0) * rate
         self._since_best = 0 if objective < self._best else self._since_best + 1

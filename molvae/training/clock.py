@@ -18,6 +18,7 @@ class TrainingClock:
         self.max_seconds = None if max_time is None else max_time.total_seconds()
         self._before = 0.0  # seconds of earlier, interrupted runs
         self._started: float | None = None
+        self._agreed: float | None = None
 
     def start(self) -> None:
         """Start measuring time."""
@@ -25,11 +26,20 @@ class TrainingClock:
 
     def stop(self) -> None:
         """Stop measuring time."""
-        self._before, self._started = self.seconds, None
+        self._before, self._started, self._agreed = self.measured, None, None
+
+    def agree(self, seconds: float) -> None:
+        """Show this time until the next one is agreed on, so that all processes have the same schedule."""
+        self._agreed = seconds
 
     @property
     def seconds(self) -> float:
         """Training time so far, in seconds."""
+        return self.measured if self._agreed is None else self._agreed
+
+    @property
+    def measured(self) -> float:
+        """Training time so far in this process, in seconds."""
         return self._before + (0.0 if self._started is None else time.monotonic() - self._started)
 
     def progress(self, step: int) -> float:

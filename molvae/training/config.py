@@ -31,14 +31,27 @@ from molvae.training.schedules import BetaConfig, LinearBetaConfig, warm_cosine
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 LoggerName = Literal["tensorboard", "wandb"]
 LearningRate = Annotated[float, Field(ge=1e-12, le=100)]
+Count = Annotated[int, Field(ge=1, le=65_536)]
 
 
 class DataConfig(Section):
     """The molecules: a prepared folder, or input files to prepare first; a recipe may leave out both."""
 
-    prepared: Path | None = None
+    prepared: Path | tuple[Path, ...] | None = None
+    """A prepared folder, a folder of prepared folders, or several of them, which are read as one."""
     inputs: tuple[Path, ...] = ()
     prepare: PrepareConfig = PrepareConfig()
+
+    @property
+    def prepared_folders(self) -> tuple[Path, ...]:
+        """The prepared folders that are named."""
+        return self.prepared if isinstance(self.prepared, tuple) else (self.prepared,) if self.prepared else ()
+
+    @model_validator(mode="after")
+    def _one_folder_is_made(self) -> "DataConfig":
+        if self.inputs and len(self.prepared_folders) > 1:
+            raise ValueError("inputs are prepared into one folder; name one in data.prepared")
+        return self
 
 
 class PriorFitConfig(Section):
@@ -77,6 +90,13 @@ class TrainingConfig(Section):
     """How the model is trained. At least one of max_time, max_steps and max_epochs has to be given."""
 
     batch_size: Positive = 256
+    """Molecules per batch, of all processes together."""
+    devices: Count | None = None
+    """Processes on each machine, one for each GPU; by default as many as torchrun or SLURM have started, else 1."""
+    nodes: Count | None = None
+    """Machines; by default likewise."""
+    strategy: Literal["ddp", "ddp_find_unused"] = "ddp"
+    """How processes share the work: data parallel; with `ddp_find_unused` for models that leave parameters unused."""
     learning_rate: LearningRate = 4e-3
     final_learning_rate: Fraction = 0.02
     """Share of the learning rate that is left at the end of its cosine decay."""
@@ -237,6 +257,8 @@ def resolve_paths(values: dict[str, Any], folder: Path) -> None:
     if isinstance(data, dict):
         if isinstance(data.get("prepared"), str):
             data["prepared"] = str(folder / data["prepared"])
+        if isinstance(data.get("prepared"), list):
+            data["prepared"] = [str(folder / str(name)) for name in data["prepared"]]
         if isinstance(data.get("inputs"), list):
             data["inputs"] = [_found(folder, str(name)) for name in data["inputs"]]
         prepare = data.get("prepare")

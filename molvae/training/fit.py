@@ -2,9 +2,7 @@
 
 import logging
 import tempfile
-import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +12,15 @@ import torch
 from rich.console import Console
 from torch.utils.data import DataLoader
 
+from molvae import processes
 from molvae.checkpoint import add_prior, checkpoint_path, length_cap, save_checkpoint, start_from
 from molvae.chem.standard_form import StandardForm
 from molvae.config import dump_config
 from molvae.data.batches import MolBatch, ResidentBatches, TokenBatches, ordered_batches
 from molvae.data.known import KnownMolecules
 from molvae.data.prepared import PreparedData
-from molvae.device import resolve_device
-from molvae.errors import CheckpointError
+from molvae.data.shards import iter_smiles
+from molvae.errors import CheckpointError, ConfigError
 from molvae.evaluation.collapse import LatentDiagnostics
 from molvae.files import write_text
 from molvae.interruption import HeldSignals, hold_signals
@@ -31,11 +30,12 @@ from molvae.nn.vae import MolVAE
 from molvae.training.callbacks import HandleCollapse, TrainingProgress, Validate, WriteMetrics
 from molvae.training.clock import TrainingClock
 from molvae.training.config import ExperimentConfig, JointPriorConfig, TrainingConfig
+from molvae.training.launch import join, own_device, quiet_lightning, trainer_arguments
 from molvae.training.loggers import open_loggers
 from molvae.training.metrics import MetricsFile
 from molvae.training.module import VAEModule
 from molvae.training.selection import held_out_molecules, training_molecules
-from molvae.training.state import ResumableModule, SavedState, SaveLast, StopAtBudget, batches_done
+from molvae.training.state import InStep, ResumableModule, SavedState, SaveLast, StopAtBudget, batches_done
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,9 @@ def train(
     held back until the state is saved, at the end of a step. A resumed run ends where an uninterrupted one would have
     ended: on the CPU, and with a budget of steps or epochs, exactly there.
 
+    Several processes (`training.devices`, torchrun, SLURM) share every batch; the first one writes, and all return the
+    result. A run can be resumed with another number of them.
+
     Args:
         config: the settings of the experiment.
         data: the prepared folder.
@@ -74,12 +77,19 @@ def train(
     Raises:
         PreparedDataError: when the folder has no training molecules, or lacks something that the configuration needs: a
             property, graphs, fingerprints or randomized SMILES.
+        ConfigError: for more processes than there are GPUs, or molecules in a batch.
         CheckpointError: when there is nothing to resume from, or the state is damaged or that of another model.
     """
     out = Path(out)
+    settings = config.training
+    join(settings.devices, settings.nodes, device=device)
+    if processes.count() > settings.batch_size:
+        raise ConfigError(
+            f"{processes.count()} processes cannot share a batch of {settings.batch_size} molecules; raise "
+            "training.batch_size, which is of all processes together"
+        )
     state = SavedState(out / LAST)
     saved = _saved(out, state) if resume else None
-    settings = config.training
     pl.seed_everything(settings.seed, verbose=False)
     names = data.statistics.names if config.model.heads.properties is None else config.model.heads.properties
     statistics = data.statistics.select(names)
@@ -100,9 +110,9 @@ def train(
     model.latent.count(len(train_indices))
     max_length = length_cap(int(data.meta["tokens"]["max_length"]))
     how: dict[str, Any] = {"batch_size": settings.batch_size, "property_index": property_index, "seed": settings.seed}
-    how["short_first"] = settings.curriculum
+    how |= {"short_first": settings.curriculum, "share": (processes.rank(), processes.count())}
     if settings.resident:
-        stream: TokenBatches = ResidentBatches(data, train_indices, device=resolve_device(device), **how)
+        stream: TokenBatches = ResidentBatches(data, train_indices, device=own_device(device), **how)
     else:
         stream = TokenBatches(data, train_indices, randomized_smiles=settings.randomized_smiles, **how)
     if saved is not None:
@@ -119,13 +129,10 @@ def train(
     n_bits = 0 if data.fingerprints is None else 8 * data.fingerprints.shape[1]
     module = VAEModule(model, settings, clock, prior=prior, n_bits=n_bits)
     held_out = held_out_molecules(data, settings.valid_molecules, settings.seed, max_tokens)
-    if saved is None:
-        state.remove()  # that of a run which is overwritten
-    out.mkdir(parents=True, exist_ok=True)
-    write_text(out / EXPERIMENT, dump_config(config))
-    loggers = open_loggers(settings.loggers, out, config.model_dump(mode="json"))
-    after = 0 if saved is None else int(saved[1]["global_step"])
-    metrics = MetricsFile(out / METRICS, after=after, loggers=loggers)
+    begun = processes.in_first(lambda: _begin(out, config, state, saved))
+    metrics = begun if processes.rank() == 0 else None
+    if metrics is not None:
+        metrics.loggers = open_loggers(settings.loggers, out, config.model_dump(mode="json"))
     with hold_signals() as held, quiet_lightning():
         validate = Validate(
             lambda: _interruptible(
@@ -137,12 +144,13 @@ def train(
             patience=settings.patience,
         )
         save_last = SaveLast(state, every=settings.save_every, held=held)
-        handle_collapse = HandleCollapse(validate, settings.on_collapse)
-        callbacks: list[pl.Callback] = [StopAtBudget(), WriteMetrics(metrics), validate, handle_collapse, save_last]
-        if console is not None:
+        callbacks: list[pl.Callback] = [InStep(held)] if processes.count() > 1 else []
+        callbacks += [StopAtBudget(), *([] if metrics is None else [WriteMetrics(metrics)]), validate]
+        callbacks += [HandleCollapse(validate, settings.on_collapse), save_last]
+        if console is not None and processes.rank() == 0:
             callbacks.append(TrainingProgress(console, validate))
         trainer = pl.Trainer(
-            **lightning_device(device),
+            **trainer_arguments(device, devices=settings.devices, nodes=settings.nodes, strategy=settings.strategy),
             precision=settings.precision,
             max_epochs=-1,
             max_steps=max_steps or -1,
@@ -156,13 +164,25 @@ def train(
             default_root_dir=tempfile.gettempdir(),
         )
         loader = DataLoader(stream, batch_size=None, pin_memory=torch.cuda.is_available() and not settings.resident)
-        fit_from(trainer, module, loader, saved)
-        save_last.save(trainer)
-    result = _finish(out, trainer, module, validate, config, data, max_length)
+        with processes.reported():
+            fit_from(trainer, module, loader, saved)
+            save_last.save(trainer)
+    result = processes.in_first(lambda: _finish(out, trainer, module, validate, config, data, max_length))
     save_last.save(trainer)
-    for logger in loggers:
+    for logger in () if metrics is None else metrics.loggers:
         logger.finalize("success")
     return result
+
+
+def _begin(
+    out: Path, config: ExperimentConfig, state: SavedState, saved: tuple[Path, dict[str, Any]] | None
+) -> MetricsFile:
+    """Make the run's folder, and leave nothing there of a run that is overwritten."""
+    if saved is None:
+        state.remove()
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / EXPERIMENT, dump_config(config))
+    return MetricsFile(out / METRICS, after=0 if saved is None else int(saved[1]["global_step"]))
 
 
 def _saved(out: Path, state: SavedState) -> tuple[Path, dict[str, Any]] | None:
@@ -197,18 +217,6 @@ def fit_from(
     if shapes != {name: tensor.shape for name, tensor in module.state_dict().items()}:
         raise CheckpointError(f"{path} is the state of a model of other sizes; resume with the settings it began with")
     trainer.fit(module, loader, ckpt_path=path, weights_only=True)
-
-
-def lightning_device(device: str) -> dict[str, Any]:
-    """The arguments `accelerator` and `devices` of Lightning's trainer for a device.
-
-    Raises:
-        ConfigError: for an unknown device, or one that does not exist.
-    """
-    resolved = resolve_device(device)
-    if resolved.type == "cpu":
-        return {"accelerator": "cpu", "devices": 1}
-    return {"accelerator": "gpu", "devices": [resolved.index or 0]}
 
 
 def _finish(
@@ -279,7 +287,7 @@ def save_run(
 
 def _trained_on(training: TrainingConfig, data: PreparedData) -> KnownMolecules:
     """The training set, with that of the model that training started from."""
-    known = KnownMolecules.of(data.smiles(data.indices("train")))
+    known = KnownMolecules.of(iter_smiles(data, "train"))
     before = None if training.init_from is None else KnownMolecules.load(checkpoint_path(training.init_from))
     return known if before is None else known | before
 
@@ -289,19 +297,3 @@ def _max_steps(config: ExperimentConfig, batches_per_epoch: int) -> int | None:
     if config.training.max_epochs:
         limits.append(-(-config.training.max_epochs * batches_per_epoch // config.training.accumulate))
     return min((limit for limit in limits if limit), default=None)
-
-
-@contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Suppress Lightning's messages about settings that are chosen here on purpose."""
-    levels = {name: logging.getLogger(name).level for name in ("pytorch_lightning", "lightning_fabric")}
-    for name in levels:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="pytorch_lightning")
-            warnings.filterwarnings("ignore", module="lightning_fabric")
-            yield
-    finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)

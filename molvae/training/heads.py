@@ -17,6 +17,7 @@ from molvae.evaluation.collapse import r_squared
 from molvae.nn.build import build_heads
 from molvae.nn.heads import PropertyHeads
 from molvae.nn.vae import MolVAE
+from molvae.processes import in_first
 from molvae.progress import SILENT, Progress
 from molvae.training.clock import TrainingClock
 from molvae.training.losses import property_loss, property_nll
@@ -94,7 +95,7 @@ def fit_heads(
     """
     pl.seed_everything(seed, verbose=False)
     max_tokens = model.encoder.max_tokens
-    train = np.sort(np.random.default_rng(seed).permutation(training_molecules(data, max_tokens))[:molecules])
+    train = training_molecules(data, max_tokens).draw(molecules, np.random.default_rng(seed))
     train_set, valid_set = (
         encode(
             lambda batch: model.encode(batch).mean,
@@ -174,6 +175,18 @@ def fit_heads_of(
     Raises:
         PreparedDataError: when the folder has another vocabulary, or lacks a property.
     """
+    return in_first(lambda: _fit_heads_of(path, data, properties=properties, seed=seed, resume=resume, how=how))
+
+
+def _fit_heads_of(
+    path: str | Path,
+    data: PreparedData,
+    *,
+    properties: tuple[str, ...] | None,
+    seed: int,
+    resume: bool,
+    how: dict[str, Any],
+) -> HeadsReport:
     checkpoint, data = open_with_data(path, data, hint="prepare it with the model's")
     statistics = data.statistics.select(data.statistics.names if properties is None else properties)
     if not statistics.names:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from molvae.data.vocabulary import PAD
+from molvae.processes import mean_over_processes
 
 
 def reconstruction_loss(logits: Tensor, token_ids: Tensor) -> Tensor:
@@ -30,7 +31,8 @@ def property_loss(predicted: Tensor, labels: Tensor) -> Tensor:
     """
     known = torch.isfinite(labels)
     error = (predicted.float() - labels.nan_to_num()).square()
-    return torch.where(known, error, torch.zeros_like(error)).sum() / known.sum().clamp(min=1)
+    n_known = mean_over_processes(known.sum().float())  # each process has other labels, and the mean is over all
+    return torch.where(known, error, torch.zeros_like(error)).sum() / n_known.clamp(min=1)
 
 
 def property_nll(mean: Tensor, logvar: Tensor, labels: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The Lightning module that trains a model: its losses and their weights."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from molvae.data.vocabulary import MASK
 from molvae.nn.critics.base import Critic, Seen
 from molvae.nn.priors.base import Prior
 from molvae.nn.vae import MolVAE
+from molvae.processes import add_up, count
 from molvae.training.clock import TrainingClock
 from molvae.training.config import TrainingConfig
 from molvae.training.losses import fingerprint_loss, property_loss, property_nll, tanimoto_loss
@@ -87,31 +89,44 @@ class VAEModule(ResumableModule):
         """Compute the loss of a batch."""
         batch = self._corrupted(batch)
         outcome = self.config.objective.of(self.model, batch, beta=self.beta, prior=self.prior)
-        loss, reconstruction = outcome.loss, outcome.reconstruction
-        values = {"reconstruction": reconstruction, **outcome.values, "beta": self.beta}
+        share = len(batch) * count() / batch.size  # 1 but for a batch that cannot be divided evenly
+        loss = share * outcome.loss
+        values = {"reconstruction": outcome.reconstruction, **outcome.values, "beta": self.beta}
         if batch.properties is not None and self.model.heads.names and self.config.property_weight:
             of_properties = self._property_loss(outcome, batch.properties)
             loss = loss + self.config.property_weight * of_properties
             values["property_loss"] = of_properties
         if batch.fingerprints is not None and self.config.tanimoto_weight:
             of_distances = tanimoto_loss(outcome.mean, batch.fingerprints)
-            loss = loss + self.config.tanimoto_weight * of_distances
+            loss = loss + share * self.config.tanimoto_weight * of_distances
             values["tanimoto_loss"] = of_distances
         if batch.fingerprints is not None and self.to_bits is not None:
             of_bits = fingerprint_loss(self.to_bits(outcome.z), batch.fingerprints)
-            loss = loss + self.config.fingerprint_weight * of_bits
+            loss = loss + share * self.config.fingerprint_weight * of_bits
             values["fingerprint_loss"] = of_bits
         if self.critic is not None and self.config.critic is not None:
             seen = Seen(outcome.z, outcome.logits, batch.token_ids)
             penalty, of_critic = self.critic.penalty(seen), self.critic.loss(seen.detached())
-            loss = loss + self.config.critic.weight * penalty + of_critic
+            loss = loss + share * (self.config.critic.weight * penalty + of_critic)
             values |= {"penalty": penalty, "critic": of_critic}
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss is {float(loss)} at step {self.global_step}; lower the learning rate")
-        self._follow(float(reconstruction.detach()))
-        self.molecules_seen += len(batch)
-        self.last = {name: float(torch.as_tensor(value).detach()) for name, value in values.items()}
+        numbers = {name: float(torch.as_tensor(value).detach()) for name, value in values.items()}
+        total, self.last = self._of_all(float(loss.detach()), numbers, share)
+        if not math.isfinite(total):
+            raise FloatingPointError(f"the loss is {total} at step {self.global_step}; lower the learning rate")
+        self._follow(self.last["reconstruction"])
+        self.molecules_seen += batch.size
         return loss
+
+    def _of_all(self, loss: float, values: dict[str, float], share: float) -> tuple[float, dict[str, float]]:
+        """The loss, and the named values, of the batches of all processes."""
+        if count() == 1:
+            return loss, values
+        shares = [1.0 if name == "property_loss" else share for name in values]  # that is of all labels already
+        weighted = [value * part for value, part in zip(values.values(), shares, strict=True)]
+        numbers = torch.tensor([loss, *weighted], device=self.device)
+        add_up(numbers)
+        loss, *means = (numbers / count()).tolist()
+        return loss, dict(zip(values, means, strict=True))
 
     def _corrupted(self, batch: MolBatch) -> MolBatch:
         """The batch, in which the encoder reads <mask> in place of some tokens (Vincent et al. 2008)."""

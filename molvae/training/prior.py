@@ -19,6 +19,7 @@ from molvae.errors import ConfigError
 from molvae.nn.likelihood import QUANTILES, per_symbol_quantiles
 from molvae.nn.priors.base import Prior
 from molvae.nn.vae import MolVAE
+from molvae.processes import in_first
 from molvae.progress import SILENT, Progress
 from molvae.training.clock import TrainingClock
 from molvae.training.config import PriorFitConfig
@@ -93,7 +94,7 @@ def fit_prior(
     prior = config.model.build(model.latent, condition_dim=model.condition_dim)
     rng = np.random.default_rng(config.seed)
     max_tokens = model.encoder.max_tokens
-    train = np.sort(rng.permutation(training_molecules(data, max_tokens))[: config.molecules])
+    train = training_molecules(data, max_tokens).draw(config.molecules, rng)
     valid = held_out_molecules(data, HELD_OUT, config.seed, max_tokens)
     train_set, valid_set = (
         encode(
@@ -285,12 +286,26 @@ def fit_prior_of(
 
     Fitting starts from the prior of the checkpoint `start`, if it has one with the same settings. With `resume` it goes
     on where an interrupted fit of the same prior to the same model has stopped. Until the prior is in the directory,
-    the state is in a folder beside it, whose name ends in `.prior`.
+    the state is in a folder beside it, whose name ends in `.prior`. Of several processes, the first one fits.
 
     Raises:
         ConfigError: when the prior cannot be used with the model's latent.
         PreparedDataError: when the folder has another vocabulary than the model.
     """
+    how: dict[str, Any] = {"start": start, "resume": resume, "device": device, "progress": progress}
+    return in_first(lambda: _fit_prior_of(path, data, config, **how))
+
+
+def _fit_prior_of(
+    path: str | Path,
+    data: PreparedData,
+    config: PriorFitConfig,
+    *,
+    start: str | Path | None,
+    resume: bool,
+    device: str,
+    progress: Progress,
+) -> PriorReport:
     checkpoint, data = open_with_data(path, data, hint="give the folder it was trained on")
     try:
         config.model.check(checkpoint.config.latent)

@@ -70,7 +70,8 @@ def experiment_for(data: PreparedData, overrides: Sequence[str] = ()) -> Experim
     values["training"]["valid_every"] = max(SHORTEST_TRAINING, values["training"].get("valid_every", 500))
     passes = passes_as_one(n)
     values["prior"] |= {"max_epochs": 100 * passes, "patience": values["prior"]["patience"] * passes}
-    values["data"] = {"prepared": str(data.path.resolve()), "prepare": data.meta["options"]}
+    folders = [str(folder.resolve()) for folder in data.folders]
+    values["data"] = {"prepared": folders[0] if len(folders) == 1 else folders, "prepare": data.meta["options"]}
     for text in overrides:
         override(values, text)
     return parse_config(ExperimentConfig, values, where="the default recipe")

@@ -21,7 +21,8 @@ from molvae.errors import PreparedDataError
 from molvae.interruption import hold_signals
 from molvae.progress import Progress, Stage
 from molvae.training.config import Precision
-from molvae.training.fit import fit_from, lightning_device, quiet_lightning
+from molvae.training.fit import fit_from
+from molvae.training.launch import quiet_lightning, trainer_arguments
 from molvae.training.state import ResumableModule, SavedState, SaveLast, StopAtBudget, batches_done
 
 log = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ def fit(
     with hold_signals() as held, progress.stage(title, total=100, unit="%") as stage, quiet_lightning():
         save_last = SaveLast(state, every=save_every, held=held)
         trainer = pl.Trainer(
-            **lightning_device(device),
+            **trainer_arguments(device),
             precision=precision,
             max_epochs=-1,
             max_steps=module.clock.max_steps or -1,

@@ -7,9 +7,11 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 
+from molvae import processes
 from molvae.errors import CheckpointError
 from molvae.interruption import HeldSignals, Stopped
 from molvae.training.clock import TrainingClock
@@ -32,7 +34,13 @@ class SavedState:
         self.before = path.with_name("before.ckpt")
 
     def save(self, trainer: pl.Trainer) -> None:
-        """Save the state of a trainer; a process that is killed meanwhile leaves at least one whole file."""
+        """Save the state of a trainer; a process that is killed meanwhile leaves at least one whole file.
+
+        All processes of a training call this at the same step, and the first one writes.
+        """
+        if processes.rank() > 0:
+            trainer.save_checkpoint(self.path, weights_only=False)
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_suffix(".part")
         try:
@@ -124,23 +132,61 @@ class ResumableModule(pl.LightningModule):
         checkpoint["molvae"] = {
             "clock": self.clock.state_dict(),
             "identity": self.identity,
-            "generators": {
-                "cpu": torch.get_rng_state(),
-                "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
-            },
+            "generators": processes.gather(
+                {
+                    "cpu": torch.get_rng_state(),
+                    "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+                }
+            ),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the state of an interrupted run."""
         self.clock.load_state_dict(checkpoint["molvae"]["clock"])
-        self._generators = checkpoint["molvae"].get("generators")  # none in states of earlier versions
+        saved = checkpoint["molvae"].get("generators") or []  # none in states of earlier versions
+        saved = [saved] if isinstance(saved, dict) else saved  # one process in earlier versions
+        if processes.rank() < len(saved):
+            self._generators = saved[processes.rank()]
 
     def on_train_start(self) -> None:
-        """Restore the random generators; opening the data has used them."""
+        """Restore the random generators; opening the data has used them. Each process draws numbers of its own."""
         if self._generators is not None:
             torch.set_rng_state(self._generators["cpu"])
             if self._generators["cuda"] is not None and self.device.type == "cuda":
                 torch.cuda.set_rng_state(self._generators["cuda"], self.device)
+        elif processes.rank() > 0:
+            seed = np.random.SeedSequence((torch.initial_seed(), self.global_step, processes.rank()))
+            torch.manual_seed(int(seed.generate_state(1)[0]))
+
+
+class InStep(pl.Callback):
+    """Brings processes to an agreement at the end of every step: on the time, and on a signal that one of them got.
+
+    The first of the callbacks, so that the others see the same in all processes.
+
+    Args:
+        held: the signals.
+    """
+
+    def __init__(self, held: HeldSignals) -> None:
+        self.held = held
+        held.shared = True
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin with the same time."""
+        self._agree(pl_module)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        """Agree on the time of the first process, and on a signal."""
+        self._agree(pl_module)
+
+    def _agree(self, module: pl.LightningModule) -> None:
+        assert isinstance(module, ResumableModule)
+        first = module.clock.measured if processes.rank() == 0 else 0.0
+        signum, seconds = processes.greatest([self.held.signum or 0, first])
+        if signum:
+            self.held.agree(int(signum))
+        module.clock.agree(seconds)
 
 
 class StopAtBudget(pl.Callback):

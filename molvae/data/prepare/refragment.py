@@ -26,6 +26,7 @@ def refragment(
     *,
     fragments: int,
     notation: str | None = None,
+    vocabulary: Vocabulary | None = None,
     overwrite: bool = False,
     n_jobs: int = -1,
     progress: Progress = SILENT,
@@ -38,6 +39,7 @@ def refragment(
         fragments: size of the new vocabulary of symbols and fragments; 0 uses symbols only.
         notation: "selfies" or "smiles"; by default that of `data`. Randomized SMILES are kept only if the notation
             stays the same.
+        vocabulary: a vocabulary with all symbols of the molecules, to use in place of a new one.
         overwrite: replace an existing prepared folder.
         n_jobs: number of processes that convert the molecules to another notation; -1 is one per core.
         progress: reports molecules tokenized.
@@ -49,12 +51,13 @@ def refragment(
     same = notation in (None, data.vocabulary.notation)
     source = _Spelled(data) if same else _Rewritten(data, str(notation), n_jobs)
     with atomic_folder(out, overwrite=overwrite, kind=PREPARED) as folder:
-        train = data.indices("train") if "train" in data.split_names else np.arange(len(data))
         symbols, max_symbols = source.alphabet(progress)
-        vocabulary = Vocabulary.of_symbols(symbols, notation=source.notation)
-        if fragments:
-            sample = train[:: merge_stride(len(train))]
-            vocabulary = vocabulary.learn_merges(source.molecules(sample), n_fragments=fragments)
+        if vocabulary is None:
+            vocabulary = Vocabulary.of_symbols(symbols, notation=source.notation)
+            if fragments:
+                train = data.indices("train") if "train" in data.split_names else np.arange(len(data))
+                sample = train[:: merge_stride(len(train))]
+                vocabulary = vocabulary.learn_merges(source.molecules(sample), n_fragments=fragments)
         molecules = source.molecules(np.arange(len(data)))
         lengths = write_tokens(folder, molecules, len(data), vocabulary=vocabulary, progress=progress)
         vocabulary.save(folder / "vocabulary.json")

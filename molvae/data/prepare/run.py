@@ -42,6 +42,7 @@ def prepare(
     *,
     config: PrepareConfig | None = None,
     vocabulary: Vocabulary | None = None,
+    rows: slice = slice(None),
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> PreparedData:
@@ -49,6 +50,7 @@ def prepare(
 
     Args:
         inputs: files of molecules, "-" for standard input; see `molvae.formats.readers`.
+        rows: which rows of the inputs, counted through all of them from 0.
         out: the folder to write; an interrupted run leaves no incomplete folder.
         config: the settings.
         vocabulary: a vocabulary to use in place of a new one; `config.unknown` says what happens to unknown symbols.
@@ -70,7 +72,7 @@ def prepare(
     with atomic_folder(out, overwrite=overwrite, kind=PREPARED) as folder:
         writer = FolderWriter(folder, names, config)
         try:
-            counted = _write_rows(inputs, writer, config, vocabulary, progress)
+            counted = _write_rows(inputs, writer, config, vocabulary, rows, progress)
         finally:
             writer.close()
         if not writer.kept:
@@ -96,9 +98,10 @@ def _write_rows(
     writer: FolderWriter,
     config: PrepareConfig,
     vocabulary: Vocabulary | None,
+    chosen: slice,
     progress: Progress,
 ) -> "_Counted":
-    """Read, describe and write all rows."""
+    """Read, describe and write rows."""
     columns = config.property_columns + ((config.split_column,) if config.split == "column" else ())
     rows = itertools.chain.from_iterable(
         read_molecules(
@@ -111,7 +114,7 @@ def _write_rows(
         )
         for path in inputs
     )
-    counts = [count_rows(p) for p in inputs]
+    counts = [count_rows(p) for p in inputs] if chosen == slice(None) else [None]
     total = None if None in counts else sum(c for c in counts if c is not None)
     known = None if vocabulary is None or config.unknown == "extend" else frozenset(vocabulary.symbol_ids)
     carve_valid = config.split == "files" and not any(_stem(p) == "valid" for p in inputs)
@@ -120,7 +123,7 @@ def _write_rows(
     counted = _Counted()
 
     def feed() -> Iterator[Any]:
-        for chunk in batched(rows, CHUNK_ROWS):
+        for chunk in batched(itertools.islice(rows, chosen.start, chosen.stop), CHUNK_ROWS):
             pending.append(chunk)
             yield delayed(describe_in_time)([row.smiles for row in chunk], config)
 

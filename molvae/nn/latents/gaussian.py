@@ -19,6 +19,7 @@ from molvae.nn.latents.base import (
 from molvae.nn.priors.base import gaussian_log_prob
 from molvae.nn.priors.standard import StandardPrior
 from molvae.nn.slots import SlotLinear
+from molvae.processes import mean_over_processes
 
 MIN_LOGVAR, MAX_LOGVAR = -14.0, 4.0
 
@@ -67,6 +68,8 @@ class GaussianLatent(Latent):
         drawn = reparametrize(mean, logvar, generator=generator) if sampled else mean
         if log_prior is None:
             kl = gaussian_kl(mean, logvar).mean(0)
+            if self.training and (self.free_bits or self.min_rate):  # which are of the mean over the whole batch
+                kl = mean_over_processes(kl)
             regularizer = kl.clamp(min=self.free_bits).sum().clamp(min=self.min_rate)
         else:
             kl = regularizer = -(log_prior(drawn) + gaussian_entropy(logvar)).mean()

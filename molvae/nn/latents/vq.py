@@ -11,6 +11,7 @@ from molvae.config import Size, Weight
 from molvae.nn.latents.base import Latent, LatentOutput, LatentSettings, LogPrior
 from molvae.nn.latents.codes import CodeLatent, straight_through
 from molvae.nn.slots import SlotLinear
+from molvae.processes import add_up, count, gather, in_step
 
 REVIVED = 16  # at most this many codes of a codebook restart per batch
 KMEANS_STEPS = 10
@@ -145,11 +146,12 @@ class Codebooks(nn.Module):
         if self.started:
             return
         n_codes = self.codes.shape[1]
-        picked = torch.rand(vectors.shape[:2], device=vectors.device).argsort(1)
+        vectors = torch.cat([part.to(vectors.device) for part in gather(vectors.cpu())], dim=1)
+        picked = in_step(torch.rand(vectors.shape[:2], device=vectors.device)).argsort(1)
         picked = picked.repeat(1, -(-n_codes // vectors.shape[1]))[:, :n_codes]
         self.codes.copy_(vectors.gather(1, picked.unsqueeze(-1).expand(-1, -1, vectors.shape[-1])))
         for _ in range(KMEANS_STEPS):
-            counts, sums = self._totals(vectors, self.nearest(vectors))
+            counts, sums = self._totals(vectors, self.nearest(vectors))  # of all processes, which have the same
             means = sums / counts.clamp(min=1).unsqueeze(-1)
             self.codes.copy_(torch.where(counts.unsqueeze(-1) > 0, means, self.codes))
         counts, _ = self._totals(vectors, self.nearest(vectors))
@@ -161,6 +163,7 @@ class Codebooks(nn.Module):
     def follow(self, vectors: Tensor, indices: Tensor, codes: Tensor) -> None:
         """Move the codes toward the vectors `(G, n, S)` assigned to them, and dead codes to other vectors."""
         counts, sums = self._totals(vectors, indices)
+        add_up(counts, sums)
         self.counts.lerp_(counts, 1 - self.decay)
         self.sums.lerp_(sums, 1 - self.decay)
         total = self.counts.sum(-1, keepdim=True)
@@ -178,8 +181,10 @@ class Codebooks(nn.Module):
         return counts.view(n_books, n_codes), sums.view(n_books, n_codes, dim)
 
     def _revive(self, vectors: Tensor, codes: Tensor) -> None:
-        """Move dead codes to the vectors that are farthest from their codes."""
+        """Move dead codes to the vectors that are farthest from their codes, of the batches of all processes."""
         distances = (vectors - codes).square().sum(-1)
+        if count() > 1 and bool((self.counts < self.dead_below).any()):  # the counts are those of all processes
+            vectors, distances = _farthest(vectors, distances)
         for book, (own, distance) in enumerate(zip(vectors, distances, strict=True)):
             dead = (self.counts[book] < self.dead_below).nonzero().squeeze(1)[:REVIVED]
             far = distance.topk(min(len(dead), len(own))).indices
@@ -187,6 +192,14 @@ class Codebooks(nn.Module):
             self.codes[book, dead] = own[far]
             self.sums[book, dead] = own[far]
             self.counts[book, dead] = 1.0
+
+
+def _farthest(vectors: Tensor, distances: Tensor) -> tuple[Tensor, Tensor]:
+    """The vectors `(G, n, S)` of all processes that are farthest from their codes, and their distances `(G, n)`."""
+    far = distances.topk(min(REVIVED, distances.shape[1]), dim=1)
+    own = vectors.gather(1, far.indices.unsqueeze(-1).expand(-1, -1, vectors.shape[-1]))
+    found = gather((own.cpu(), far.values.cpu()))
+    return tuple(torch.cat(parts, dim=1).to(vectors.device) for parts in zip(*found, strict=True))  # type: ignore[return-value]
 
 
 class VQLatentConfig(LatentSettings):
