@@ -9,6 +9,7 @@ import numpy as np
 from rdkit import Chem
 from rdkit.Chem import QED, rdMolDescriptors
 
+from molvae.chem.parse import parse_smiles
 from molvae.chem.qed import qed_properties
 from molvae.chem.synthesis import sa
 from molvae.errors import ConfigError
@@ -126,6 +127,13 @@ def descriptors(mol: Chem.Mol, names: Sequence[str]) -> np.ndarray:
     with np.errstate(over="ignore"):
         array = np.array(values, dtype=np.float32)
     return np.where(np.isfinite(array), array, np.nan)
+
+
+def descriptor_table(smiles: Sequence[str], names: Sequence[str]) -> np.ndarray:
+    """The named descriptors of molecules, `(n, len(names))` float32; nan rows for what does not parse."""
+    missing = np.full(len(names), np.nan, dtype=np.float32)
+    rows = [missing if mol is None else descriptors(mol, names) for mol in map(parse_smiles, smiles)]
+    return np.array(rows, dtype=np.float32).reshape(-1, len(names))
 
 
 def _or_nan(descriptor: Callable[..., float], mol: Chem.Mol, **how: Any) -> float:
