@@ -97,8 +97,7 @@ def encode(
     waiting: deque[InputRow] = deque()  # read, and not yet encoded
 
     def smiles() -> Iterator[str | None]:
-        columns = {"smiles_column": smiles_column, "name_column": name_column}
-        for row in read_molecules(path, **columns, max_line=max_line):
+        for row in read_molecules(path, smiles_column=smiles_column, name_column=name_column, max_line=max_line):
             waiting.append(row)
             yield row.smiles
 
