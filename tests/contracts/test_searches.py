@@ -78,7 +78,13 @@ def test_a_run_goes_on_where_it_was_stopped(
 @pytest.mark.parametrize("finetune", [False, True])
 @pytest.mark.parametrize("kept", [25, 28], ids=["between batches", "within a batch"])
 def test_an_interrupted_run_becomes_the_uninterrupted_one(
-    method: str, finetune: bool, kept: int, tiny: MoleculeGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str,
+    finetune: bool,
+    kept: int,
+    tiny: MoleculeGenerator,
+    objective: Objective,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if finetune and method != "evolution":
         pytest.skip("one method that fine-tunes is enough")
@@ -88,16 +94,16 @@ def test_an_interrupted_run_becomes_the_uninterrupted_one(
 
     def score(self: Objective, molecules: list[Molecule]) -> np.ndarray:
         paid.extend(m.smiles for m in molecules)
-        return np.array([[m.mol.GetNumHeavyAtoms() * 1.0] for m in molecules])
+        return np.array([[float(m.mol.GetNumHeavyAtoms()), float(m.mol.GetNumBonds())] for m in molecules])
 
     monkeypatch.setattr(Objective, "raw_values", score)
     how = {"method": method, "finetune": finetune, "start": START[:15], "batch_size": 10, "seed": 3, "n_calls": 45}
     whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
-    optimize(tiny, "qed", record=whole, **how)
+    optimize(tiny, objective, record=whole, **how)
     lines = whole.read_text().splitlines(keepends=True)
     cut.write_text("".join(lines[: 1 + kept]))
     paid.clear()
-    optimize(tiny, "qed", record=cut, resume=True, **how)
+    optimize(tiny, objective, record=cut, resume=True, **how)
     assert cut.read_bytes() == whole.read_bytes()
     assert len(paid) == len(lines) - 1 - kept
 
