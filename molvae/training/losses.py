@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from molvae.data.vocabulary import PAD
+from molvae.nn.heads import PropertyHeads
 
 
 def reconstruction_loss(logits: Tensor, token_ids: Tensor) -> Tensor:
@@ -19,6 +20,14 @@ def reconstruction_loss(logits: Tensor, token_ids: Tensor) -> Tensor:
     targets = token_ids[:, 1:]
     total = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=PAD, reduction="sum")
     return total / len(targets)
+
+
+def loss_of_heads(heads: PropertyHeads, z: Tensor, properties: Tensor) -> Tensor:
+    """What heads minimize on z `(B, Z)` and properties `(B, P)` in their own units, nan where missing."""
+    labels = heads.standardize(properties)
+    if heads.likelihood == "gaussian":
+        return property_nll(*heads.distribution(z), labels)
+    return property_loss(heads(z), labels)
 
 
 def property_loss(predicted: Tensor, labels: Tensor) -> Tensor:

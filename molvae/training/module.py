@@ -13,7 +13,7 @@ from molvae.nn.priors.base import Prior
 from molvae.nn.vae import MolVAE
 from molvae.training.clock import TrainingClock
 from molvae.training.config import TrainingConfig
-from molvae.training.losses import fingerprint_loss, property_loss, property_nll, tanimoto_loss
+from molvae.training.losses import fingerprint_loss, loss_of_heads, tanimoto_loss
 from molvae.training.state import ResumableModule
 
 LEAST_TOKEN_DROPOUT, MOST_TOKEN_DROPOUT = 0.2, 0.8  # of a decoder that is weakened
@@ -89,7 +89,7 @@ class VAEModule(ResumableModule):
         loss, reconstruction = outcome.loss, outcome.reconstruction
         values = {"reconstruction": reconstruction, **outcome.values, "beta": self.beta}
         if batch.properties is not None and self.model.heads.names and self.config.property_weight:
-            of_properties = self._property_loss(outcome.z, batch.properties)
+            of_properties = loss_of_heads(self.model.heads, outcome.z, batch.properties)
             loss = loss + self.config.property_weight * of_properties
             values["property_loss"] = of_properties
         if batch.fingerprints is not None and self.config.tanimoto_weight:
@@ -119,12 +119,6 @@ class VAEModule(ResumableModule):
         ids, lengths = batch.source
         hidden = (torch.rand(ids.shape, device=ids.device) < self.config.corruption) & (ids > MASK)
         return replace(batch, source_ids=torch.where(hidden, MASK, ids), source_lengths=lengths)
-
-    def _property_loss(self, z: Tensor, properties: Tensor) -> Tensor:
-        labels = self.model.heads.standardize(properties)
-        if self.model.heads.likelihood == "gaussian":
-            return property_nll(*self.model.heads.distribution(z), labels)
-        return property_loss(self.model.heads(z), labels)
 
     def _follow(self, reconstruction: float) -> None:
         """Set beta for the next step; GECO uses the running mean of the reconstruction loss for that."""

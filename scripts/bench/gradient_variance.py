@@ -33,7 +33,7 @@ def main(model: Path, prepared: Path, draws: int, n: int) -> None:
     if not isinstance(vae.latent, CategoricalLatent):
         raise click.UsageError(f"{model} has no categorical latent; train configs/family/gumbel.yaml")
     data = PreparedData.open(prepared)
-    batch = collate(data, data.indices("valid")[:n])
+    batch = collate(data, data.indices("valid" if "valid" in data.split_names else "train")[:n])
     torch.manual_seed(0)
     rows = {f"REINFORCE, {b}": reinforce(vae, batch, draws, baseline=b == "baseline") for b in ("baseline", "none")}
     for tau in TEMPERATURES:
