@@ -20,7 +20,7 @@ from molvae.nn.vae import MolVAE
 from molvae.processes import in_first
 from molvae.progress import SILENT, Progress
 from molvae.training.clock import TrainingClock
-from molvae.training.losses import property_loss, property_nll
+from molvae.training.losses import loss_of_heads
 from molvae.training.second_stage import (
     HELD_OUT,
     batches_per_pass,
@@ -146,10 +146,7 @@ class _HeadsModule(ResumableModule):
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self.learning_rate * (1.0 - self.progress)
-        labels = self.heads.standardize(batch[1])
-        if self.heads.likelihood == "gaussian":
-            return property_nll(*self.heads.distribution(batch[0]), labels)
-        return property_loss(self.heads(batch[0]), labels)
+        return loss_of_heads(self.heads, batch[0], batch[1])
 
 
 def fit_heads_of(

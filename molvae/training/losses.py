@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from molvae.data.vocabulary import PAD
+from molvae.nn.heads import PropertyHeads
 from molvae.processes import mean_over_processes
 
 
@@ -20,6 +21,17 @@ def reconstruction_loss(logits: Tensor, token_ids: Tensor) -> Tensor:
     targets = token_ids[:, 1:]
     total = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=PAD, reduction="sum")
     return total / len(targets)
+
+
+def loss_of_heads(heads: PropertyHeads, z: Tensor, properties: Tensor, *, codes: Tensor | None = None) -> Tensor:
+    """What heads minimize on z `(B, Z)` and properties `(B, P)` in their own units, nan where missing.
+
+    The code indices `(B, M)` of z save a search for them; see `PropertyHeads.forward`.
+    """
+    labels = heads.standardize(properties)
+    if heads.likelihood == "gaussian":
+        return property_nll(*heads.distribution(z, codes=codes), labels)
+    return property_loss(heads(z, codes=codes), labels)
 
 
 def property_loss(predicted: Tensor, labels: Tensor) -> Tensor:
@@ -49,7 +61,8 @@ def property_nll(mean: Tensor, logvar: Tensor, labels: Tensor) -> Tensor:
     known = torch.isfinite(labels)
     error = (mean.float() - labels.nan_to_num()).square()
     each = 0.5 * (error * torch.exp(-logvar.float()) + logvar.float() + math.log(2 * math.pi))
-    return torch.where(known, each, torch.zeros_like(each)).sum() / max(len(labels), 1)
+    molecules = mean_over_processes(each.new_tensor(float(len(labels))))
+    return torch.where(known, each, torch.zeros_like(each)).sum() / molecules.clamp(min=1)
 
 
 def tanimoto_loss(latents: Tensor, fingerprints: Tensor) -> Tensor:

@@ -15,8 +15,7 @@ from molvae.nn.vae import MolVAE
 from molvae.processes import add_up, count
 from molvae.training.clock import TrainingClock
 from molvae.training.config import TrainingConfig
-from molvae.training.losses import fingerprint_loss, property_loss, property_nll, tanimoto_loss
-from molvae.training.objectives import Outcome
+from molvae.training.losses import fingerprint_loss, loss_of_heads, tanimoto_loss
 from molvae.training.state import ResumableModule
 
 LEAST_TOKEN_DROPOUT, MOST_TOKEN_DROPOUT = 0.2, 0.8  # of a decoder that is weakened
@@ -93,7 +92,7 @@ class VAEModule(ResumableModule):
         loss = share * outcome.loss
         values = {"reconstruction": outcome.reconstruction, **outcome.values, "beta": self.beta}
         if batch.properties is not None and self.model.heads.names and self.config.property_weight:
-            of_properties = self._property_loss(outcome, batch.properties)
+            of_properties = loss_of_heads(self.model.heads, outcome.z, batch.properties, codes=outcome.codes)
             loss = loss + self.config.property_weight * of_properties
             values["property_loss"] = of_properties
         if batch.fingerprints is not None and self.config.tanimoto_weight:
@@ -135,12 +134,6 @@ class VAEModule(ResumableModule):
         ids, lengths = batch.source
         hidden = (torch.rand(ids.shape, device=ids.device) < self.config.corruption) & (ids > MASK)
         return replace(batch, source_ids=torch.where(hidden, MASK, ids), source_lengths=lengths)
-
-    def _property_loss(self, outcome: Outcome, properties: Tensor) -> Tensor:
-        heads, labels = self.model.heads, self.model.heads.standardize(properties)
-        if heads.likelihood == "gaussian":
-            return property_nll(*heads.distribution(outcome.z, codes=outcome.codes), labels)
-        return property_loss(heads(outcome.z, codes=outcome.codes), labels)
 
     def _follow(self, reconstruction: float) -> None:
         """Set beta for the next step; GECO uses the running mean of the reconstruction loss for that."""

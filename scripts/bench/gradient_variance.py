@@ -1,9 +1,10 @@
 """Run: python scripts/bench/gradient_variance.py runs/family/gumbel PREPARED [--draws 200] [--batch 64].
 
 The gradient of the reconstruction loss with respect to the logits of a trained categorical latent, by Gumbel-softmax
-(straight-through and relaxed, at several temperatures) and by REINFORCE (with and without baseline), on one batch:
-variance of an estimate (trace of its covariance over the squared norm of the mean gradient), and the cosine of its mean
-with that of REINFORCE with baseline over all draws, which is unbiased. The latter has noise of its own, printed beside.
+(straight-through and relaxed, at several temperatures) and by REINFORCE (with and without baseline), on one batch: the
+variance of an estimate (trace of its covariance); the squared norm of the mean gradient, without what the variance adds
+to it ("–" where nothing is left: take more draws); and the cosine of the mean with that of REINFORCE with baseline,
+which is unbiased. That one has noise of its own: beside it stands the cosine of the means of its two halves.
 """
 
 from pathlib import Path
@@ -33,7 +34,7 @@ def main(model: Path, prepared: Path, draws: int, n: int) -> None:
     if not isinstance(vae.latent, CategoricalLatent):
         raise click.UsageError(f"{model} has no categorical latent; train configs/family/gumbel.yaml")
     data = PreparedData.open(prepared)
-    batch = collate(data, data.indices("valid")[:n])
+    batch = collate(data, data.indices("valid" if "valid" in data.split_names else "train")[:n])
     torch.manual_seed(0)
     rows = {f"REINFORCE, {b}": reinforce(vae, batch, draws, baseline=b == "baseline") for b in ("baseline", "none")}
     for tau in TEMPERATURES:
@@ -42,13 +43,15 @@ def main(model: Path, prepared: Path, draws: int, n: int) -> None:
             rows[f"Gumbel-softmax, {kind}, τ {tau}"] = gumbel(vae, batch, draws, tau=tau, hard=hard)
     truth = rows["REINFORCE, baseline"]
     halves = cosine(truth[::2].mean(0), truth[1::2].mean(0))
-    print("| estimator | variance | cosine to REINFORCE |")
-    print("| --- | ---: | ---: |")
+    print("| estimator | variance | squared norm of the mean | variance / squared norm | cosine to REINFORCE |")
+    print("| --- | ---: | ---: | ---: | ---: |")
     for name, gradients in rows.items():
         mean = gradients.mean(0)
-        variance = (gradients - mean).square().sum() / (len(gradients) - 1) / truth.mean(0).square().sum()
+        variance = float((gradients - mean).square().sum() / (len(gradients) - 1))
+        norm = float(mean.square().sum()) - variance / len(gradients)
+        ratio = f"{norm:.3g} | {variance / norm:.3g}" if norm > 0 else "– | –"
         near = halves if name == "REINFORCE, baseline" else cosine(mean, truth.mean(0))
-        print(f"| {name} | {variance:.3g} | {near:.3f}{' (halves)' if near is halves else ''} |")
+        print(f"| {name} | {variance:.3g} | {ratio} | {near:.3f}{' (halves)' if near is halves else ''} |")
 
 
 def reinforce(vae: MolVAE, batch: MolBatch, draws: int, *, baseline: bool) -> Tensor:

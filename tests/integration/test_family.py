@@ -123,7 +123,7 @@ def test_a_member_trains_and_works_everywhere(
     assert encoded.valid.tolist() == [True] * 8 + [False]
     assert len(vae.decode(encoded.z)) == 9
     assert np.isfinite(vae.negative_elbo(list(molecules[:5]))).all()
-    assert len(vae.interpolate(molecules[0], molecules[1], steps=3)) == 3
+    assert len(vae.interpolate(molecules[0], molecules[1], steps=3, method="linear")) == 3
     assert len(vae.neighbors(molecules[0], walks=1, steps=3, seed=0)) == 3
 
 
