@@ -25,6 +25,7 @@ from molvae.config import (
     Seconds,
     Seed,
     Steps,
+    Stereoisomers,
     Temperature,
     TopP,
     checked,
@@ -146,6 +147,20 @@ def part_options(what: str, rows: str) -> Callable[[F], F]:
         )(function)
 
     return add
+
+
+def stereo_options(function: F) -> F:
+    """`--stereo` and `--max-stereoisomers`: rows for the stereoisomers of molecules with undefined stereo."""
+    function = click.option(
+        "--max-stereoisomers", type=Setting(Stereoisomers, "integer"), default=16, show_default=True
+    )(function)
+    return click.option(
+        "--stereo",
+        type=click.Choice(["as-drawn", "enumerate"]),
+        default="as-drawn",
+        show_default=True,
+        help="enumerate: a row for each stereoisomer where stereo is undefined, for docking.",
+    )(function)
 
 
 def condition_options(function: F) -> F:

@@ -20,6 +20,7 @@ from molvae.cli.options import (
     quiet_option,
     read_conditions,
     seed_option,
+    stereo_options,
     table_option,
 )
 from molvae.config import Share
@@ -48,6 +49,7 @@ GRID_MOLECULES = 25
     help="Below 1: likelier latents, less variety.  [default: the model's own]",
 )
 @click.option("--prior", type=click.Choice(["learned", "standard"]), help="By default learned, if there is one.")
+@stereo_options
 @click.option("--grid", metavar="FILE", help=f"Draw the first {GRID_MOLECULES} as .svg or .png.")
 @part_options("molecules", "all at once, or with --cluster 10,000")
 @seed_option
@@ -70,6 +72,8 @@ def sample(
     guidance: float,
     latent_temperature: float | None,
     prior: str | None,
+    stereo: str,
+    max_stereoisomers: int,
     grid: str | None,
     shard_rows: int | None,
     cluster: str | None,
@@ -84,7 +88,7 @@ def sample(
     on with what is missing there.
     """
     import molvae
-    from molvae.cli.tables import described, known_molecules, sampling_summary
+    from molvae.cli.tables import described, known_molecules, sampling_summary, with_stereoisomers
     from molvae.formats.writers import check_output, write_table
     from molvae.report.grid import check_picture, draw_grid
 
@@ -122,7 +126,8 @@ def sample(
         return
     drawn = vae.draw(n, seed=seed, progress=progress_for(quiet), **how)
     frame = described(drawn.smiles)
-    write_table(frame, output)
+    isomers = with_stereoisomers(frame, max_stereoisomers) if stereo == "enumerate" else frame
+    write_table(isomers, output)
     if grid:
         first = frame.head(GRID_MOLECULES)
         legends = [f"QED {r.qed:.2f}  logP {r.logp:.1f}  SA {r.sa:.1f}" for r in first.itertuples()]

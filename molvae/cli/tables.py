@@ -10,6 +10,7 @@ from rich.table import Table
 from molvae.chem.descriptors import descriptors
 from molvae.chem.parse import canonical_smiles, parse_smiles
 from molvae.chem.standardize import Standardizer
+from molvae.chem.stereo import stereoisomers
 from molvae.config import MAX_LINE
 from molvae.data.shards import open_prepared
 from molvae.errors import InputError
@@ -37,6 +38,15 @@ def described(smiles: Sequence[str]) -> "pd.DataFrame":
     frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype(float).round(4)
     frame.insert(0, "smiles", list(smiles))
     return frame
+
+
+def with_stereoisomers(frame: pd.DataFrame, most: int) -> pd.DataFrame:
+    """A row for each stereoisomer of each molecule, at most so many; `drawn_as` has what the model wrote."""
+    isomers = [stereoisomers(smiles, most=most) for smiles in frame["smiles"]]
+    repeated = frame.loc[frame.index.repeat([len(one) for one in isomers])].reset_index(drop=True)
+    repeated.insert(1, "drawn_as", repeated["smiles"])
+    repeated["smiles"] = [smiles for one in isomers for smiles in one]
+    return repeated
 
 
 def read_rows(
@@ -90,6 +100,8 @@ def sampling_summary(frame: "pd.DataFrame", drawn: Sampled, *, novel: bool, diag
     table.add_row("valid", f"{100 * drawn.valid:.2f} %")
     if drawn.n_lost:
         table.add_row("without the part to keep, left out", f"{drawn.n_lost:,}")
+    if drawn.n_unsound:
+        table.add_row("unsound, left out", f"{drawn.n_unsound:,}")
     table.add_row("kept", f"{n:,}")
     table.add_row("unique among the kept", f"{100 * frame['smiles'].nunique() / n:.2f} %")
     if novel:

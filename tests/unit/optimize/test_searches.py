@@ -207,7 +207,7 @@ def test_a_search_from_one_molecule_spends_its_budget(
 def test_a_callable_a_file_and_a_task_are_objectives(tiny: MoleculeGenerator, tmp_path: Path) -> None:
     path = tmp_path / "o.yaml"
     path.write_text("scores: [{kind: qed}]\n")
-    by_file = tiny.optimize(path, n_calls=8, method="random")
+    by_file = tiny.optimize(path, n_calls=8, method="random", alerts=False)
     by_task = tiny.optimize("qed", n_calls=8, method="random")
     by_call = tiny.optimize(lambda smiles: [float("nan") if "N" in s else 1.0 for s in smiles], n_calls=8)
     assert by_file["qed"].tolist() == by_task["qed"].tolist()
@@ -297,10 +297,10 @@ def test_a_start_without_the_part_to_keep_is_refused(tiny: MoleculeGenerator) ->
 
 def test_structural_alerts_are_refused_unless_they_are_allowed(tiny: MoleculeGenerator) -> None:
     objective = Objective.of_callable(lambda smiles: [float(len(s)) for s in smiles])
-    start = ["CC(=O)Cl", "CCO"]
+    start = ["CC=O", "CCO"]
     refused = optimize(tiny, objective, n_calls=2, start=start, method="random")
-    assert "CC(=O)Cl" not in set(refused.frame["smiles"])
+    assert "CC=O" not in set(refused.frame["smiles"])
     allowed = optimize(tiny, objective, n_calls=2, start=start, method="random", alerts=False)
     rows = allowed.frame.set_index("smiles")
-    assert rows.loc["CC(=O)Cl", "alert"].startswith("MCF")
+    assert rows.loc["CC=O", "alert"].startswith("MCF")
     assert rows.loc["CCO", "alert"] == ""
