@@ -102,8 +102,12 @@ class PreparedData:
     fingerprints: np.ndarray | None = None
 
     @classmethod
-    def open(cls, path: str | Path) -> "PreparedData":
+    def open(cls, path: str | Path, *, vocabulary: Vocabulary | None = None) -> "PreparedData":
         """Open a prepared folder; see `with_graphs`, `with_randomized` and `with_fingerprints` for the optional parts.
+
+        Args:
+            path: the folder.
+            vocabulary: that of the folder, if it has been read already.
 
         Raises:
             PreparedDataError: when it is missing, incomplete, damaged or of another format version.
@@ -131,7 +135,7 @@ class PreparedData:
             _check(meta, tokens=tokens, offsets=offsets, splits=splits, properties=values)
         except (OSError, KeyError, TypeError, AttributeError, DocumentError) as error:
             raise PreparedDataError(f"{path} is not a complete prepared folder: {error}") from error
-        vocabulary = Vocabulary.load(path / "vocabulary.json")
+        vocabulary = vocabulary or Vocabulary.load(path / "vocabulary.json")
         data = cls(path, meta, vocabulary, tokens, offsets, splits, values, statistics)
         n = len(data)
         if len(data.splits) != n or len(data.properties) != n:

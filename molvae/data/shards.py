@@ -20,6 +20,7 @@ from molvae.data.graphs import GraphStore
 from molvae.data.prepared import FINGERPRINTS, PreparedData, PropertyStatistics
 from molvae.data.randomized import FOLDER as RANDOMIZED
 from molvae.data.randomized import META_KEY, RandomizedStore
+from molvae.data.vocabulary import Vocabulary
 from molvae.errors import PreparedDataError
 
 OPEN = 256  # files of each kind that are open at a time
@@ -124,12 +125,15 @@ class ShardedData(PreparedData):
     @classmethod
     def of(cls, paths: Sequence[Path], named: Sequence[Path]) -> "ShardedData":
         """Open shards; `named` is what they were found in. Raises `PreparedDataError`, see `open_prepared`."""
-        metas, n_molecules, n_tokens, texts = [], [], [], set[bytes]()
+        metas, n_molecules, n_tokens = [], [], []
+        read: dict[bytes, Vocabulary] = {}
         first: PreparedData | None = None
         for shard_path in paths:
-            shard = PreparedData.open(shard_path)
+            text = _vocabulary_text(shard_path)
+            shard = PreparedData.open(shard_path, vocabulary=read.get(text))
+            read[text] = shard.vocabulary
             first = first or shard
-            _check_same(first, shard, texts)
+            _check_same(first, shard)
             metas.append(shard.meta)
             n_molecules.append(len(shard))
             n_tokens.append(len(shard.tokens))
@@ -168,7 +172,7 @@ class ShardedData(PreparedData):
 
     def shard(self, i: int) -> PreparedData:
         """One of the shards."""
-        return PreparedData.open(self.paths[i])
+        return PreparedData.open(self.paths[i], vocabulary=self.vocabulary)
 
     @property
     def first_molecules(self) -> np.ndarray:
@@ -278,14 +282,18 @@ class _SplitCodes:
         return self.codes[i][_open(self.paths[i] / "splits.npy")]
 
 
-def _check_same(first: PreparedData, shard: PreparedData, vocabularies: set[bytes]) -> None:
+def _vocabulary_text(path: Path) -> bytes:
+    """The file of a folder's vocabulary, as it is; empty if there is none, which opening the folder reports."""
+    file = path / "vocabulary.json"
+    return file.read_bytes() if file.is_file() else b""
+
+
+def _check_same(first: PreparedData, shard: PreparedData) -> None:
     """Raise `PreparedDataError` unless a shard can be read with the first one as one data set."""
-    text = (shard.path / "vocabulary.json").read_bytes()
     one, other = _comparable(first), _comparable(shard)
     different = [name for name in one if one[name] != other[name]]
-    if text not in vocabularies and first.vocabulary != shard.vocabulary:
+    if first.vocabulary is not shard.vocabulary and first.vocabulary != shard.vocabulary:
         different.insert(0, "vocabulary")
-    vocabularies.add(text)
     if different:
         raise PreparedDataError(
             f"{shard.path} and {first.path} cannot be read as one, because they differ in: {', '.join(different)}; "

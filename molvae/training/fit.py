@@ -17,7 +17,7 @@ from molvae.checkpoint import add_prior, checkpoint_path, length_cap, save_check
 from molvae.chem.standard_form import StandardForm
 from molvae.config import dump_config
 from molvae.data.batches import MolBatch, ResidentBatches, TokenBatches, ordered_batches
-from molvae.data.known import KnownMolecules
+from molvae.data.known import MOST, KnownMolecules
 from molvae.data.prepared import PreparedData
 from molvae.data.shards import iter_smiles
 from molvae.errors import CheckpointError, ConfigError
@@ -285,8 +285,12 @@ def save_run(
     )
 
 
-def _trained_on(training: TrainingConfig, data: PreparedData) -> KnownMolecules:
-    """The training set, with that of the model that training started from."""
+def _trained_on(training: TrainingConfig, data: PreparedData) -> KnownMolecules | None:
+    """The training set, with that of the model that training started from; `None` if it is too large to keep."""
+    n = sum(data.count("train"))
+    if n > MOST:
+        log.warning("the checkpoint does not keep hashes of %d training molecules; at most %d are kept", n, MOST)
+        return None
     known = KnownMolecules.of(iter_smiles(data, "train"))
     before = None if training.init_from is None else KnownMolecules.load(checkpoint_path(training.init_from))
     return known if before is None else known | before

@@ -17,8 +17,10 @@ from safetensors.torch import load_file
 
 from molvae.cli import main
 from molvae.data.prepared import PreparedData
+from molvae.errors import ConfigError
 from molvae.training.config import ExperimentConfig
 from molvae.training.fit import train
+from molvae.training.launch import is_first, join, launched_by
 
 CODES = {
     "data": {},
@@ -171,6 +173,19 @@ def test_another_number_of_devices_than_was_started_is_one_sentence(
     started_by_torchrun(monkeypatch, rank=1)
     assert CliRunner().invoke(main, arguments).output == ""  # which the first process has said
     assert not (tmp_path / "x").exists()
+
+
+def test_srun_says_how_many_processes_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {"SLURM_STEP_NUM_TASKS": 8, "SLURM_STEP_NUM_NODES": 2, "SLURM_NTASKS": 8, "SLURM_PROCID": 3}
+    for name, value in (values | {"SLURM_JOB_ID": 1234, "SLURM_JOB_NAME": "molvae"}).items():
+        monkeypatch.setenv(name, str(value))
+    assert launched_by() == "srun"
+    assert not is_first()
+    with pytest.raises(ConfigError, match=r"training\.nodes is 3, but srun has started 2"):
+        join(None, 3, device="cpu")
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")  # such as the batch script itself
+    assert launched_by() is None
+    assert is_first()
 
 
 def test_more_processes_than_gpus_are_refused(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

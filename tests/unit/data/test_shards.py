@@ -13,6 +13,8 @@ from molvae.data.prepared import PreparedData
 from molvae.data.selection import Selection
 from molvae.data.shards import ShardedData, iter_smiles, open_prepared
 from molvae.errors import ConfigError, InputFileError, PreparedDataError
+from molvae.training import fit
+from molvae.training.config import TrainingConfig
 
 CONFIG = PrepareConfig(
     fragments=40, split="column", graphs=True, fingerprints=True, randomized_smiles=2, descriptors=("logp",), n_jobs=1
@@ -138,6 +140,18 @@ def test_a_run_that_was_interrupted_goes_on_with_what_is_missing(sharded: Sharde
     assert kept.stat().st_mtime_ns == before
     with pytest.raises(InputFileError, match=r"parts of other work \(other options\)"):
         prepare_shards([table], folder, config=CONFIG.model_copy(update={"max_atoms": 10}), shard_rows=15)
+
+
+def test_a_training_set_that_is_too_large_is_not_kept(
+    whole: PreparedData, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = TrainingConfig(max_steps=1)
+    known = fit._trained_on(settings, whole)
+    assert known is not None
+    assert all(smiles in known for smiles in whole.smiles(whole.indices("train")))
+    monkeypatch.setattr(fit, "MOST", 3)
+    assert fit._trained_on(settings, whole) is None
+    assert "at most 3 are kept" in caplog.text
 
 
 def test_a_split_by_files_is_not_cut(table: Path, tmp_path: Path) -> None:
