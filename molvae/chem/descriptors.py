@@ -1,30 +1,17 @@
 """Molecular descriptors from RDKit, under the names that prepared folders, property heads and output tables use."""
 
-import os
 import re
-import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from types import ModuleType
 from typing import Any
 
 import numpy as np
-from rdkit import Chem, RDConfig
+from rdkit import Chem
 from rdkit.Chem import QED, rdMolDescriptors
 
+from molvae.chem.qed import qed_properties
+from molvae.chem.synthesis import sa
 from molvae.errors import ConfigError
-
-
-@lru_cache(maxsize=1)
-def _sascorer() -> ModuleType:
-    """The SA scorer from RDKit's Contrib folder, which is not on the import path."""
-    folder = os.path.join(RDConfig.RDContribDir, "SA_Score")
-    sys.path.append(folder)
-    try:
-        import sascorer
-    finally:
-        sys.path.remove(folder)
-    return sascorer
 
 
 def logp(mol: Chem.Mol) -> float:
@@ -32,14 +19,9 @@ def logp(mol: Chem.Mol) -> float:
     return rdMolDescriptors.CalcCrippenDescriptors(mol)[0]
 
 
-def sa(mol: Chem.Mol) -> float:
-    """Synthetic accessibility score (Ertl and Schuffenhauer 2009), from 1 (easy) to 10 (hard)."""
-    return _sascorer().calculateScore(mol)
-
-
 def qed(mol: Chem.Mol) -> float:
     """Quantitative estimate of drug-likeness (Bickerton et al. 2012), from 0 to 1."""
-    return QED.qed(mol)
+    return QED.qed(mol, qedProperties=qed_properties(mol))
 
 
 @lru_cache(maxsize=1)
@@ -132,12 +114,14 @@ def known_descriptors(names: Sequence[str]) -> tuple[str, ...]:
 def descriptors(mol: Chem.Mol, names: Sequence[str]) -> np.ndarray:
     """The named descriptors of one molecule, shape `(len(names),)`, float32; nan where one is not defined.
 
-    QED needs logP and TPSA; when they are asked for together, they are computed once.
+    What QED needs is computed once when it is asked for together with it.
     """
     known: dict[str, float] = {}
     if "qed" in names:
-        parts = QED.properties(mol)
+        parts = qed_properties(mol)
         known = {"qed": _or_nan(QED.qed, mol, qedProperties=parts), "logp": parts.ALOGP, "tpsa": parts.PSA}
+        if mol.GetNumAtoms() == mol.GetNumHeavyAtoms():  # QED leaves hydrogens out
+            known |= {"mw": parts.MW, "hbd": parts.HBD, "rotatable_bonds": parts.ROTB}
     values = [known[n] if n in known else _or_nan(DESCRIPTORS.get(n) or _rest_of_rdkit()[n], mol) for n in names]
     with np.errstate(over="ignore"):
         array = np.array(values, dtype=np.float32)
