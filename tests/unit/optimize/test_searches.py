@@ -18,7 +18,7 @@ from molvae.optimize.finetune import Finetuning
 from molvae.optimize.gaussian_process import KernelCache, TanimotoGP, count_bits
 from molvae.optimize.gradient import GradientAscent
 from molvae.optimize.methods import METHODS, build_search
-from molvae.optimize.moves import WEIGHTS, Moves
+from molvae.optimize.moves import PORTION, WEIGHTS, Moves
 from molvae.optimize.objective import Objective, parse_objective
 from molvae.optimize.oracle import Candidate, Oracle
 from molvae.optimize.pareto import hypervolume, pareto_front
@@ -275,3 +275,29 @@ def test_a_batch_is_chosen_as_if_what_is_chosen_were_scored(molecules: tuple[str
     bold = process.batch(wanted, np.full(len(molecules[8:]), 50.0))
     assert len({i % len(molecules[8:]) for i in bold}) == len(bold)  # no molecule twice while another is left
     assert sorted(process.batch(wanted, np.full(len(wanted), 1.0))) == list(range(len(wanted)))
+
+
+def test_draws_left_over_are_used_before_new_ones_are_made(
+    tiny: MoleculeGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moves, drawn = Moves(tiny), []
+    sample_z = tiny.sample_z
+    monkeypatch.setattr(tiny, "sample_z", lambda n, **how: (drawn.append(n), sample_z(n, **how))[1])
+    rng = np.random.default_rng(0)
+    first, second = moves.from_prior(3, rng), moves.from_prior(4, rng)
+    assert drawn == [PORTION]
+    again = Moves(tiny).from_prior(7, np.random.default_rng(0))
+    assert np.array_equal(np.stack(first + second), np.stack(again))
+    assert not np.array_equal(moves.from_prior(1, np.random.default_rng(1))[0], again[0])  # another round, other draws
+    assert drawn == [PORTION] * 3
+
+
+def test_what_was_written_before_is_not_parsed_again(tiny: MoleculeGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
+    moves, parsed = Moves(tiny), []
+    to_smiles = tiny.to_smiles
+    monkeypatch.setattr(tiny, "to_smiles", lambda rows: (parsed.extend(rows), to_smiles(rows))[1])
+    z = np.stack(moves.from_prior(2, np.random.default_rng(0)))
+    twice = moves.decode(np.concatenate([z, z]), np.random.default_rng(0))
+    assert twice[:2] == twice[2:]
+    assert moves.decode(z, np.random.default_rng(0)) == twice[:2]
+    assert len(parsed) == len(set(parsed)) <= len(z)
