@@ -113,6 +113,11 @@ class SmilesNotation:
 
     def to_smiles(self, symbols: Sequence[str]) -> str:
         """The canonical SMILES, or "" when the symbols do not spell a valid molecule."""
+        if symbols.count("(") != symbols.count(")"):  # RDKit takes much longer to find this out
+            return ""
+        rings = [symbol for symbol in symbols if symbol[0] in "123456789%"]
+        if any(rings.count(ring) % 2 for ring in rings):
+            return ""
         return canonical_smiles("".join(symbols)) or ""
 
     def to_text(self, symbols: Sequence[str]) -> str:

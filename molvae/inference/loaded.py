@@ -19,7 +19,7 @@ from molvae.data.batches import MolBatch
 from molvae.data.graphs import GraphStore
 from molvae.data.tokenizer import MoleculeTokenizer, TokenizedMolecule
 from molvae.device import resolve_device
-from molvae.errors import CheckpointError, ConfigError, InputError, VocabularyError
+from molvae.errors import CheckpointError, ConfigError, InputError
 from molvae.nn.draws import NOT_FINITE
 from molvae.nn.priors.base import Prior
 
@@ -172,10 +172,20 @@ class LoadedModel:
 
     def token_ids(self, smiles: str) -> list[int] | None:
         """Token ids of a SMILES, in the order in which it is written; `None` when the vocabulary cannot write it."""
-        try:
-            return self.vocabulary.encode(self.notation.to_symbols(smiles))
-        except (InputError, VocabularyError):
-            return None
+        return self.token_ids_of([smiles])[0]
+
+    def token_ids_of(self, smiles: Sequence[str]) -> list[list[int] | None]:
+        """`token_ids` of many SMILES at once."""
+        written: list[list[str] | None] = []
+        for text in smiles:
+            try:
+                symbols = self.notation.to_symbols(text)
+            except InputError:
+                written.append(None)
+                continue
+            written.append(symbols if self.vocabulary.symbol_ids.keys() >= set(symbols) else None)
+        encoded = iter(self.vocabulary.encode_many([symbols for symbols in written if symbols is not None]))
+        return [None if symbols is None else next(encoded) for symbols in written]
 
     def to_smiles(self, token_ids: Tensor | Sequence[Sequence[int]]) -> list[str]:
         """Canonical SMILES of rows of token ids, "" where they are no molecule."""

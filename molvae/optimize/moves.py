@@ -34,7 +34,8 @@ WEIGHTS: Mapping[str, float] = {
 NOISE = (0.3, 1.0)  # range of the noise, in units of the latents' spread
 MIN_FOR_SPREAD = 20  # distinct parents needed to estimate that spread
 REORDERED = 0.3  # share of the edited parents that are first written from another atom
-KEPT = 20_000  # latents kept in memory
+KEPT = 20_000  # latents, and texts of tokens, kept in memory
+PORTION = 32  # latents drawn from the prior at once, at least: as long as one takes
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ class Moves:
         self.weights = dict(weights)
         self._asked = condition
         self._encoded: dict[str, Encoded | None] = {}
+        self._written: dict[tuple[int, ...], str] = {}
+        self._drawn: tuple[np.random.Generator | None, list[np.ndarray]] = (None, [])
 
     def weighted(self, weights: Mapping[str, float]) -> "Moves":
         """The same moves, made as often as these weights say."""
@@ -86,14 +89,14 @@ class Moves:
     def forget(self) -> None:
         """Forget all latents, because the model has changed."""
         self._encoded.clear()
+        self._drawn = (None, [])
 
     def encode(self, smiles: Sequence[str]) -> list[Encoded | None]:
         """Parents by canonical SMILES; `None` for those that the vocabulary cannot write."""
         if len(self._encoded) > KEPT:
             self._encoded.clear()
         todo = [s for s in dict.fromkeys(smiles) if s not in self._encoded]
-        ids = {s: self.vae.token_ids(s) for s in todo}
-        usable = {s: i for s, i in ids.items() if i}
+        usable = {s: ids for s, ids in zip(todo, self.vae.token_ids_of(todo), strict=True) if ids}
         self._encoded.update(dict.fromkeys(todo))
         if usable:
             latents = self._latents(usable)
@@ -162,11 +165,15 @@ class Moves:
         return [Candidate(smiles, plan.origin) for smiles, plan, text in children if smiles and smiles != text]
 
     def from_prior(self, n: int, rng: np.random.Generator) -> list[np.ndarray]:
-        """Latents drawn from the model's default prior."""
-        if not n:
-            return []
-        z = self.vae.sample_z(n, condition=self._asked, generator=self._generator(rng))
-        return list(z.cpu().numpy())
+        """Latents drawn from the model's default prior; those left over are for the next call with the same `rng`."""
+        owner, left = self._drawn
+        drawn = left if owner is rng else []
+        if len(drawn) < n:
+            more = max(n - len(drawn), PORTION)
+            z = self.vae.sample_z(more, condition=self._asked, generator=self._generator(rng))
+            drawn = [*drawn, *z.cpu().numpy()]
+        self._drawn = (rng, drawn[n:])
+        return drawn[:n]
 
     def random(self, n: int, rng: np.random.Generator) -> list[Candidate]:
         """Molecules drawn from the prior; fewer than `n` when a draw decodes to no molecule."""
@@ -243,7 +250,16 @@ class Moves:
             )
             for i, row in zip(rows, ids.tolist(), strict=True):
                 tokens[i] = row
-        return self.vae.to_smiles(tokens)
+        return self._to_smiles(tokens)
+
+    def _to_smiles(self, tokens: Sequence[Sequence[int]]) -> list[str]:
+        """Canonical SMILES of rows of tokens; what was written before, which is common, is not parsed again."""
+        if len(self._written) > KEPT:
+            self._written.clear()
+        rows = [tuple(i for i in row if i != PAD) for row in tokens]
+        new = [row for row in dict.fromkeys(rows) if row not in self._written]
+        self._written.update(zip(new, self.vae.to_smiles(new), strict=True))
+        return [self._written[row] for row in rows]
 
     def _generator(self, rng: np.random.Generator) -> torch.Generator:
         return torch.Generator(device=self.vae.device).manual_seed(int(rng.integers(2**62)))

@@ -33,7 +33,7 @@ class TanimotoBO:
     Args:
         moves: makes children.
         generations: generations of children before a batch is chosen.
-        children: how many per generation, and never fewer than half of the batch.
+        children: how many per generation, and never fewer than one and a half times the batch.
         points: scored molecules that the Gaussian process is fitted to, at most.
         population: scored molecules that may have children.
         finetuning: see `Evolution`.
@@ -43,8 +43,8 @@ class TanimotoBO:
         self,
         moves: Moves,
         *,
-        generations: int = 12,
-        children: int = 75,
+        generations: int = 4,
+        children: int = 225,
         points: int = 2000,
         population: int = 1000,
         finetuning: Finetuning | None = None,
@@ -70,7 +70,7 @@ class TanimotoBO:
         if len(alive) < MIN_FOR_MODEL:
             return new_children(self.moves, oracle, known, values[parents], n, rng)
         process = self._process(oracle, values, alive)
-        proposals = self._climb(oracle, process, known, values[parents], max(self.children, n // 2), rng)
+        proposals = self._climb(oracle, process, known, values[parents], max(self.children, 3 * n // 2), rng)
         left = list(proposals.values())
         beta = _betas(min(n, len(left)), rng)
         chosen = process.batch(np.array([p.bits for p in left]), beta) if left else []

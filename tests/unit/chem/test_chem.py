@@ -40,7 +40,10 @@ def test_any_sequence_of_selfies_symbols_is_a_molecule() -> None:
 
 
 def test_smiles_symbols_that_spell_no_molecule_give_nothing() -> None:
-    assert notation("smiles").to_smiles(["C", "(", "C"]) == ""
+    for text in ("C(C", "C)C", "C1CC", "C1CC2", "C%10CC", "C11"):
+        line = notation("smiles")
+        assert line.to_smiles(line.to_symbols(text)) == "", text
+    assert notation("smiles").to_smiles(["C", "%10", "C", "C", "1", "C", "%10", "C", "1"]) == "C1CC2CC12"
 
 
 def test_hypervalent_molecules_are_refused_with_their_smiles_in_the_message() -> None:

@@ -19,7 +19,7 @@ from molvae.optimize.finetune import Finetuning
 from molvae.optimize.gaussian_process import KernelCache, TanimotoGP, count_bits
 from molvae.optimize.gradient import GradientAscent
 from molvae.optimize.methods import METHODS, build_search
-from molvae.optimize.moves import WEIGHTS, Moves
+from molvae.optimize.moves import PORTION, WEIGHTS, Moves
 from molvae.optimize.objective import Objective, parse_objective
 from molvae.optimize.oracle import Candidate, Oracle
 from molvae.optimize.pareto import hypervolume, pareto_front
@@ -304,3 +304,29 @@ def test_structural_alerts_are_refused_unless_they_are_allowed(tiny: MoleculeGen
     rows = allowed.frame.set_index("smiles")
     assert rows.loc["CC=O", "alert"].startswith("MCF")
     assert rows.loc["CCO", "alert"] == ""
+
+
+def test_draws_left_over_are_used_before_new_ones_are_made(
+    tiny: MoleculeGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moves, drawn = Moves(tiny), []
+    sample_z = tiny.sample_z
+    monkeypatch.setattr(tiny, "sample_z", lambda n, **how: (drawn.append(n), sample_z(n, **how))[1])
+    rng = np.random.default_rng(0)
+    first, second = moves.from_prior(3, rng), moves.from_prior(4, rng)
+    assert drawn == [PORTION]
+    again = Moves(tiny).from_prior(7, np.random.default_rng(0))
+    assert np.array_equal(np.stack(first + second), np.stack(again))
+    assert not np.array_equal(moves.from_prior(1, np.random.default_rng(1))[0], again[0])  # another round, other draws
+    assert drawn == [PORTION] * 3
+
+
+def test_what_was_written_before_is_not_parsed_again(tiny: MoleculeGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
+    moves, parsed = Moves(tiny), []
+    to_smiles = tiny.to_smiles
+    monkeypatch.setattr(tiny, "to_smiles", lambda rows: (parsed.extend(rows), to_smiles(rows))[1])
+    z = np.stack(moves.from_prior(2, np.random.default_rng(0)))
+    twice = moves.decode(np.concatenate([z, z]), np.random.default_rng(0))
+    assert twice[:2] == twice[2:]
+    assert moves.decode(z, np.random.default_rng(0)) == twice[:2]
+    assert len(parsed) == len(set(parsed)) <= len(z)
