@@ -38,7 +38,7 @@ class LatentFeaturizer(TransformerMixin, BaseEstimator):
         model: the directory of a checkpoint or a training run, or the name of a shipped model; `None` is "qsar".
         features: kinds joined by a plus sign: "mean" (the latent z), "logvar" (of a Gaussian posterior), "hidden" (the
             encoder's output before the latent), "heads" (predicted properties), "codes" (indices of a VQ latent). The
-            default is what did best on four data sets (README); a model without heads has no "heads".
+            default is what did best on four data sets (docs/benchmarks-qsar.md); a model without heads has no "heads".
         randomized_smiles: average over this many randomized SMILES of each molecule (Bjerrum 2017), so that the
             features depend less on how it is written; 0 encodes the canonical one. It changes nothing for a model that
             reads only graphs, such as "qsar".

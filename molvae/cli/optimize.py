@@ -32,7 +32,9 @@ GRID_MOLECULES = 25
 @click.option(
     "--task", metavar="NAME", help="A task of the PMO benchmark, such as perindopril; a wrong name lists all."
 )
-@click.option("--objective", "objective_path", metavar="FILE", help="YAML with named scores, see the README.")
+@click.option(
+    "--objective", "objective_path", metavar="FILE", help="YAML with named scores, see the guide for designers."
+)
 @table_option("best.csv")
 @click.option(
     "--method",

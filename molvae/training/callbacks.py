@@ -111,7 +111,7 @@ class Validate(pl.Callback):
             row["kl_learned"] = round(result.kl_learned, 4)
         if self._has(trainer.global_step):
             return result
-        self.history.append(row)
+        self.history.append(row | {"kl_per_dimension": [round(nats, 4) for nats in result.kl_per_dimension]})
         self.file.add({"step": trainer.global_step} | {f"valid/{k}": v for k, v in row.items() if k != "step"})
         rate = result.kl if result.kl_learned is None else result.kl_learned
         objective = result.reconstruction + module.config.beta.at(1.0) * rate

@@ -1,14 +1,16 @@
-"""Run: python scripts/bench/collapse_table.py PREPARED -o runs/collapse [--max-time 00:03:00].
+"""Run: python scripts/bench/collapse_table.py PREPARED -o runs/collapse [--max-steps 300] [--picture FILE].
 
 Trains the same model under each setting that fights posterior collapse, one change at a time, from the setting that
 collapses (beta 1, no schedule, no free bits, no minimum rate, no token dropout) to the package's default, and prints
-the Markdown table of the README. Every run has the same time budget; finished runs are kept and not repeated.
+the Markdown table of docs/latent.md. Every run has the same budget; finished runs are kept and not repeated. The
+picture shows the KL of every dimension over the steps of each run.
 """
 
 import json
 from pathlib import Path
 
 import click
+import numpy as np
 
 from molvae.data.prepared import PreparedData
 from molvae.nn.latents.gaussian import GaussianLatentConfig
@@ -21,6 +23,7 @@ COLLAPSING = {
     "model.latent.min_rate": 0.0,
     "model.decoder.token_dropout": 0.0,
 }
+VALID_EVERY = 30
 DEFAULT_BETA = TrainingConfig(max_steps=1).beta
 DEFAULT_LATENT = GaussianLatentConfig()
 ROWS: dict[str, dict[str, object]] = {
@@ -42,9 +45,9 @@ ROWS: dict[str, dict[str, object]] = {
 }
 
 
-def configuration(prepared: Path, changes: dict[str, object], max_time: str) -> ExperimentConfig:
+def configuration(prepared: Path, changes: dict[str, object], budget: dict[str, object]) -> ExperimentConfig:
     """The collapsing experiment with some settings changed."""
-    values: dict = {"data": {"prepared": prepared}, "training": {"max_time": max_time, "valid_every": 100_000}}
+    values: dict = {"data": {"prepared": prepared}, "training": budget | {"valid_every": VALID_EVERY}}
     for key, value in (COLLAPSING | changes).items():
         *sections, last = key.split(".")
         node = values
@@ -58,16 +61,19 @@ def configuration(prepared: Path, changes: dict[str, object], max_time: str) -> 
 @click.argument("prepared", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
 @click.option("--max-time", default="00:03:00", show_default=True)
-def main(prepared: Path, output: Path, max_time: str) -> None:
+@click.option("--max-steps", type=int, help="A budget in steps in place of one in time.")
+@click.option("--picture", type=click.Path(path_type=Path), help="Draw the KL per dimension over time, as .png.")
+def main(prepared: Path, output: Path, max_time: str, max_steps: int | None, picture: Path | None) -> None:
     """Train what is not trained yet and print the table."""
     data = PreparedData.open(prepared)
+    budget: dict[str, object] = {"max_time": max_time} if max_steps is None else {"max_steps": max_steps}
     header = ["setting", "molecules seen", "reconstruction (nats)", "KL (nats)", "active units", "exact", "warning"]
     lines = [header, ["---"] + ["---:"] * 5 + ["---"]]
     for number, (name, changes) in enumerate(ROWS.items()):
         out = output / str(number)
         if not (out / "model").is_dir():
             click.echo(f"training: {name}", err=True)
-            train(configuration(prepared, changes, max_time), data, out)
+            train(configuration(prepared, changes, budget), data, out)
         report = json.loads((out / "model" / "diagnostics.json").read_text())
         latent = report["latent"]
         lines.append(
@@ -83,6 +89,26 @@ def main(prepared: Path, output: Path, max_time: str) -> None:
         )
     for line in lines:
         print("| " + " | ".join(line) + " |")
+    if picture is not None:
+        draw({name: output / str(number) for number, name in enumerate(ROWS)}, picture)
+
+
+def draw(runs: dict[str, Path], picture: Path) -> None:
+    """One panel per run: dimensions, the fullest at the bottom, against steps; the color is the KL in nats."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 5.6), layout="constrained")
+    panels = figure.subplots(2, -(-len(runs) // 2), sharey=True).flat
+    for (name, run), panel in zip(runs.items(), panels, strict=True):
+        history = json.loads((run / "model" / "diagnostics.json").read_text())["training"]["history"]
+        nats = np.array([row["kl_per_dimension"] for row in history]).T
+        steps = [row["step"] for row in history]
+        image = panel.pcolormesh(steps, range(len(nats)), nats, vmin=0, vmax=1, cmap="viridis", shading="nearest")
+        panel.set_title(name, fontsize=10)
+        panel.set_xlabel("step")
+    figure.supylabel("latent dimension, sorted at each validation")
+    figure.colorbar(image, ax=figure.axes, label="KL of the dimension (nats, cut at 1)", shrink=0.6)
+    figure.savefig(picture, dpi=110)
 
 
 if __name__ == "__main__":

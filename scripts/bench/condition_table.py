@@ -2,7 +2,7 @@
 
 Asks a conditional model for properties, draws molecules, and compares what RDKit finds with what was asked: mean
 absolute error and R² over five targets per property, beside the same number of molecules drawn without asking. Prints
-the Markdown table of the README.
+the Markdown table of docs/benchmarks.md.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Run: python scripts/bench/model_table.py runs/moses-data -o runs/table --test data/moses/test.csv.gz.
 
 Trains every encoder with every latent by the configs in configs/table/ and a plain language model beside them, each on
-one core for the same time, and prints the Markdown tables of the README. What is finished is kept and not repeated.
+one core for the same time, and prints the Markdown tables of docs/benchmarks.md. What is finished is not repeated.
 """
 
 import json
@@ -138,7 +138,7 @@ def measure(run: Path, data: PreparedData, reference: ReferenceStatistics) -> di
 
 
 def table(output: Path, rows: tuple[str, ...]) -> str:
-    """The Markdown of the README."""
+    """The Markdown of docs/benchmarks.md."""
     lines = [
         "| encoder, latent | exact | Tanimoto | FCD, standard → learned | unique, standard → learned | active | R² | "
         "nelbo | IWAE 10 / 100 | molecules/s |",

@@ -2,7 +2,7 @@
 
 The 20 RDKit tasks of PMO at 10,000 oracle calls, AUC of the top 10, no prescreening: every method × task × seed that is
 asked for, beside the published values of the best latent Bayesian optimization over SELFIES. The commands behind the
-README's table:
+table of docs/benchmarks-optimization.md:
 
     python scripts/bench/optimize.py zinc -o runs/pmo --methods tanimoto-bo --seeds 0,1,2
     python scripts/bench/optimize.py zinc -o runs/pmo --methods screen,random --seeds 0

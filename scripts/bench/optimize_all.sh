@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run: scripts/bench/optimize_all.sh ZINC250K.csv.gz GAUSSIAN_MODEL FOLDER
 #
-# Every figure of the README's section on optimization. What is in FOLDER already is not done again, so a run that was
+# Every figure of docs/benchmarks-optimization.md. What is in FOLDER already is not done again, so a run that was
 # stopped goes on. On one core the first command takes some hours; PMO's runs may be shared out by --tasks and --seeds.
 # GAUSSIAN_MODEL: gradient ascent needs a continuous latent; configs/moses-30min.yaml trains one.
 set -euo pipefail

@@ -1,4 +1,4 @@
-"""The README's commands that take a model one has trained, run as they stand on a small one, in an empty folder."""
+"""The guides' commands that take a model one has trained, run as they stand on a small one, in an empty folder."""
 
 import re
 import shlex
@@ -12,9 +12,10 @@ from click.testing import CliRunner
 
 from molvae.cli import main
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
-OBJECTIVES = [text for text in re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL) if "scores:" in text]
+GUIDES = sorted((Path(__file__).parents[2] / "docs" / "guides").glob("*.md"))
+TEXT = "\n".join(guide.read_text(encoding="utf-8") for guide in GUIDES)
+BLOCKS = re.findall(r"```sh\n(.*?)```", TEXT, flags=re.DOTALL)
+OBJECTIVES = [text for text in re.findall(r"```yaml\n(.*?)```", TEXT, flags=re.DOTALL) if "scores:" in text]
 COMMANDS = ("sample", "interpolate", "encode", "reconstruct", "neighbors", "diagnose", "optimize", "models")
 CALLS = [
     words[1:]
@@ -35,7 +36,7 @@ def smaller(words: list[str], run: str) -> list[str]:
 
 
 @pytest.mark.parametrize("words", CALLS, ids=" ".join)
-def test_a_command_of_the_readme_runs_on_one_s_own_model(
+def test_a_command_of_the_guides_runs_on_one_s_own_model(
     words: list[str],
     kind_of: Callable[[str], Any],
     library: Path,
