@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from molvae.featurizer import LatentFeaturizer
     from molvae.generator import MoleculeGenerator
+    from molvae.report.frames import MoleculeFrame, grid
 
-__all__ = ["LatentFeaturizer", "MoleculeGenerator", "load"]
+    __version__: str
+
+__all__ = ["LatentFeaturizer", "MoleculeFrame", "MoleculeGenerator", "__version__", "grid", "load"]
 
 
 def load(path: str | Path | None = None, *, device: str = "auto") -> "MoleculeGenerator":
@@ -41,4 +44,12 @@ def __getattr__(name: str) -> Any:  # torch and rdkit are loaded when first used
         from molvae.featurizer import LatentFeaturizer
 
         return LatentFeaturizer
+    if name in ("MoleculeFrame", "grid"):
+        from molvae.report import frames
+
+        return getattr(frames, name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("molvae")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -58,6 +58,7 @@ Jobs = Annotated[int, AfterValidator(_jobs)]
 MOST_RANDOMIZED = 255  # per molecule: numbered in one byte, in which 0 is the canonical SMILES
 RandomizedSmiles = Annotated[int, Field(ge=0, le=MOST_RANDOMIZED)]
 BatchSize = Annotated[int, Field(ge=1, le=100_000)]
+Port = Annotated[int, Field(ge=0, le=65_535)]
 Steps = Annotated[int, Field(ge=2, le=10_000)]
 """Molecules on a path, both ends counted."""
 Walks = Annotated[int, Field(ge=1, le=10_000)]

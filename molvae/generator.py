@@ -11,7 +11,7 @@ from molvae.chem.inputs import as_molecule, as_molecules
 from molvae.chem.parse import canonical_smiles
 from molvae.chem.similarity import tanimoto
 from molvae.config import Reach, Seed, Steps, Walks, checked
-from molvae.errors import ConfigError, InputError
+from molvae.errors import ConfigError, InputError, MolvaeError
 from molvae.inference import encoding, likelihood, paths, sampling
 from molvae.inference.encoding import EncodedMolecules
 from molvae.inference.loaded import BATCH, LoadedModel
@@ -20,8 +20,11 @@ from molvae.optimize.bridge import bridge
 from molvae.optimize.neighborhood import neighborhood
 from molvae.optimize.run import optimize
 from molvae.progress import SILENT, Progress
+from molvae.report.frames import MoleculeFrame
+from molvae.report.grid import grid_svg
 
 Line = Literal["linear", "spherical", "bridge"]
+CARD_MOLECULES = 6  # drawn beside a model in a notebook
 
 
 class MoleculeGenerator(LoadedModel):
@@ -166,7 +169,7 @@ class MoleculeGenerator(LoadedModel):
             progress=progress,
         )
 
-    def reconstruct(self, molecules: Any, *, batch_size: int = BATCH, progress: Progress = SILENT) -> pd.DataFrame:
+    def reconstruct(self, molecules: Any, *, batch_size: int = BATCH, progress: Progress = SILENT) -> MoleculeFrame:
         """Encode molecules and decode their posterior means greedily.
 
         Returns:
@@ -176,7 +179,7 @@ class MoleculeGenerator(LoadedModel):
             ("stereo", "isotopes"); `reason` why a row cannot be encoded ("too_long", …) or decodes to nothing
             ("not_decoded").
         """
-        return encoding.reconstruct(self, molecules, batch_size=batch_size, progress=progress)
+        return MoleculeFrame(encoding.reconstruct(self, molecules, batch_size=batch_size, progress=progress))
 
     def properties(self, molecules: Any, *, batch_size: int = BATCH) -> pd.DataFrame:
         """What the heads predict from the posterior mean, in the properties' own units; nan rows as in `encode`."""
@@ -219,7 +222,7 @@ class MoleculeGenerator(LoadedModel):
         """
         return likelihood.novelty_score(self, molecules, reference=reference, prior=prior, batch_size=batch_size)
 
-    def interpolate(self, a: Any, b: Any, *, steps: int = 9, method: Line | None = None) -> pd.DataFrame:
+    def interpolate(self, a: Any, b: Any, *, steps: int = 9, method: Line | None = None) -> MoleculeFrame:
         """The path between two molecules through the latent; every molecule on it is sound (`chem.soundness`).
 
         Args:
@@ -260,7 +263,7 @@ class MoleculeGenerator(LoadedModel):
             for smiles, shown in zip(path, before, strict=True)
         ]
         first, last = (canonical_smiles(text) for text in given)
-        frame = pd.DataFrame({"fraction": fractions, "smiles": [first, *path, last]})
+        frame = MoleculeFrame({"fraction": fractions, "smiles": [first, *path, last]})
         frame["source"] = ["given", *sources, "given"]
         compared = [start, *path, end]
         frame["tanimoto_to_start"] = [tanimoto(s, start) for s in compared]
@@ -277,7 +280,7 @@ class MoleculeGenerator(LoadedModel):
         condition: Mapping[str, float] | None = None,
         guidance: float = GUIDANCE,
         seed: int | None = None,
-    ) -> pd.DataFrame:
+    ) -> MoleculeFrame:
         """Walks from one molecule to less and less similar ones, all of them sound and, where possible, different.
 
         With a continuous latent the walks are straight, in random directions. With a latent of codes they are made of
@@ -313,11 +316,11 @@ class MoleculeGenerator(LoadedModel):
             found = neighborhood(self, smiles, **how)
         else:
             found = paths.straight_walks(self, smiles, start.z[0], **how)
-        frame = pd.DataFrame(found, columns=["walk", "distance", "smiles", "status"])
+        frame = MoleculeFrame(found, columns=["walk", "distance", "smiles", "status"])
         frame["tanimoto_to_start"] = [tanimoto(s, smiles) for s in frame["smiles"]]
         return frame
 
-    def optimize(self, objective: Any, **how: Any) -> pd.DataFrame:
+    def optimize(self, objective: Any, **how: Any) -> MoleculeFrame:
         """Find molecules that score high; returns every molecule that was scored, best first.
 
         Args:
@@ -325,7 +328,20 @@ class MoleculeGenerator(LoadedModel):
                 `molvae.optimize.objective.Objective`.
             how: `method`, `n_calls`, `start`, … as in `molvae.optimize.run.optimize`.
         """
-        return optimize(self, objective, **how).frame
+        return MoleculeFrame(optimize(self, objective, **how).frame)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: what the model is, and molecules drawn from it."""
+        from html import escape
+
+        from molvae.report.of_run import model_facts
+
+        rows = "".join(f"<tr><td>{escape(a)}</td><td>{escape(b)}</td></tr>" for a, b in model_facts(self))
+        try:
+            picture = grid_svg(self.sample(CARD_MOLECULES, seed=0), columns=CARD_MOLECULES)
+        except MolvaeError as error:  # of a model that hardly writes molecules, or without the libraries that draw
+            picture = escape(str(error))
+        return f"<b>{escape(repr(self))}</b><table>{rows}</table>{picture[picture.find('<svg') :]}"
 
     def _encoded(self, molecules: list[str]) -> EncodedMolecules:
         encoded = self.encode_rows(as_molecules(molecules))

@@ -33,6 +33,8 @@ COMMANDS = {
     "optimize": "molvae.cli.optimize",
     "evaluate": "molvae.cli.evaluate",
     "diagnose": "molvae.cli.diagnose",
+    "report": "molvae.cli.report",
+    "app": "molvae.cli.app",
     "models": "molvae.cli.models",
 }
 SUMMARIES = {
@@ -51,6 +53,8 @@ SUMMARIES = {
     "optimize": "Find molecules that score high.",
     "evaluate": "Compute published metrics of generated molecules.",
     "diagnose": "Measure the geometry of a model's latent space.",
+    "report": "Write a page about a run, a file of molecules or a search.",
+    "app": "Open a page in the browser.",
     "models": "List the models that ship with molvae.",
 }
 

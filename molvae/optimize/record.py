@@ -176,6 +176,22 @@ class History:
             self._remember(call)
 
 
+def read_record(path: str | Path) -> tuple[dict[str, Any], History]:
+    """The description of a run and its calls, from the file that it wrote.
+
+    Raises:
+        RecordError: when it is no record, is damaged, or holds no call.
+    """
+    path = Path(path)
+    lines = path.read_bytes().decode(errors="replace").split("\n")[:-1]
+    if len(lines) < 2 or "format_version" not in (description := _line(path, 1, lines[0])):
+        raise RecordError(f"{path} holds no calls of a search; expected the .calls.jsonl that `molvae optimize` writes")
+    first = _line(path, 2, lines[1]).get("components")
+    history = History(list(first) if isinstance(first, dict) else [])
+    history._read(path, description)
+    return description, history
+
+
 def _line(path: Path, number: int, text: str) -> dict[str, Any]:
     try:
         value = parse_json(text)

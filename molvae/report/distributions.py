@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import gaussian_kde
 
 from molvae.errors import InputError, InputFileError, MissingExtraError
 from molvae.files import atomic_path, check_writable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ENDINGS = (".png", ".svg", ".pdf")
 UNITS = {"weight": "g/mol"}
@@ -53,6 +57,18 @@ def plot_distributions(
         MissingExtraError: when matplotlib is not installed.
     """
     check_plot(path)
+    figure = distribution_figure(generated, reference, reference_name=reference_name)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format=Path(path).suffix[1:].lower(), dpi=150)
+
+
+def distribution_figure(
+    generated: Mapping[str, Mapping[str, np.ndarray]],
+    reference: Mapping[str, np.ndarray],
+    *,
+    reference_name: str = "reference",
+) -> "Figure":
+    """The figure of `plot_distributions`."""
     from matplotlib.figure import Figure  # no pyplot: no global state, no display
 
     for label, values in generated.items():
@@ -77,8 +93,7 @@ def plot_distributions(
     for panel in panels:  # the one left empty by an odd number of properties
         panel.set_visible(False)
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format=Path(path).suffix[1:].lower(), dpi=150)
+    return figure
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

@@ -53,14 +53,26 @@ def draw_grid(
         InputFileError: for another ending, and when there is nothing to draw.
     """
     check_picture(path)
+    if not any(parse_smiles(text) for text in smiles):
+        raise InputFileError(f"nothing to draw in {path}: none of {len(smiles)} molecules parses")
+    kind = rdkit_drawing().MolDraw2DSVG if Path(path).suffix.lower() == ".svg" else rdkit_drawing().MolDraw2DCairo
+    content = _drawn(kind, smiles, legends, columns, blank)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def grid_svg(
+    smiles: Sequence[str], *, legends: Sequence[str] = (), columns: int = 5, blank: str = "no molecule"
+) -> str:
+    """The same as an SVG document; arguments as in `draw_grid`."""
+    return _drawn(rdkit_drawing().MolDraw2DSVG, smiles, legends, columns, blank)
+
+
+def _drawn(kind: Any, smiles: Sequence[str], legends: Sequence[str], columns: int, blank: str) -> Any:
     labels = list(legends) or [""] * len(smiles)
     mols = [parse_smiles(text) for text in smiles]
-    if not any(mols):
-        raise InputFileError(f"nothing to draw in {path}: none of {len(smiles)} molecules parses")
     columns = min(columns, len(mols))
     rows = -(-len(mols) // columns)
-    drawing = rdkit_drawing()
-    kind = drawing.MolDraw2DSVG if Path(path).suffix.lower() == ".svg" else drawing.MolDraw2DCairo
     canvas = kind(columns * PANEL[0], rows * PANEL[1], *PANEL)
     options: Any = canvas.drawOptions()
     options.legendFontSize = LEGEND
@@ -72,9 +84,7 @@ def draw_grid(
     for place in (i for i, mol in enumerate(mols) if mol is None):
         _draw_frame(canvas, place % columns * PANEL[0], place // columns * PANEL[1], blank, labels[place])
     canvas.FinishDrawing()
-    text = canvas.GetDrawingText()
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(text.encode() if isinstance(text, str) else text)
+    return canvas.GetDrawingText()
 
 
 def _draw_frame(canvas: Any, left: int, top: int, text: str, legend: str) -> None:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +119,16 @@ def write_page(
         summary: names and values shown beside the map.
     """
     import jinja2
+
+    environment = jinja2.Environment(autoescape=True, loader=jinja2.PackageLoader("molvae", "report"))
+    values = map_values(points, color, smiles, axes=axes, color_name=color_name)
+    write_text(path, environment.get_template("latent_map.html.j2").render(title=title, map=values, summary=summary))
+
+
+def map_values(
+    points: np.ndarray, color: np.ndarray, smiles: Sequence[str], *, axes: tuple[str, str], color_name: str
+) -> dict[str, Any]:
+    """What the template `latent_map.j2` needs; arguments as in `write_page`."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
@@ -138,19 +147,13 @@ def write_page(
         }
         for (x, y), share, value, text in zip(places, scaled, color, smiles, strict=True)
     ]
-    template = jinja2.Environment(autoescape=True).from_string(
-        (files("molvae.report") / "latent_map.html.j2").read_text(encoding="utf-8")
-    )
-    text = template.render(
-        title=title,
-        axes=axes,
-        color_name=color_name,
-        molecules=molecules,
-        script_data=_for_script([{k: m[k] for k in ("smiles", "value", "picture")} for m in molecules]),
-        size=PAGE_SIZE,
-        summary=summary,
-    )
-    write_text(path, text)
+    return {
+        "axes": axes,
+        "color_name": color_name,
+        "molecules": molecules,
+        "script_data": _for_script([{k: m[k] for k in ("smiles", "value", "picture")} for m in molecules]),
+        "size": PAGE_SIZE,
+    }
 
 
 def structure_svg(smiles: str) -> str:

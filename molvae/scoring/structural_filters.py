@@ -13,7 +13,12 @@ MAX_RING = 7  # atoms
 
 
 def passes_filters(mol: Chem.Mol) -> bool:
-    """Whether a molecule passes all filters of MOSES (Polykovskiy et al. 2020).
+    """Whether a molecule passes all filters of MOSES (Polykovskiy et al. 2020)."""
+    return refused_by(mol) is None
+
+
+def refused_by(mol: Chem.Mol) -> str | None:
+    """The first filter of MOSES (Polykovskiy et al. 2020) that refuses a molecule, `None` if it passes all.
 
     It must have only rings of at most 7 atoms, no charged atoms, only the elements C, N, S, O, F, Cl, Br and H, and no
     match with explicit hydrogens of the 22 medicinal chemistry filters (MCF) and the 480 PAINS patterns.
@@ -22,24 +27,26 @@ def passes_filters(mol: Chem.Mol) -> bool:
     the result and takes a quarter of the time.
     """
     if any(len(ring) > MAX_RING for ring in mol.GetRingInfo().AtomRings()):
-        return False
-    if any(atom.GetFormalCharge() or atom.GetSymbol() not in ALLOWED_ELEMENTS for atom in mol.GetAtoms()):
-        return False
+        return f"a ring above {MAX_RING} atoms"
+    if any(atom.GetFormalCharge() for atom in mol.GetAtoms()):
+        return "a charge"
+    if any(atom.GetSymbol() not in ALLOWED_ELEMENTS for atom in mol.GetAtoms()):
+        return "an element"
     with_hydrogens = Chem.AddHs(mol)
     screen = Chem.PatternFingerprint(with_hydrogens)
-    if any(
-        DataStructs.AllProbeBitsMatch(needed, screen) and with_hydrogens.HasSubstructMatch(pattern)
-        for pattern, needed in _patterns()
-    ):
-        return False
-    return parse_smiles(Chem.MolToSmiles(mol, isomericSmiles=False)) is not None
+    for name, pattern, needed in _patterns():
+        if DataStructs.AllProbeBitsMatch(needed, screen) and with_hydrogens.HasSubstructMatch(pattern):
+            return name
+    return None if parse_smiles(Chem.MolToSmiles(mol, isomericSmiles=False)) is not None else "no valid SMILES"
 
 
 @lru_cache(maxsize=1)
-def _patterns() -> tuple[tuple[Chem.Mol, DataStructs.ExplicitBitVect], ...]:
+def _patterns() -> tuple[tuple[str, Chem.Mol, DataStructs.ExplicitBitVect], ...]:
+    """Name, pattern and the bits that a molecule with it has."""
     folder = files("molvae.scoring") / "filters"
     mcf = csv.DictReader((folder / "mcf.csv").read_text(encoding="utf-8").splitlines())
     pains = csv.reader((folder / "wehi_pains.csv").read_text(encoding="utf-8").splitlines())
-    smarts = [*(row["smarts"] for row in mcf), *(row[0].strip() for row in pains)]
-    patterns = [Chem.MolFromSmarts(text) for text in smarts]
-    return tuple((pattern, Chem.PatternFingerprint(pattern)) for pattern in patterns)
+    named = [(row["names"], row["smarts"]) for row in mcf]
+    named += [(f"PAINS {row[1].removeprefix('<regId=').removesuffix('>')}", row[0].strip()) for row in pains]
+    patterns = [(name, Chem.MolFromSmarts(smarts)) for name, smarts in named]
+    return tuple((name, pattern, Chem.PatternFingerprint(pattern)) for name, pattern in patterns)

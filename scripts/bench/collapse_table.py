@@ -1,4 +1,4 @@
-"""Run: python scripts/bench/collapse_table.py PREPARED -o runs/collapse [--max-steps 300] [--picture FILE].
+"""Run: python scripts/bench/collapse_table.py PREPARED -o runs/collapse [--max-steps 600 --small] [--picture FILE].
 
 Trains the same model under each setting that fights posterior collapse, one change at a time, from the setting that
 collapses (beta 1, no schedule, no free bits, no minimum rate, no token dropout) to the package's default, and prints
@@ -23,7 +23,16 @@ COLLAPSING = {
     "model.latent.min_rate": 0.0,
     "model.decoder.token_dropout": 0.0,
 }
-VALID_EVERY = 30
+VALID_EVERY = 40
+SMALL = {  # sizes with which a run takes a minute of one core
+    "model.encoder.token_dim": 32,
+    "model.encoder.hidden_dim": 64,
+    "model.latent.latent_dim": 32,
+    "model.decoder.token_dim": 32,
+    "model.decoder.hidden_dim": 128,
+    "training.batch_size": 128,
+    "training.valid_molecules": 512,
+}
 DEFAULT_BETA = TrainingConfig(max_steps=1).beta
 DEFAULT_LATENT = GaussianLatentConfig()
 ROWS: dict[str, dict[str, object]] = {
@@ -31,7 +40,7 @@ ROWS: dict[str, dict[str, object]] = {
     "+ linear schedule to 1": {"training.beta": {"kind": "linear", "beta": 1.0, "warmup": 0.5}},
     "+ cyclical schedule to 1": {"training.beta": {"kind": "cyclical", "beta": 1.0, "n_cycles": 4}},
     "+ free bits 0.25": {"model.latent.free_bits": 0.25},
-    "+ minimum rate 32 nats": {"model.latent.min_rate": 32.0},
+    "+ minimum rate 16 nats": {"model.latent.min_rate": 16.0},
     "+ token dropout 0.3": {"model.decoder.token_dropout": 0.3},
     "beta 0.1, nothing else": {"training.beta": {"kind": "constant", "beta": 0.1}},
     "default": {
@@ -62,8 +71,9 @@ def configuration(prepared: Path, changes: dict[str, object], budget: dict[str, 
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
 @click.option("--max-time", default="00:03:00", show_default=True)
 @click.option("--max-steps", type=int, help="A budget in steps in place of one in time.")
+@click.option("--small", is_flag=True, help="A small model, whose runs take a minute each.")
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw the KL per dimension over time, as .png.")
-def main(prepared: Path, output: Path, max_time: str, max_steps: int | None, picture: Path | None) -> None:
+def main(prepared: Path, output: Path, max_time: str, max_steps: int | None, small: bool, picture: Path | None) -> None:
     """Train what is not trained yet and print the table."""
     data = PreparedData.open(prepared)
     budget: dict[str, object] = {"max_time": max_time} if max_steps is None else {"max_steps": max_steps}
@@ -73,7 +83,7 @@ def main(prepared: Path, output: Path, max_time: str, max_steps: int | None, pic
         out = output / str(number)
         if not (out / "model").is_dir():
             click.echo(f"training: {name}", err=True)
-            train(configuration(prepared, changes, budget), data, out)
+            train(configuration(prepared, (SMALL if small else {}) | changes, budget), data, out)
         report = json.loads((out / "model" / "diagnostics.json").read_text())
         latent = report["latent"]
         lines.append(
