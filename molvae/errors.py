@@ -50,3 +50,7 @@ class PatternTimeoutError(MolvaeError, TimeoutError):
 
 class RecordError(MolvaeError, ValueError):
     """A record of oracle calls that is damaged or belongs to another optimization run."""
+
+
+class HubError(MolvaeError):
+    """What the hub, or the way to it, said no to."""

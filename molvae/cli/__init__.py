@@ -35,6 +35,10 @@ COMMANDS = {
     "diagnose": "molvae.cli.diagnose",
     "report": "molvae.cli.report",
     "app": "molvae.cli.app",
+    "export": "molvae.cli.export",
+    "push": "molvae.cli.push",
+    "pull": "molvae.cli.pull",
+    "mcp": "molvae.cli.mcp",
     "models": "molvae.cli.models",
 }
 SUMMARIES = {
@@ -55,6 +59,10 @@ SUMMARIES = {
     "diagnose": "Measure the geometry of a model's latent space.",
     "report": "Write a page about a run, a file of molecules or a search.",
     "app": "Open a page in the browser.",
+    "export": "Write a model for other runtimes.",
+    "push": "Send a model to the Hugging Face hub.",
+    "pull": "Fetch a model from the Hugging Face hub.",
+    "mcp": "Serve a model's tools to an assistant.",
     "models": "List the models that ship with molvae.",
 }
 

@@ -16,6 +16,7 @@ from molvae.nn.registry import PriorConfig
 from molvae.training.schedules import BetaConfig, LinearBetaConfig, warm_cosine
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+LoggerName = Literal["tensorboard", "wandb"]
 LearningRate = Annotated[float, Field(ge=1e-12, le=100)]
 
 
@@ -86,6 +87,8 @@ class TrainingConfig(Section):
     max_time: Duration | None = None
     max_steps: Positive | None = None
     max_epochs: Positive | None = None
+    loggers: tuple[LoggerName, ...] = ()
+    """Where losses and validations go beside `metrics.csv`: `tensorboard`, `wandb`."""
     valid_every: Positive = 1000
     """Number of steps between validations."""
     valid_molecules: Positive = 2000

@@ -31,6 +31,7 @@ from molvae.nn.vae import MolVAE
 from molvae.training.callbacks import TrainingProgress, Validate, WriteMetrics
 from molvae.training.clock import TrainingClock
 from molvae.training.config import ExperimentConfig, JointPriorConfig, TrainingConfig
+from molvae.training.loggers import open_loggers
 from molvae.training.metrics import MetricsFile
 from molvae.training.module import VAEModule
 from molvae.training.selection import held_out_molecules, training_molecules
@@ -120,7 +121,9 @@ def train(
         state.remove()  # that of a run which is overwritten
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / EXPERIMENT, dump_config(config))
-    metrics = MetricsFile(out / METRICS, after=0 if saved is None else int(saved[1]["global_step"]))
+    loggers = open_loggers(settings.loggers, out, config.model_dump(mode="json"))
+    after = 0 if saved is None else int(saved[1]["global_step"])
+    metrics = MetricsFile(out / METRICS, after=after, loggers=loggers)
     with hold_signals() as held, quiet_lightning():
         validate = Validate(
             lambda: _interruptible(
@@ -154,6 +157,8 @@ def train(
         save_last.save(trainer)
     result = _finish(out, trainer, module, validate, config, data, max_length)
     save_last.save(trainer)
+    for logger in loggers:
+        logger.finalize("success")
     return result
 
 

@@ -1,8 +1,11 @@
 """The table of losses and validations that a training run writes, `metrics.csv`."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from pytorch_lightning.loggers import Logger
 
 from molvae.files import atomic_path
 
@@ -15,10 +18,12 @@ class MetricsFile:
     Args:
         path: the file. It is begun anew, but for its rows of the first `after` steps.
         after: number of steps that were done when the run was interrupted; 0 for a new run.
+        loggers: get every row too.
     """
 
-    def __init__(self, path: str | Path, *, after: int = 0) -> None:
+    def __init__(self, path: str | Path, *, after: int = 0, loggers: Sequence[Logger] = ()) -> None:
         self.path = Path(path)
+        self.loggers = loggers
         self.path.parent.mkdir(parents=True, exist_ok=True)
         rows = [row for row in self._read() if int(row["step"]) <= after] if after else []
         self._columns = list(dict.fromkeys(["step", *(name for row in rows for name in row)]))
@@ -30,6 +35,8 @@ class MetricsFile:
         if _report(row) in self._reported:
             return
         self._reported.add(_report(row))
+        for logger in self.loggers:
+            logger.log_metrics({name: float(value) for name, value in row.items() if name != "step"}, int(row["step"]))
         if row.keys() <= set(self._columns):
             with self.path.open("a", encoding="utf-8", newline="") as file:
                 csv.DictWriter(file, self._columns).writerow(row)

@@ -1,4 +1,4 @@
-"""`molvae app` in a browser: five journeys, and what its server refuses. Slow; skipped without Playwright and Chromium."""
+"""`molvae app` in a browser: its journeys, and what its server refuses; skipped without Playwright and Chromium."""
 
 import http.client
 import os
@@ -34,12 +34,19 @@ def serving(model: str, folder: Path) -> Iterator[str]:
     )
     command = [sys.executable, "-c", "from molvae.cli import main; main()", "app", "-m", model, "--no-browser"]
     command += ["--molecules", str(molecules), "--device", "cpu"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as server:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment
+    ) as server:
         assert server.stderr is not None
+        said: list[str] = []
         try:
-            said = next((line for line in server.stderr if "token=" in line), "")
-            assert said, "the server has not started"
-            yield said.split()[-1]
+            for line in server.stderr:
+                said.append(line)
+                if "token=" in line:
+                    break
+            assert "token=" in said[-1], "".join(said)
+            yield said[-1].split()[-1]
         finally:
             server.terminate()
             server.wait(20)

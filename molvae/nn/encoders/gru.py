@@ -67,7 +67,7 @@ class GRUEncoder(Encoder):
         lengths = lengths.unsqueeze(1)
         positions = torch.arange(token_ids.shape[1], device=lengths.device)
         mirror = torch.where(positions < lengths, lengths - 1 - positions, positions)  # (B, T), its own inverse
-        rows = torch.arange(len(batch), device=lengths.device).unsqueeze(1)
+        rows = torch.arange(token_ids.shape[0], device=lengths.device).unsqueeze(1)
         states = embedded = self.embedding(token_ids)
         for layer, (ahead, back) in enumerate(zip(self.forwards, self.backwards, strict=True)):
             if layer:
