@@ -163,6 +163,10 @@ def load_checkpoint(path: str | Path | None = None, *, device: torch.device | st
     Raises:
         CheckpointError: when it is missing, incomplete, damaged or of an unknown format.
     """
+    if path is not None and not checkpoint_path(path).exists():
+        raise CheckpointError(
+            f"{path} is not a molvae checkpoint: no such directory; shipped models: {', '.join(model_names())}"
+        )
     path = checkpoint_path(path)
     description = _read_description(path)
     try:

@@ -39,6 +39,15 @@ class CheckpointError(MolvaeError, ValueError):
 class MissingExtraError(MolvaeError, ImportError):
     """An optional dependency that is not installed."""
 
+    @classmethod
+    def of(cls, what: str, extra: str) -> "MissingExtraError":
+        """The error that names the extra, from a package index and from a checkout.
+
+        >>> print(MissingExtraError.of("plots need the package matplotlib", "report"))
+        plots need the package matplotlib: pip install 'molvae[report]', or '.[report]' from a checkout
+        """
+        return cls(f"{what}: pip install 'molvae[{extra}]', or '.[{extra}]' from a checkout")
+
 
 class ScoreError(MolvaeError, RuntimeError):
     """A score that cannot be computed for any molecule, such as an external program that died."""

@@ -13,7 +13,7 @@ from molvae.files import atomic_folder
 from molvae.pretrained import CARD
 
 PREFIX = "hf:"
-FILES = (*CHECKPOINT.names, CARD)
+FILES = (*CHECKPOINT.files, CARD)
 TAGS = ("molvae", "chemistry", "molecules", "variational-autoencoder")
 
 
@@ -91,9 +91,7 @@ def _api(endpoint: str | None) -> Any:
     try:
         from huggingface_hub import HfApi
     except ImportError as error:
-        raise MissingExtraError(
-            "the hub needs the package huggingface_hub: pip install 'molvae[hub]', or '.[hub]' from a checkout"
-        ) from error
+        raise MissingExtraError.of("the hub needs the package huggingface_hub", "hub") from error
     return HfApi(endpoint=endpoint)
 
 

@@ -25,9 +25,7 @@ def build_server(vae: MoleculeGenerator, *, name: str) -> Any:
     try:
         from mcp.server import MCPServer
     except ImportError as error:
-        raise MissingExtraError(
-            "tools need the package mcp: pip install 'molvae[mcp]', or '.[mcp]' from a checkout"
-        ) from error
+        raise MissingExtraError.of("tools need the package mcp", "mcp") from error
     server = MCPServer(name)
     properties = () if vae.model.condition is None else vae.model.condition.names
 

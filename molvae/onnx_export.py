@@ -1,6 +1,5 @@
 """A model as ONNX graphs: the encoder, and the two of which decoding is made."""
 
-import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,13 +94,12 @@ def require_onnx() -> None:
     try:
         import onnx  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError(
-            "ONNX needs the package onnx: pip install 'molvae[onnx]', or '.[onnx]' from a checkout"
-        ) from error
+        raise MissingExtraError.of("ONNX needs the package onnx", "onnx") from error
 
 
 def _description(vae: LoadedModel, states: Sequence[str], nothing: Tensor | None) -> dict[str, Any]:
     return {
+        "format_version": 1,
         "bos": BOS,
         "eos": EOS,
         "pad": PAD,
@@ -110,7 +108,7 @@ def _description(vae: LoadedModel, states: Sequence[str], nothing: Tensor | None
         "latent_dim": vae.latent_dim,
         "notation": vae.notation.name,
         "states": list(states),
-        "condition": None if nothing is None else json.loads(json.dumps(nothing[0].tolist())),
+        "condition": None if nothing is None else nothing[0].tolist(),
     }
 
 

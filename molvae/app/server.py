@@ -18,9 +18,7 @@ def require_app() -> None:
     try:
         import nicegui  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError(
-            "the app needs the package nicegui: pip install 'molvae[app]', or '.[app]' from a checkout"
-        ) from error
+        raise MissingExtraError.of("the app needs the package nicegui", "app") from error
 
 
 def free_port(port: int) -> int:

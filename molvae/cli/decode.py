@@ -30,8 +30,7 @@ _LATENT = re.compile(r"z[0-9]{1,9}")
 @click.argument("path", metavar="LATENTS")
 @reader_option
 @table_option()
-@decoding_options
-@click.option("--sample", "draw", is_flag=True, help="Draw tokens; by default the likeliest are taken.")
+@decoding_options(greedy=True)
 @seed_option
 @batch_size_option
 @device_option
@@ -43,7 +42,6 @@ def decode(
     temperature: float | None,
     top_p: float | None,
     greedy: bool,
-    draw: bool,
     seed: int | None,
     batch_size: int,
     device: str,
@@ -58,13 +56,11 @@ def decode(
     from molvae.formats.writers import check_output, write_table
 
     check_output(output)
-    if greedy and draw:
-        raise click.UsageError("--greedy and --sample exclude each other")
-    vae = molvae.load(model_path, device=device)
     z = read_latents(path)
+    vae = molvae.load(model_path, device=device)
     smiles = vae.decode(
         z,
-        greedy=not draw,
+        greedy=greedy,
         temperature=temperature,
         top_p=top_p,
         seed=seed,

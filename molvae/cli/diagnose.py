@@ -93,8 +93,8 @@ def diagnose(
             check_map(file, method=method)
     names = descriptor_names(tuple(descriptors.split(",")))
     wanted = names if color in names or not (map_path or page) else (*names, *descriptor_names((color,)))
-    vae = molvae.load(model_path, device=device)
     smiles = read_input(path, split=split, smiles_column=smiles_column)
+    vae = molvae.load(model_path, device=device)
     drawn = [smiles[i] for i in np.sort(np.random.default_rng(seed).permutation(len(smiles))[:n])]
     molecules = measure_molecules(vae, drawn, descriptor_set=wanted, n_jobs=n_jobs, progress=progress_for(quiet))
     geometry = latent_geometry(vae, molecules)

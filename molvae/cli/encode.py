@@ -75,7 +75,7 @@ def encode(
 
     import molvae
     from molvae.files import check_writable
-    from molvae.formats.readers import InputRow, count_rows, read_molecules
+    from molvae.formats.readers import InputRow, check_readable, count_rows, read_molecules
     from molvae.formats.spreadsheets import without_formulas
     from molvae.formats.writers import check_output, features_writer
     from molvae.inference.features import FeatureEncoder, count_reasons
@@ -84,6 +84,7 @@ def encode(
         check_writable(output)
     else:
         check_output(output)
+    check_readable(path)
     encoder = FeatureEncoder(
         molvae.load(model_path, device=device),
         features,

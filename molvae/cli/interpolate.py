@@ -38,15 +38,17 @@ def interpolate(
     With - for SMILES_A or SMILES_B that molecule is read from the next line of standard input.
     """
     import molvae
-    from molvae.cli.tables import described
+    from molvae.cli.tables import check_molecules, described
     from molvae.formats.writers import check_output, write_table
     from molvae.report.grid import check_picture, draw_grid
 
     check_output(output)
     if grid:
         check_picture(grid)
+    ends = _molecule(start), _molecule(end)
+    check_molecules(*ends)
     vae = molvae.load(model_path, device=device)
-    path = vae.interpolate(_molecule(start), _molecule(end), steps=steps, method=method)  # type: ignore[arg-type]
+    path = vae.interpolate(*ends, steps=steps, method=method)  # type: ignore[arg-type]
     frame = path.join(described(path["smiles"].tolist()).drop(columns="smiles"))
     write_table(frame, output)
     if grid:

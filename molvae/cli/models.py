@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from molvae.cli.options import completing
+from molvae.pretrained import model_names
+
 if TYPE_CHECKING:
     from molvae.checkpoint import Checkpoint
 
@@ -13,7 +16,7 @@ _NO_ATOM = re.compile(r"\[[=#/\\-]*(Branch|Ring)|\W?\d|[^\[\w]")  # of SELFIES; 
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing(model_names))
 def models(name: str | None) -> None:
     """List the models that ship with molvae; with a NAME, print its model card."""
     import json
@@ -22,7 +25,7 @@ def models(name: str | None) -> None:
     from rich.table import Table
 
     from molvae.checkpoint import load_checkpoint
-    from molvae.pretrained import USED_FOR, model_card, model_folder, model_names
+    from molvae.pretrained import USED_FOR, model_card, model_folder
 
     if name is not None:
         click.echo(model_card(name))

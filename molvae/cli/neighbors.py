@@ -54,7 +54,7 @@ def neighbors(
     The column status says what a step is: start, new, copy (seen before) or none (no sound molecule was found).
     """
     import molvae
-    from molvae.cli.tables import described, neighbors_summary
+    from molvae.cli.tables import check_molecules, described, neighbors_summary
     from molvae.formats.writers import check_output, write_table
     from molvae.report.grid import check_picture, draw_grid
 
@@ -62,6 +62,7 @@ def neighbors(
     if grid:
         check_picture(grid)
     condition = read_conditions(conditions)
+    check_molecules(smiles)
     vae = molvae.load(model_path, device=device)
     frame = vae.neighbors(
         smiles, walks=walks, steps=steps, reach=reach, condition=condition, guidance=guidance, seed=seed

@@ -1,5 +1,6 @@
 """`molvae optimize`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from molvae.cli.options import (
     NUMBER,
     SEED,
     Setting,
+    completing,
     condition_options,
     console,
     device_option,
@@ -27,10 +29,19 @@ from molvae.config import Seconds
 GRID_MOLECULES = 25
 
 
+def _tasks() -> Sequence[str]:
+    from molvae.optimize.tasks import TASKS
+
+    return TASKS
+
+
 @click.command()
 @reader_option
 @click.option(
-    "--task", metavar="NAME", help="A task of the PMO benchmark, such as perindopril; a wrong name lists all."
+    "--task",
+    metavar="NAME",
+    shell_complete=completing(_tasks),
+    help="A task of the PMO benchmark, such as perindopril; a wrong name lists all.",
 )
 @click.option(
     "--objective", "objective_path", metavar="FILE", help="YAML with named scores, see the guide for designers."

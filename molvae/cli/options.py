@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichBars
@@ -28,7 +29,7 @@ from molvae.config import (
 )
 from molvae.errors import ConfigError
 from molvae.interruption import Interrupted
-from molvae.pretrained import DEFAULT, READER
+from molvae.pretrained import DEFAULT, READER, model_names
 from molvae.progress import Progress, Stage
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -59,12 +60,24 @@ NUMBER = Setting(Number)
 FRACTION = Setting(Fraction)
 
 
+def _models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The shipped models that begin so, and files."""
+    names = [CompletionItem(name) for name in model_names() if name.startswith(incomplete)]
+    return [*names, CompletionItem(incomplete, type="dir")]
+
+
+def completing(names: Callable[[], Sequence[str]]) -> Callable[..., list[str]]:
+    """A `shell_complete` that offers names, which are looked up when they are needed."""
+    return lambda ctx, param, incomplete: [name for name in names() if name.startswith(incomplete)]
+
+
 def _model_option(default: str) -> Callable[[F], F]:
     return click.option(
         "-m",
         "--model",
         "model_path",
         metavar="NAME_OR_PATH",
+        shell_complete=_models,
         default=default,
         show_default=True,
         help="A checkpoint, a training run's directory, or a shipped model (see `molvae models`).",
@@ -140,9 +153,19 @@ def input_options(function: F) -> F:
     return click.argument("path", metavar="INPUT")(function)
 
 
-def decoding_options(function: F) -> F:
-    """Temperature, top-p and greedy."""
-    function = click.option("--greedy", is_flag=True, help="Always take the likeliest token.")(function)
+def decoding_options(*, greedy: bool) -> Callable[[F], F]:
+    """Temperature, top-p, and whether the likeliest tokens are taken by default."""
+
+    def decorate(function: F) -> F:
+        return _decoding_options(function, greedy)
+
+    return decorate
+
+
+def _decoding_options(function: F, greedy: bool) -> F:
+    function = click.option(
+        "--greedy/--sample", default=greedy, show_default=True, help="Take the likeliest tokens, or draw them."
+    )(function)
     function = click.option(
         "--top-p",
         type=Setting(TopP),

@@ -1,10 +1,20 @@
 """`molvae recipes`."""
 
+from collections.abc import Sequence
+
 import click
+
+from molvae.cli.options import completing
+
+
+def _names() -> Sequence[str]:
+    from molvae.training.recipes import recipe_names
+
+    return recipe_names()
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing(_names))
 def recipes(name: str | None) -> None:
     """List the experiments that ship with molvae (`molvae train --recipe NAME`); with a NAME, print its YAML."""
     from rich.console import Console

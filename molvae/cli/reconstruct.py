@@ -46,9 +46,11 @@ def reconstruct(
     from molvae.formats.writers import check_output, write_table
 
     check_output(output)
+    rows = read_rows(path, split=split, smiles_column=smiles_column, name_column=name_column)[:limit]
     vae = molvae.load(model_path, device=device)
-    rows = read_rows(path, split=split, smiles_column=smiles_column)[:limit]
     frame = vae.reconstruct([row.smiles for row in rows], batch_size=batch_size, progress=progress_for(quiet))
     frame["reason"] = [row.reason or why for row, why in zip(rows, frame["reason"], strict=True)]
+    if any(row.name for row in rows):
+        frame.insert(0, "name", [row.name or "" for row in rows])
     write_table(without_formulas(frame) if escape_formulas else frame, output)
     console(quiet).print(reconstruction_summary(frame))

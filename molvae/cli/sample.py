@@ -27,7 +27,7 @@ GRID_MOLECULES = 25
 @model_option
 @click.option("-n", "n", type=COUNT, default=1000, show_default=True, help="Exactly this many molecules.")
 @table_option()
-@decoding_options
+@decoding_options(greedy=False)
 @click.option(
     "--leave-out",
     type=Setting(Share),

@@ -35,18 +35,25 @@ def described(smiles: Sequence[str]) -> pd.DataFrame:
     return frame
 
 
-def read_rows(path: str, *, split: str, smiles_column: str | None) -> list[InputRow]:
+def read_rows(path: str, *, split: str, smiles_column: str | None, name_column: str | None = None) -> list[InputRow]:
     """The rows of a file, or the molecules of a prepared folder of one split."""
     if Path(path).is_dir():
         prepared = PreparedData.open(path)
         smiles = prepared.smiles(prepared.indices(split))
         return [InputRow(path, row, text) for row, text in enumerate(smiles, start=1)]
-    return list(read_molecules(path, smiles_column=smiles_column))
+    return list(read_molecules(path, smiles_column=smiles_column, name_column=name_column))
 
 
 def read_input(path: str, *, split: str, smiles_column: str | None) -> list[str | None]:
     """The SMILES of `read_rows`."""
     return [row.smiles for row in read_rows(path, split=split, smiles_column=smiles_column)]
+
+
+def check_molecules(*texts: str) -> None:
+    """Raise `InputError` for a molecule that does not parse, before a model is loaded for it."""
+    for text in texts:
+        if parse_smiles(text) is None:
+            raise InputError(f"{text!r} does not parse as a molecule")
 
 
 def known_molecules(paths: Sequence[str], standardizer: Standardizer) -> frozenset[str]:

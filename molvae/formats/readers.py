@@ -72,6 +72,14 @@ def read_molecules(
         raise InputError(f"{source} holds no molecules")
 
 
+def check_readable(path: str | Path) -> None:
+    """Raise `InputFileError`, before any work is done for it, when a file is missing or of no format that is read."""
+    source = str(path)
+    if not _is_stream(source):
+        with open_content(source) as content:
+            _format_of(content, source, None)
+
+
 def count_rows(path: str | Path) -> int | None:
     """The approximate number of records of a file, for a progress bar; `None` if it cannot be found quickly."""
     source = str(path)

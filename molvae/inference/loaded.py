@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from molvae.checkpoint import Checkpoint, checkpoint_path, load_checkpoint
+from molvae.checkpoint import Checkpoint, load_checkpoint
 from molvae.chem.inputs import as_molecules
 from molvae.chem.notation import notation
 from molvae.chem.standardize import Standardizer
@@ -22,7 +22,6 @@ from molvae.device import resolve_device
 from molvae.errors import CheckpointError, ConfigError, InputError, VocabularyError
 from molvae.nn.draws import NOT_FINITE
 from molvae.nn.priors.base import Prior
-from molvae.pretrained import model_names
 
 BATCH = 512  # molecules encoded or decoded in one batch
 
@@ -79,10 +78,6 @@ class LoadedModel:
         Raises:
             CheckpointError: when there is no complete checkpoint.
         """
-        if path is not None and not checkpoint_path(path).exists():
-            raise CheckpointError(
-                f"{path} is not a molvae checkpoint: no such directory; shipped models: {', '.join(model_names())}"
-            )
         return cls(load_checkpoint(path), device=device)
 
     @property

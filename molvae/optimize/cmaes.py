@@ -33,7 +33,7 @@ class CMAES:
         try:
             import cma
         except ImportError as error:
-            raise MissingExtraError("the method cmaes needs the package cma: pip install 'molvae[optimize]'") from error
+            raise MissingExtraError.of("the method cmaes needs the package cma", "optimize") from error
         self._cma = cma
         self.moves = moves
         self._strategy: Any = None

@@ -41,7 +41,7 @@ class TuRBO:
         try:
             import botorch  # noqa: F401
         except ImportError as error:
-            raise MissingExtraError("the method bo needs botorch: pip install 'molvae[optimize]'") from error
+            raise MissingExtraError.of("the method bo needs the package botorch", "optimize") from error
         self.moves = moves
         self.length = FIRST_LENGTH
         self._successes = self._failures = 0

@@ -32,7 +32,7 @@ def check_plot(path: str | Path) -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError("plots need the package matplotlib: pip install 'molvae[report]'") from error
+        raise MissingExtraError.of("plots need the package matplotlib", "report") from error
     check_writable(path)
 
 

@@ -44,7 +44,7 @@ def check_map(path: str | Path, *, method: str = "pca") -> None:
         import jinja2  # noqa: F401
         import matplotlib  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError(f"maps need the package {error.name}: pip install 'molvae[report]'") from error
+        raise MissingExtraError.of(f"maps need the package {error.name}", "report") from error
     if method == "umap":
         _require_umap()
 
@@ -178,4 +178,4 @@ def _require_umap() -> None:
     try:
         import umap  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError("a UMAP needs the package umap-learn: pip install 'molvae[umap]'") from error
+        raise MissingExtraError.of("a UMAP needs the package umap-learn", "umap") from error

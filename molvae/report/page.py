@@ -67,9 +67,7 @@ def check_page(path: str | Path) -> None:
         import jinja2  # noqa: F401
         import matplotlib  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError(
-            f"reports need the package {error.name}: pip install 'molvae[report]', or '.[report]' from a checkout"
-        ) from error
+        raise MissingExtraError.of(f"reports need the package {error.name}", "report") from error
     rdkit_drawing()
     check_writable(path)
 

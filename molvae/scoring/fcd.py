@@ -37,7 +37,7 @@ def fcd_available() -> bool:
 def require_fcd() -> None:
     """Raise `MissingExtraError` when the package `fcd` is not installed."""
     if not fcd_available():
-        raise MissingExtraError("the Fréchet ChemNet distance needs the package fcd: pip install 'molvae[metrics]'")
+        raise MissingExtraError.of("the Fréchet ChemNet distance needs the package fcd", "metrics")
 
 
 def chemnet_activations(

@@ -9,11 +9,6 @@ from pytorch_lightning.loggers import Logger
 from molvae.errors import MissingExtraError
 from molvae.training.config import LoggerName
 
-PACKAGES = {
-    "tensorboard": "pip install 'molvae[loggers]', or '.[loggers]' from a checkout",
-    "wandb": "pip install wandb",
-}
-
 
 def open_loggers(names: Sequence[LoggerName], out: Path, settings: dict[str, Any]) -> list[Logger]:
     """The loggers of a run, which know its settings.
@@ -31,7 +26,9 @@ def open_loggers(names: Sequence[LoggerName], out: Path, settings: dict[str, Any
         try:
             logger = _open(name, out)
         except ModuleNotFoundError as error:
-            raise MissingExtraError(f"the logger {name} needs a package: {PACKAGES[name]}") from error
+            if name == "tensorboard":
+                raise MissingExtraError.of("the logger tensorboard needs the package tensorboard", "loggers") from error
+            raise MissingExtraError("the logger wandb needs the package wandb: pip install wandb") from error
         logger.log_hyperparams(settings)
         loggers.append(logger)
     return loggers

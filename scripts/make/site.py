@@ -33,6 +33,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for page, source in COPIED.items():
         files.append(File.generated(config, page, content=_for_site((ROOT / source).read_text(encoding="utf-8"))))
     files.append(File.generated(config, "reference/settings.md", content=settings_page()))
+    for notebook in sorted((ROOT / "docs" / "notebooks").glob("*.py")):
+        files.append(File.generated(config, f"notebooks/{notebook.stem}.md", content=notebook_page(notebook)))
     named = set(_named(config.nav))
     sections = {title: pages for part in config.nav or [] for title, pages in part.items()}
     for file in sorted(files.documentation_pages(), key=lambda file: file.src_uri):
@@ -75,6 +77,20 @@ def _named(nav: Any) -> Iterator[str]:
     elif isinstance(nav, list):
         for pages in nav:
             yield from _named(pages)
+
+
+def notebook_page(path: Path) -> str:
+    """A notebook in jupytext's percent format as a page: its text, and its code in fences."""
+    parts = []
+    for cell in re.split(r"^# %%", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+        kind, _, body = cell.partition("\n")
+        if "[markdown]" in kind:
+            parts.append(re.sub(r"^# ?", "", body, flags=re.MULTILINE).strip())
+        else:
+            code = re.sub(r"^# (?=[!%])", "", body, flags=re.MULTILINE).strip()
+            parts.append(f"```python\n{code}\n```")
+    source = f"`docs/notebooks/{path.name}`: `jupytext --to notebook` makes a notebook of it."
+    return "\n\n".join([*parts, f"*{source}*"]) + "\n"
 
 
 def settings_page() -> str:
