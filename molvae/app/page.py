@@ -32,7 +32,11 @@ START = "CC(=O)Nc1ccc(O)cc1"
 SKETCHER = """
 <script>
   function jsmeOnLoad() {
-    window.sketcher = new JSApplet.JSME("sketcher", "420px", "320px", {options: "newlook,star"});
+    const waiting = setInterval(() => {  // until its tab is opened
+      if (!document.getElementById("sketcher")) return;
+      clearInterval(waiting);
+      window.sketcher = new JSApplet.JSME("sketcher", "420px", "320px", {options: "newlook,star"});
+    }, 200);
   }
 </script>
 <script src="/jsme/jsme.nocache.js"></script>
@@ -176,7 +180,7 @@ class Page:
         self.plane = ui.interactive_image(
             size=SIZE, on_mouse=self._clicked, events=["click"], cross=False, sanitize=False
         )
-        self.plane.classes("border").style(f"max-width: {SIZE[0]}px").props("data-test=map")
+        self.plane.classes("border w-full").style(f"max-width: {SIZE[0]}px").props("data-test=map")
         self.here = Results("map")
         ui.timer(0.1, lambda: self._lay_out(self.molecules), once=True)
 

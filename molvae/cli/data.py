@@ -8,7 +8,7 @@ import click
 from pydantic import Field
 
 from molvae.cli.options import Setting, console, jobs_option, progress_for, quiet_option, seconds_option
-from molvae.cli.prepared import show_prepared
+from molvae.cli.prepared import hint_at_labels, show_prepared
 from molvae.config import MOST_RANDOMIZED
 from molvae.data.prepare.config import PrepareConfig
 
@@ -126,6 +126,7 @@ def prepare(
         progress=progress_for(quiet),
     )
     show_prepared(prepared, quiet)
+    hint_at_labels(inputs, config.property_columns, console(quiet))
 
 
 @data.command()

@@ -1,16 +1,19 @@
 """What a prepared folder holds, as tables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from molvae.cli.options import console
+from molvae.formats.readers import numeric_columns
 
 if TYPE_CHECKING:
     from molvae.data.prepared import PreparedData
 
+MOST_HINTED = 8  # names in the hint
 KINDS = {
     "counterion": "counterions",
     "solvent": "solvents",
@@ -30,6 +33,18 @@ def show_prepared(prepared: "PreparedData", quiet: bool, *, stdout: bool = False
     if any(properties.get("clipped", ())):
         screen.print(
             "clipped: labels more than 10 sd from the mean, which heads learn as 10; their logarithm may suit better",
+            soft_wrap=True,
+        )
+
+
+def hint_at_labels(inputs: Sequence[str | Path], kept: Sequence[str], screen: Console) -> None:
+    """Name the columns of input files that look like labels and are not kept."""
+    found = {name: None for path in inputs for name in numeric_columns(path) if name not in kept}
+    if found:
+        names = list(found)[:MOST_HINTED]
+        screen.print(
+            f"not kept: {', '.join(names)}, which look like labels; keep one with --property {names[0]}, or of a run "
+            f"with --set 'data.prepare.property_columns=[{names[0]}]'",
             soft_wrap=True,
         )
 

@@ -85,10 +85,10 @@ def _of_model(
 
     own = Path(subject) / "data"
     path = training or str(own if own.is_dir() else sample_folder() / "zinc_sample.csv.gz")
-    vae = molvae.load(subject, device=device)
     split = "valid" if Path(path).is_dir() else "test"
     held_out = [s for s in read_input(path, split=split, smiles_column=smiles_column) if s]
     if not held_out:
         raise InputError(f"{path} holds no molecules of the split {split!r}; name some with --training")
+    vae = molvae.load(subject, device=device)
     drawn = vae.draw(DRAWN, seed=seed, progress=progress)
     return run_sections(vae, held_out, drawn, metrics=Path(subject) / METRICS, seed=seed, progress=progress)

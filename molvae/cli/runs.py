@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molvae.cli.options import console, progress_for, resumable, same_command
-from molvae.cli.prepared import show_left_out
+from molvae.cli.prepared import hint_at_labels, show_left_out
 from molvae.errors import ConfigError, InputFileError
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def prepare_data(
     if not folder.exists():
         prepared = prepare(inputs, folder, config=config, vocabulary=vocabulary, progress=progress_for(quiet))
         _account(prepared, quiet=quiet)
+        hint_at_labels(inputs, config.property_columns, console(quiet))
         return prepared
     prepared = PreparedData.open(folder)
     had = PrepareConfig().model_dump(mode="json") | prepared.meta["options"]  # older folders lack newer options

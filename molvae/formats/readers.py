@@ -4,12 +4,14 @@ Files are streamed, so memory does not grow with the file. Every record becomes 
 SMILES has a reason, so that a caller can account for every record.
 """
 
+import csv
 from collections.abc import Iterator, Sequence
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Literal
 
 from molvae.errors import InputError, InputFileError
-from molvae.formats.columns import Asked, InputRow
+from molvae.formats.columns import Asked, InputRow, is_structure_name
 from molvae.formats.content import PACKED_ENDINGS, Content, open_content
 from molvae.formats.delimited import read_delimited
 from molvae.formats.parquet import count_parquet, read_parquet
@@ -33,6 +35,8 @@ FORMATS = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
+
+LOOKED_AT = 100  # lines of a file in which labels are looked for
 
 
 def read_molecules(
@@ -78,6 +82,34 @@ def check_readable(path: str | Path) -> None:
     if not _is_stream(source):
         with open_content(source) as content:
             _format_of(content, source, None)
+
+
+def numeric_columns(path: str | Path) -> list[str]:
+    """Columns of a CSV or TSV file, other than the structures, whose first cells are numbers that are not all whole.
+
+    They look like labels. An empty list for other files, and for those that cannot be read twice.
+    """
+    source = str(path)
+    if _is_stream(source):
+        return []
+    with open_content(source) as content:
+        if _format_of(content, source, None) not in ("csv", "tsv"):
+            return []
+        lines = list(islice(content.lines(), LOOKED_AT))
+    delimiter = max(",;\t", key=lines[0].count) if lines else ","
+    header, *rows = [row for row in csv.reader(lines, delimiter=delimiter) if row] or [[]]
+    columns = dict(zip(header, zip_longest(*rows, fillvalue=""), strict=False))
+    return [name for name, cells in columns.items() if not is_structure_name(name) and _look_like_labels(cells)]
+
+
+def _look_like_labels(cells: Sequence[str]) -> bool:
+    numbers = []
+    for cell in filter(None, (cell.strip() for cell in cells)):
+        try:
+            numbers.append(float(cell.replace(",", ".")))
+        except ValueError:
+            return False
+    return len(numbers) > len(cells) / 2 and not all(number.is_integer() for number in numbers)
 
 
 def count_rows(path: str | Path) -> int | None:

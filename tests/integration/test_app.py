@@ -126,7 +126,7 @@ def test_a_path_is_walked_with_the_slider(page: Any) -> None:
     tab(page, "Path")
     marked(page, "find-path").click()
     page.wait_for_selector("text=0.00 of the way, given")
-    place = page.locator("[data-test=place] [role=slider], [data-test=place][role=slider]").first
+    place = page.locator("[data-test=place] [tabindex='0']").first
     place.focus()
     for _ in range(8):
         place.press("ArrowRight")
