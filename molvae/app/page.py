@@ -177,11 +177,13 @@ class Page:
                 on_rejected=lambda: ui.notify(f"a file may have {UPLOAD_BYTES // 1_000_000} MB", type="warning"),
             ).classes("w-64").props("flat bordered data-test=upload")
         self.map_temperature = _slider("temperature", 0.1, 2.0, self.vae.sampling.temperature)
-        self.plane = ui.interactive_image(
-            size=SIZE, on_mouse=self._clicked, events=["click"], cross=False, sanitize=False
-        )
-        self.plane.classes("border w-full").style(f"max-width: {SIZE[0]}px").props("data-test=map")
-        self.here = Results("map")
+        with ui.row().classes("w-full items-start"):
+            self.plane = ui.interactive_image(
+                size=SIZE, on_mouse=self._clicked, events=["click"], cross=False, sanitize=False
+            )
+            self.plane.classes("border").style(f"width: {SIZE[0]}px; max-width: 100%").props("data-test=map")
+            with ui.column().classes("flex-1").style("min-width: 360px"):
+                self.here = Results("map")
         ui.timer(0.1, lambda: self._lay_out(self.molecules), once=True)
 
     async def _lay_out(self, molecules: Sequence[str]) -> None:
@@ -215,7 +217,7 @@ class Page:
         if drawn is not None:
             smiles = [self.space.smiles[near], *drawn]
             legends = ["nearest on the map", *["drawn here"] * len(drawn)]
-            self.here.show(pd.DataFrame({"smiles": smiles, "made": legends}), legends, note=f"{len(drawn)} molecules")
+            self.here.show(pd.DataFrame({"smiles": smiles, "made": legends}), legends, note=f"{len(drawn)} drawn here")
 
     # --- sample
 

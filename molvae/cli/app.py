@@ -14,7 +14,7 @@ ON_MAP = 400  # molecules
     "--molecules", metavar="FILE_OR_FOLDER", help="Molecules of the map.  [default: of a run its own, else of ZINC]"
 )
 @click.option(
-    "--port", type=Setting(Port, "port"), default=0, show_default=True, help="On this computer; 0: a free one."
+    "--port", type=Setting(Port, "integer"), default=0, show_default=True, help="On this computer; 0: a free one."
 )
 @click.option("--no-browser", is_flag=True, help="Print the address and do not open it.")
 @device_option

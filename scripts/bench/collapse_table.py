@@ -72,14 +72,24 @@ def configuration(prepared: Path, changes: dict[str, object], budget: dict[str, 
 @click.option("--max-time", default="00:03:00", show_default=True)
 @click.option("--max-steps", type=int, help="A budget in steps in place of one in time.")
 @click.option("--small", is_flag=True, help="A small model, whose runs take a minute each.")
+@click.option("--only", multiple=True, type=int, help="Number of a row, from 0 (repeatable).  [default: all]")
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw the KL per dimension over time, as .png.")
-def main(prepared: Path, output: Path, max_time: str, max_steps: int | None, small: bool, picture: Path | None) -> None:
+def main(
+    prepared: Path,
+    output: Path,
+    max_time: str,
+    max_steps: int | None,
+    small: bool,
+    only: tuple[int, ...],
+    picture: Path | None,
+) -> None:
     """Train what is not trained yet and print the table."""
     data = PreparedData.open(prepared)
     budget: dict[str, object] = {"max_time": max_time} if max_steps is None else {"max_steps": max_steps}
     header = ["setting", "molecules seen", "reconstruction (nats)", "KL (nats)", "active units", "exact", "warning"]
     lines = [header, ["---"] + ["---:"] * 5 + ["---"]]
-    for number, (name, changes) in enumerate(ROWS.items()):
+    rows = [(number, *row) for number, row in enumerate(ROWS.items()) if not only or number in only]
+    for number, name, changes in rows:
         out = output / str(number)
         if not (out / "model").is_dir():
             click.echo(f"training: {name}", err=True)
@@ -100,16 +110,17 @@ def main(prepared: Path, output: Path, max_time: str, max_steps: int | None, sma
     for line in lines:
         print("| " + " | ".join(line) + " |")
     if picture is not None:
-        draw({name: output / str(number) for number, name in enumerate(ROWS)}, picture)
+        draw({name: output / str(number) for number, name, _ in rows}, picture)
 
 
 def draw(runs: dict[str, Path], picture: Path) -> None:
     """One panel per run: dimensions, the fullest at the bottom, against steps; the color is the KL in nats."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 5.6), layout="constrained")
-    panels = figure.subplots(2, -(-len(runs) // 2), sharey=True).flat
-    for (name, run), panel in zip(runs.items(), panels, strict=True):
+    columns = min(4, len(runs))
+    figure = Figure(figsize=(3 * columns, 2.8 * -(-len(runs) // columns)), layout="constrained")
+    panels = figure.subplots(-(-len(runs) // columns), columns, sharey=True, squeeze=False).flat
+    for (name, run), panel in zip(runs.items(), panels, strict=False):
         history = json.loads((run / "model" / "diagnostics.json").read_text())["training"]["history"]
         nats = np.array([row["kl_per_dimension"] for row in history]).T
         steps = [row["step"] for row in history]

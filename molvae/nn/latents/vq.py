@@ -189,7 +189,9 @@ class Codebooks(nn.Module):
     def nearest(self, vectors: Tensor) -> Tensor:
         """The index of the code nearest to each vector: `(G, n, S)` → `(G, n)` int64."""
         codes = self.codes
-        return torch.baddbmm(codes.square().sum(-1).unsqueeze(1), vectors, codes.mT, alpha=-2.0).argmin(-1)
+        return torch.baddbmm(codes.square().sum(-1).unsqueeze(1), vectors, codes.transpose(-1, -2), alpha=-2.0).argmin(
+            -1
+        )
 
     def look_up(self, indices: Tensor) -> Tensor:
         """The codes `(G, n, S)` with indices `(G, n)`."""

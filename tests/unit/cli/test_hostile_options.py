@@ -15,7 +15,7 @@ NEVER = ("nan", "inf", "-inf", "1e309", str(2**64), "9" * 5000, "", "x", "0x10",
 SOMETIMES = ("-1", "0", "1", "1e-300", "1e300", "0.5", str(2**31), str(2**32))
 WORDS = ("", " ", "x" * 5000, "../..", "a=b=c", "=", "{", "😀", "--help")
 FILLED = {"inputs": "missing.smi", "path": "missing.smi", "model_path": "missing", "folder": "missing", "smiles": "C"}
-FILLED |= {"start": "C", "end": "CC", "name": "missing"}
+FILLED |= {"start": "C", "end": "CC", "name": "missing", "subject": "missing", "address": "missing", "format": "onnx"}
 
 
 def commands() -> Iterator[tuple[tuple[str, ...], click.Command]]:
