@@ -83,7 +83,7 @@ class GRUDecoder(Decoder):
 
     def _first_state(self, given: Tensor) -> Tensor:
         """The initial state of the GRU, `(B, layers, D)`."""
-        return torch.tanh(self.to_state(given)).view(len(given), self.n_layers, self.hidden_dim)
+        return torch.tanh(self.to_state(given)).unflatten(1, (self.n_layers, self.hidden_dim))
 
 
 class SlotAttention(nn.Module):
