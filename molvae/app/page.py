@@ -412,11 +412,9 @@ def _read(path: Path) -> list[str]:
 
 
 def _described(smiles: Sequence[str]) -> pd.DataFrame:
-    from molvae.chem.descriptors import descriptors
-    from molvae.chem.parse import parse_smiles
+    from molvae.chem.descriptors import descriptor_table
 
     names = ("qed", "logp", "sa")
-    values = [descriptors(parse_smiles(text), names) for text in smiles]
-    frame = pd.DataFrame(np.array(values).reshape(-1, len(names)), columns=list(names))
+    frame = pd.DataFrame(descriptor_table(smiles, names), columns=list(names))
     frame.insert(0, "smiles", list(smiles))
     return frame

@@ -6,8 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from molvae.chem.descriptors import descriptors
-from molvae.chem.parse import parse_smiles
+from molvae.chem.descriptors import descriptor_table
 from molvae.errors import InputError
 from molvae.generator import MoleculeGenerator
 
@@ -53,7 +52,7 @@ class Space:
         points = (z - z.mean(0)) @ axes.T
         low, span = points.min(0), np.maximum(np.ptp(points, axis=0), 1e-9)
         scale = (np.array(SIZE) - 2 * MARGIN) / span
-        logp = np.array([descriptors(parse_smiles(s), ("logp",))[0] for s in smiles])
+        logp = descriptor_table(smiles, ("logp",))[:, 0]
         return cls(smiles, z, axes, (points - low) * scale + MARGIN, scale, logp)
 
     def nearest(self, x: float, y: float) -> int:

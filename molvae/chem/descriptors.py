@@ -12,6 +12,7 @@ import numpy as np
 from rdkit import Chem, RDConfig
 from rdkit.Chem import QED, rdMolDescriptors
 
+from molvae.chem.parse import parse_smiles
 from molvae.errors import ConfigError
 
 
@@ -142,6 +143,16 @@ def descriptors(mol: Chem.Mol, names: Sequence[str]) -> np.ndarray:
     with np.errstate(over="ignore"):
         array = np.array(values, dtype=np.float32)
     return np.where(np.isfinite(array), array, np.nan)
+
+
+def descriptor_table(smiles: Sequence[str], names: Sequence[str]) -> np.ndarray:
+    """The named descriptors of molecules `(n, len(names))`, float32; nan rows where one does not parse."""
+    table = np.full((len(smiles), len(names)), np.nan, dtype=np.float32)
+    for row, text in enumerate(smiles):
+        mol = parse_smiles(text)
+        if mol is not None:
+            table[row] = descriptors(mol, names)
+    return table
 
 
 def _or_nan(descriptor: Callable[..., float], mol: Chem.Mol, **how: Any) -> float:

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from molvae.chem.descriptors import descriptors
-from molvae.chem.parse import parse_smiles
+from molvae.chem.descriptors import descriptor_table
 from molvae.inference.encoding import encode_rows, reconstruct
 from molvae.inference.loaded import LoadedModel
 from molvae.inference.sampling import Sampled
@@ -147,7 +146,7 @@ def _reconstructions(vae: LoadedModel, smiles: Sequence[str], progress: Progress
 
 
 def _samples(drawn: Sampled) -> Section:
-    values = np.array([descriptors(parse_smiles(s), ("qed", "logp", "sa")) for s in drawn.smiles])
+    values = descriptor_table(drawn.smiles, ("qed", "logp", "sa"))
     facts = [
         ("draws that are molecules", f"{100 * drawn.valid:.1f} %"),
         ("unique", f"{100 * len(set(drawn.smiles)) / len(drawn.smiles):.1f} %"),
@@ -167,6 +166,6 @@ def _map(vae: LoadedModel, smiles: Sequence[str], progress: Progress) -> list[Se
     if len(standard) < 3:
         return []
     points, axes = project(encoded.z[encoded.valid])
-    logp = np.array([descriptors(parse_smiles(s), ("logp",))[0] for s in standard])
+    logp = descriptor_table(standard, ("logp",))[:, 0]
     values = map_values(points, logp, standard, axes=axes, color_name="logP")
     return [Section("Map", note="Held-out molecules in the latent, projected on its main axes.", latent_map=values)]

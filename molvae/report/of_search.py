@@ -130,10 +130,7 @@ def _over_time(history: History) -> Section:
         if call.score > best:
             best = call.score
             records.append(call)
-    kept = (
-        np.unique(np.linspace(0, len(records) - 1, min(SHOWN_TIMES, len(records))).round().astype(int))
-        if records
-        else []
-    )
+    shown = np.linspace(0, max(len(records) - 1, 0), min(SHOWN_TIMES, len(records))).round()
+    kept = np.unique(shown).astype(int)
     cards = [_card(records[i], history) for i in kept]
     return Section("Best over time", note="Molecules that were the best when they were found.", rows=[cards])
