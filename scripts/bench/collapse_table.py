@@ -127,8 +127,8 @@ def draw(runs: dict[str, Path], picture: Path) -> None:
         image = panel.pcolormesh(steps, range(len(nats)), nats, vmin=0, vmax=1, cmap="viridis", shading="nearest")
         panel.set_title(name, fontsize=10)
         panel.set_xlabel("step")
-    figure.supylabel("latent dimension, sorted at each validation")
-    figure.colorbar(image, ax=figure.axes, label="KL of the dimension (nats, cut at 1)", shrink=0.6)
+    figure.supylabel("dimension, sorted", fontsize=10)
+    figure.colorbar(image, ax=figure.axes, label="KL (nats, cut at 1)")
     figure.savefig(picture, dpi=110)
 
 
