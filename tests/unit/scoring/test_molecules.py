@@ -59,5 +59,5 @@ def test_the_screen_of_pattern_fingerprints_rejects_nothing_that_a_search_finds(
     assert len(_patterns()) == 502
     for smiles in read_smiles("zinc250k.smi")[:60]:
         with_hydrogens = Chem.AddHs(Chem.MolFromSmiles(smiles))
-        found = any(with_hydrogens.HasSubstructMatch(pattern) for pattern, _ in _patterns())
+        found = any(with_hydrogens.HasSubstructMatch(pattern) for _, pattern, _ in _patterns())
         assert not (found and passes_filters(Chem.MolFromSmiles(smiles)))
