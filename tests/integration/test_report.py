@@ -61,7 +61,8 @@ def test_the_page_of_molecules_counts_and_compares(tmp_path: Path) -> None:
 def test_the_page_of_a_search_leads_from_the_best_molecule_to_its_start(run: Path, tmp_path: Path) -> None:
     record = tmp_path / "best.csv.calls.jsonl"
     record.write_text(
-        '{"format_version": 1, "objective": {"scores": [{"kind": "qed"}, {"kind": "logp"}], "mean": "pareto"}, '
+        '{"format_version": 1, "objective": {"scores": [{"kind": "descriptor", "descriptor": "qed"}, '
+        '{"kind": "descriptor", "descriptor": "logp"}], "mean": "pareto"}, '
         '"method": "evolution", "seed": 0}\n'
         '{"call": 1, "smiles": "CCO", "score": 0.1, "components": {"qed": 0.4, "logp": 0.0}, "origin": "start"}\n'
         '{"call": 2, "smiles": "CCCO", "score": 0.3, "components": {"qed": 0.5, "logp": 0.4}, "origin": "edit of #1"}\n'
