@@ -13,6 +13,7 @@ from molvae.cli.options import (
     console,
     decoding_options,
     device_option,
+    jobs_option,
     keep_option,
     model_option,
     part_options,
@@ -50,10 +51,12 @@ GRID_MOLECULES = 25
 )
 @click.option("--prior", type=click.Choice(["learned", "standard"]), help="By default learned, if there is one.")
 @stereo_options
+@click.option("--no-scores", is_flag=True, help="SMILES alone, without QED, logP and SA, which take longest.")
 @click.option("--grid", metavar="FILE", help=f"Draw the first {GRID_MOLECULES} as .svg or .png.")
 @part_options("molecules", "all at once, or with --cluster 10,000")
 @seed_option
 @batch_size_option
+@jobs_option
 @device_option
 @quiet_option
 def sample(
@@ -74,11 +77,13 @@ def sample(
     prior: str | None,
     stereo: str,
     max_stereoisomers: int,
+    no_scores: bool,
     grid: str | None,
     shard_rows: int | None,
     cluster: str | None,
     seed: int | None,
     batch_size: int,
+    n_jobs: int,
     device: str,
     quiet: bool,
 ) -> None:
@@ -88,7 +93,7 @@ def sample(
     on with what is missing there.
     """
     import molvae
-    from molvae.cli.tables import described, known_molecules, sampling_summary, with_stereoisomers
+    from molvae.cli.tables import described, known_molecules, sampling_summary, undescribed, with_stereoisomers
     from molvae.formats.writers import check_output, write_table
     from molvae.report.grid import check_picture, draw_grid
 
@@ -120,16 +125,20 @@ def sample(
 
         if grid:
             raise click.UsageError("--grid draws a table in one file; leave it out with --shard-rows and --cluster")
+        if stereo == "enumerate":
+            raise click.UsageError("--stereo enumerate writes one file; leave it out with --shard-rows and --cluster")
         where: dict[str, Any] = {"shard_rows": shard_rows, "cluster": cluster, "device": device, "seed": seed}
-        distinct = sample_parts(model_path, n, output, describe=described, progress=progress_for(quiet), **where, **how)
+        describe = undescribed if no_scores else described
+        distinct = sample_parts(model_path, n, output, describe=describe, progress=progress_for(quiet), **where, **how)
         console(quiet).print(f"{n:,} molecules in {output}, {100 * distinct / n:.2f} % of them distinct")
         return
     drawn = vae.draw(n, seed=seed, progress=progress_for(quiet), **how)
-    frame = described(drawn.smiles)
+    frame = undescribed(drawn.smiles) if no_scores else described(drawn.smiles, n_jobs=n_jobs)
     isomers = with_stereoisomers(frame, max_stereoisomers) if stereo == "enumerate" else frame
     write_table(isomers, output)
     if grid:
         first = frame.head(GRID_MOLECULES)
-        legends = [f"QED {r.qed:.2f}  logP {r.logp:.1f}  SA {r.sa:.1f}" for r in first.itertuples()]
+        shown = described(first["smiles"].tolist()) if no_scores else first
+        legends = [f"QED {r.qed:.2f}  logP {r.logp:.1f}  SA {r.sa:.1f}" for r in shown.itertuples()]
         draw_grid(first["smiles"].tolist(), grid, legends=legends)
     console(quiet).print(sampling_summary(frame, drawn, novel=novel or bool(known), diagnostics=vae.diagnostics))

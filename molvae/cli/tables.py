@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.table import Table
 
-from molvae.chem.descriptors import descriptors
+from molvae.chem.descriptors import descriptor_table
 from molvae.chem.parse import canonical_smiles, parse_smiles
 from molvae.chem.standardize import Standardizer
 from molvae.chem.stereo import stereoisomers
@@ -18,6 +18,7 @@ from molvae.formats.readers import InputRow, read_molecules
 from molvae.inference.encoding import ENCODED
 from molvae.inference.features import count_reasons
 from molvae.inference.sampling import Sampled
+from molvae.scoring.parallel import map_chunks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,19 +26,28 @@ if TYPE_CHECKING:
     from molvae.optimize.run import Optimized
 
 COLUMNS = ("qed", "logp", "sa")
+CHUNK = 2000  # molecules whose scores take about as long as starting a process
 
 
-def described(smiles: Sequence[str]) -> "pd.DataFrame":
-    """`smiles` with QED, logP and SA (nan where a molecule does not parse)."""
+def described(smiles: Sequence[str], *, n_jobs: int = 1) -> "pd.DataFrame":
+    """`smiles` with QED, logP and SA (nan where a molecule does not parse), computed in several processes."""
     import pandas as pd
 
-    rows = []
-    for text in smiles:
-        mol = parse_smiles(text)
-        rows.append([float("nan")] * len(COLUMNS) if mol is None else descriptors(mol, COLUMNS).tolist())
-    frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype(float).round(4)
+    if len(smiles) <= CHUNK:
+        values = descriptor_table(smiles, COLUMNS)
+    else:
+        chunks = map_chunks(descriptor_table, smiles, COLUMNS, chunk_size=CHUNK, description="Scores", n_jobs=n_jobs)
+        values = np.concatenate(list(chunks))
+    frame = pd.DataFrame(values.astype(float).round(4), columns=list(COLUMNS))
     frame.insert(0, "smiles", list(smiles))
     return frame
+
+
+def undescribed(smiles: Sequence[str]) -> "pd.DataFrame":
+    """`smiles` alone."""
+    import pandas as pd
+
+    return pd.DataFrame({"smiles": list(smiles)})
 
 
 def with_stereoisomers(frame: pd.DataFrame, most: int) -> pd.DataFrame:
@@ -108,6 +118,8 @@ def sampling_summary(frame: "pd.DataFrame", drawn: Sampled, *, novel: bool, diag
         share = drawn.n_known / max(total - drawn.n_unlikely - drawn.n_invalid - drawn.n_repeated, 1)
         table.add_row("known, left out", f"{drawn.n_known:,} ({100 * share:.2f} %)")
     for column, label in zip(COLUMNS, ("QED", "logP", "SA"), strict=True):
+        if column not in frame:
+            continue
         table.add_row(f"mean {label} ± sd", f"{frame[column].mean():.2f} ± {frame[column].std():.2f}")
     latent = diagnostics.get("latent")
     if latent:
