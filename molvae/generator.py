@@ -1,10 +1,9 @@
 """A trained model as chemists use it: SMILES in, SMILES out. The work is done in `inference` and `optimize`."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 import torch
 
 from molvae.chem.inputs import as_molecule, as_molecules
@@ -16,10 +15,10 @@ from molvae.inference import encoding, likelihood, paths, sampling
 from molvae.inference.encoding import EncodedMolecules
 from molvae.inference.loaded import BATCH, LoadedModel
 from molvae.inference.sampling import GUIDANCE, Sampled
-from molvae.optimize.bridge import bridge
-from molvae.optimize.neighborhood import neighborhood
-from molvae.optimize.run import optimize
 from molvae.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Line = Literal["linear", "spherical", "bridge"]
 
@@ -166,7 +165,7 @@ class MoleculeGenerator(LoadedModel):
             progress=progress,
         )
 
-    def reconstruct(self, molecules: Any, *, batch_size: int = BATCH, progress: Progress = SILENT) -> pd.DataFrame:
+    def reconstruct(self, molecules: Any, *, batch_size: int = BATCH, progress: Progress = SILENT) -> "pd.DataFrame":
         """Encode molecules and decode their posterior means greedily.
 
         Returns:
@@ -178,8 +177,10 @@ class MoleculeGenerator(LoadedModel):
         """
         return encoding.reconstruct(self, molecules, batch_size=batch_size, progress=progress)
 
-    def properties(self, molecules: Any, *, batch_size: int = BATCH) -> pd.DataFrame:
+    def properties(self, molecules: Any, *, batch_size: int = BATCH) -> "pd.DataFrame":
         """What the heads predict from the posterior mean, in the properties' own units; nan rows as in `encode`."""
+        import pandas as pd
+
         z = self.encode(molecules, batch_size=batch_size)
         with torch.no_grad():
             values = self.model.heads.predict(torch.from_numpy(z).to(self.device))
@@ -219,7 +220,7 @@ class MoleculeGenerator(LoadedModel):
         """
         return likelihood.novelty_score(self, molecules, reference=reference, prior=prior, batch_size=batch_size)
 
-    def interpolate(self, a: Any, b: Any, *, steps: int = 9, method: Line | None = None) -> pd.DataFrame:
+    def interpolate(self, a: Any, b: Any, *, steps: int = 9, method: Line | None = None) -> "pd.DataFrame":
         """The path between two molecules through the latent; every molecule on it is sound (`chem.soundness`).
 
         Args:
@@ -239,6 +240,8 @@ class MoleculeGenerator(LoadedModel):
         Raises:
             InputError: when an end cannot be encoded.
         """
+        import pandas as pd
+
         checked(Steps, steps, "steps")
         if method is None:
             method = "bridge" if self.model.latent.discrete else "linear"
@@ -251,6 +254,8 @@ class MoleculeGenerator(LoadedModel):
         if start == end:
             path = [start] * (steps - 2)
         elif method == "bridge":
+            from molvae.optimize.bridge import bridge
+
             path = bridge(self, start, end, steps=steps)[1:-1]
         else:
             path = paths.line(self, start, end, ends.z, fractions[1:-1], method=method)
@@ -277,7 +282,7 @@ class MoleculeGenerator(LoadedModel):
         condition: Mapping[str, float] | None = None,
         guidance: float = GUIDANCE,
         seed: int | None = None,
-    ) -> pd.DataFrame:
+    ) -> "pd.DataFrame":
         """Walks from one molecule to less and less similar ones, all of them sound and, where possible, different.
 
         With a continuous latent the walks are straight, in random directions. With a latent of codes they are made of
@@ -301,6 +306,8 @@ class MoleculeGenerator(LoadedModel):
         Raises:
             InputError: when the molecule cannot be encoded.
         """
+        import pandas as pd
+
         checked(Steps, steps, "steps")
         checked(Walks, walks, "walks")
         checked(Seed | None, seed, "seed")
@@ -310,6 +317,8 @@ class MoleculeGenerator(LoadedModel):
         how: dict[str, Any] = {"walks": walks, "steps": steps, "reach": reach, "seed": seed}
         how["condition"] = self.condition(condition or {}, guidance=guidance)
         if self.model.latent.discrete:
+            from molvae.optimize.neighborhood import neighborhood
+
             found = neighborhood(self, smiles, **how)
         else:
             found = paths.straight_walks(self, smiles, start.z[0], **how)
@@ -317,7 +326,7 @@ class MoleculeGenerator(LoadedModel):
         frame["tanimoto_to_start"] = [tanimoto(s, smiles) for s in frame["smiles"]]
         return frame
 
-    def optimize(self, objective: Any, **how: Any) -> pd.DataFrame:
+    def optimize(self, objective: Any, **how: Any) -> "pd.DataFrame":
         """Find molecules that score high; returns every molecule that was scored, best first.
 
         Args:
@@ -325,6 +334,8 @@ class MoleculeGenerator(LoadedModel):
                 `molvae.optimize.objective.Objective`.
             how: `method`, `n_calls`, `start`, … as in `molvae.optimize.run.optimize`.
         """
+        from molvae.optimize.run import optimize
+
         return optimize(self, objective, **how).frame
 
     def _encoded(self, molecules: list[str]) -> EncodedMolecules:

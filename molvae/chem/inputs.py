@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from rdkit import Chem
 
 from molvae.chem.parse import silence_rdkit
@@ -30,7 +29,7 @@ def as_molecules(molecules: Any) -> list[str | None]:
         raise InputError(f"got a single {type(molecules).__name__}; expected a list of SMILES or RDKit molecules")
     if isinstance(molecules, dict | set | frozenset) or not isinstance(molecules, Iterable):
         raise InputError(f"got a {type(molecules).__name__}; expected a list of SMILES or RDKit molecules")
-    if isinstance(molecules, pd.Series | pd.Index | pd.DataFrame):
+    if _of_pandas(molecules):
         molecules = molecules.to_numpy(dtype=object)
     elif hasattr(molecules, "to_pylist"):  # a pyarrow column
         molecules = molecules.to_pylist()
@@ -58,7 +57,21 @@ def _as_smiles(row: int, entry: Any) -> str | None:
             return Chem.MolToSmiles(entry)
     if isinstance(entry, list | tuple | np.ndarray) and len(entry) == 1:  # a row of a table with one column
         return _as_smiles(row, entry[0])
-    if entry is None or entry is pd.NA or (np.isscalar(entry) and entry != entry) or entry is pd.NaT:
+    if entry is None or (np.isscalar(entry) and entry != entry) or _is_missing(entry):
         return None
     shown = " ".join(repr(entry).split())[:60]  # a table's would have several lines
     raise InputError(f"row {row}: got {type(entry).__name__} {shown}; expected a SMILES or an RDKit molecule")
+
+
+def _of_pandas(molecules: Any) -> bool:
+    if not hasattr(molecules, "to_numpy"):
+        return False
+    import pandas as pd  # slow to import, and needed for its own types only
+
+    return isinstance(molecules, pd.Series | pd.Index | pd.DataFrame)
+
+
+def _is_missing(entry: Any) -> bool:
+    import pandas as pd
+
+    return entry is pd.NA or entry is pd.NaT

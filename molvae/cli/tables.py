@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from rich.table import Table
 
 from molvae.chem.descriptors import descriptors
@@ -19,13 +18,17 @@ from molvae.inference.features import count_reasons
 from molvae.inference.sampling import Sampled
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from molvae.optimize.run import Optimized
 
 COLUMNS = ("qed", "logp", "sa")
 
 
-def described(smiles: Sequence[str]) -> pd.DataFrame:
+def described(smiles: Sequence[str]) -> "pd.DataFrame":
     """`smiles` with QED, logP and SA (nan where a molecule does not parse)."""
+    import pandas as pd
+
     rows = []
     for text in smiles:
         mol = parse_smiles(text)
@@ -63,7 +66,7 @@ def known_molecules(paths: Sequence[str], standardizer: Standardizer) -> frozens
     return frozenset(known)
 
 
-def sampling_summary(frame: pd.DataFrame, drawn: Sampled, *, novel: bool, diagnostics: Mapping[str, Any]) -> Table:
+def sampling_summary(frame: "pd.DataFrame", drawn: Sampled, *, novel: bool, diagnostics: Mapping[str, Any]) -> Table:
     """What was drawn, its average properties, and whether the model uses its latent.
 
     Validity and novelty alone say nothing: a collapsed model has both.
@@ -93,7 +96,7 @@ def sampling_summary(frame: pd.DataFrame, drawn: Sampled, *, novel: bool, diagno
     return table
 
 
-def reconstruction_summary(frame: pd.DataFrame) -> str:
+def reconstruction_summary(frame: "pd.DataFrame") -> str:
     """How many molecules were encoded and rebuilt, why others were not, and what the standard form does not keep."""
     read = frame["reason"].isin(ENCODED)
     decoded = frame["tanimoto"].notna()
@@ -111,7 +114,7 @@ def reconstruction_summary(frame: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def neighbors_summary(frame: pd.DataFrame) -> str:
+def neighbors_summary(frame: "pd.DataFrame") -> str:
     """How many steps have each status."""
     counts = frame["status"].value_counts()
     n = len(frame) - int(counts.get("start", 0))

@@ -17,10 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from molvae.data.atom_tokens import AtomTokenMap
 from molvae.data.graphs import ARRAYS as GRAPH_ARRAYS
@@ -34,6 +33,9 @@ from molvae.documents import DocumentError, read_json
 from molvae.errors import PreparedDataError
 from molvae.files import FolderKind
 from molvae.migrations import PREPARED_VERSION, prepared_from_1
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FINGERPRINTS = "fingerprints.npy"
 SMILES, CONFLICTS = "smiles.parquet", "conflicts.csv"
@@ -205,8 +207,10 @@ class PreparedData:
         column = pq.read_table(self.path / "smiles.parquet", columns=["smiles"]).column("smiles")
         return (column if indices is None else column.take(indices)).to_pylist()
 
-    def property_frame(self, indices: np.ndarray | None = None) -> pd.DataFrame:
+    def property_frame(self, indices: np.ndarray | None = None) -> "pd.DataFrame":
         """The properties as a table with one column per property."""
+        import pandas as pd
+
         values = self.properties if indices is None else self.properties[indices]
         return pd.DataFrame(np.asarray(values), columns=list(self.statistics.names))
 

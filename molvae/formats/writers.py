@@ -11,20 +11,22 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from molvae.errors import InputFileError
 from molvae.files import atomic_path, check_writable, is_stream
 
-WriteFrame = Callable[[pd.DataFrame], None]
-WriteFeatures = Callable[[np.ndarray, pd.DataFrame], None]
+if TYPE_CHECKING:
+    import pandas as pd
+
+WriteFrame = Callable[["pd.DataFrame"], None]
+WriteFeatures = Callable[[np.ndarray, "pd.DataFrame"], None]
 PARQUET_BLOCK = 20_000  # rows per row group
 
 
-def write_table(frame: pd.DataFrame, path: str | Path) -> None:
+def write_table(frame: "pd.DataFrame", path: str | Path) -> None:
     """Write a table to a file; "-" is CSV on standard output. See `table_writer`."""
     with table_writer(path) as write:
         write(frame)
@@ -60,6 +62,8 @@ def features_writer(path: str | Path, names: list[str]) -> Iterator[WriteFeature
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             yield from _npy_parts(file, len(names))
         return
+    import pandas as pd
+
     with table_writer(path) as write:
         yield lambda values, frame: write(
             pd.concat([frame.reset_index(drop=True), pd.DataFrame(values, columns=names)], axis=1)
@@ -113,7 +117,7 @@ def _delimited(path: Path, *, separator: str, zipped: bool) -> Iterator[WriteFra
 def _delimited_parts(file: Any, separator: str) -> WriteFrame:
     header = True
 
-    def write(frame: pd.DataFrame) -> None:
+    def write(frame: "pd.DataFrame") -> None:
         nonlocal header
         _with_line_feeds(frame).to_csv(file, sep=separator, index=False, header=header, lineterminator="\n")
         header = False
@@ -121,8 +125,10 @@ def _delimited_parts(file: Any, separator: str) -> WriteFrame:
     return write
 
 
-def _with_line_feeds(frame: pd.DataFrame) -> pd.DataFrame:
+def _with_line_feeds(frame: "pd.DataFrame") -> "pd.DataFrame":
     """A table with line feeds for carriage returns, which the csv module does not quote before Python 3.13."""
+    import pandas as pd
+
     frame = frame.copy(deep=False)
     for i, dtype in enumerate(frame.dtypes):
         if pd.api.types.is_string_dtype(dtype) and any(isinstance(v, str) and "\r" in v for v in frame.iloc[:, i]):
@@ -146,7 +152,7 @@ def _sdf(path: Path) -> Iterator[WriteFrame]:
     with path.open("w", encoding="utf-8") as file:
         writer = Chem.SDWriter(file)
 
-        def write(frame: pd.DataFrame) -> None:
+        def write(frame: "pd.DataFrame") -> None:
             for row in frame.to_dict("records"):
                 mol = parse_smiles(str(row["smiles"]))
                 if mol is None:
@@ -177,7 +183,7 @@ def _parquet(path: Path) -> Iterator[WriteFrame]:
             writer.write_table(table)
             waiting.clear()
 
-    def write(frame: pd.DataFrame) -> None:
+    def write(frame: "pd.DataFrame") -> None:
         schema = waiting[0].schema if waiting else writer.schema if writer else None
         waiting.append(pa.Table.from_pandas(frame, schema=schema, preserve_index=False))
         if sum(table.num_rows for table in waiting) >= PARQUET_BLOCK:
@@ -198,7 +204,7 @@ def _npy_parts(file: IO[bytes], width: int) -> Iterator[WriteFeatures]:
     def header() -> None:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (n, width)})
 
-    def write(values: np.ndarray, frame: pd.DataFrame) -> None:
+    def write(values: np.ndarray, frame: "pd.DataFrame") -> None:
         nonlocal n
         file.write(np.ascontiguousarray(values, dtype="<f4").tobytes())
         n += len(values)

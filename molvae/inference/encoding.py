@@ -1,10 +1,9 @@
 """Molecules → latents, and back again."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from molvae.chem.inputs import as_molecules
 from molvae.chem.similarity import tanimoto
@@ -12,6 +11,9 @@ from molvae.data.chunks import batched
 from molvae.inference.loaded import BATCH, LoadedModel, check_finite
 from molvae.inference.sampling import decode
 from molvae.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CHUNK = 8192  # molecules held as tokens at a time, which bounds the memory
 NOT_DECODED = "not_decoded"
@@ -73,8 +75,10 @@ def encode_rows(
 
 def reconstruct(
     vae: LoadedModel, molecules: Any, *, batch_size: int = BATCH, progress: Progress = SILENT
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Encode molecules and decode their posterior means greedily; see `MoleculeGenerator.reconstruct`."""
+    import pandas as pd
+
     smiles = as_molecules(molecules)
     encoded = encode_rows(vae, smiles, batch_size=batch_size, progress=progress)
     decoded = decode(vae, encoded.z, batch_size=batch_size, progress=progress)

