@@ -29,3 +29,11 @@ def resolve_device(device: str) -> torch.device:
         if resolved.index is not None and resolved.index >= n:
             raise ConfigError(f"device {device!r} asked for, but torch sees {n} GPUs, cuda:0 to cuda:{n - 1}")
     return resolved
+
+
+def product_precision(device: torch.device) -> torch.dtype:
+    """The precision of matrix products that sampling uses on a device: bfloat16 on CPUs with units for it (AMX).
+
+    Everywhere else it is float32, so that a seed gives the same molecules.
+    """
+    return torch.bfloat16 if device.type == "cpu" and torch.cpu._is_amx_tile_supported() else torch.float32

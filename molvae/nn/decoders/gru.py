@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from molvae.config import Depth, Fraction, Size
 from molvae.data.vocabulary import PAD
 from molvae.nn.decoders.base import Decoder, DecoderSettings, State
+from molvae.nn.gru import GRUSteps
 from molvae.nn.slots import MAX_PARTS, slot_bias
 
 
@@ -68,18 +69,19 @@ class GRUDecoder(Decoder):
         return states if self.attention is None else self.attention(states, z)
 
     def begin(self, z: Tensor, *, condition: Tensor | None = None) -> State:
-        """The initial state of the GRU, z, and z joined with the condition."""
+        """The initial state of the GRU, z, and what z and the condition add to the gates at every step."""
         given = z if condition is None else torch.cat([z, condition], dim=-1)
-        return self._first_state(given), z, given
+        return self._first_state(given), z, GRUSteps(self.gru).gates(given, first=self.embedding.embedding_dim)
 
     def step(self, tokens: Tensor, state: State, place: int) -> tuple[Tensor, State]:
         """Advance by one token; see `Decoder.step`."""
-        memory, z, given = state
-        inputs = torch.cat([self.embedding(tokens), given], dim=-1).unsqueeze(1)
-        states, memory = self.gru(inputs, memory.transpose(0, 1).contiguous())
+        memory, z, always = state
+        steps = GRUSteps(self.gru)
+        memory = steps(steps.gates(self.embedding(tokens)) + always, memory)
+        states = memory[:, -1:]
         if self.attention is not None:
             states = self.attention(states, z, first=place)
-        return states[:, 0], (memory.transpose(0, 1), z, given)
+        return states[:, 0], (memory, z, always)
 
     def _first_state(self, given: Tensor) -> Tensor:
         """The initial state of the GRU, `(B, layers, D)`."""

@@ -7,7 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from molvae.config import Depth, Size
+from molvae.device import product_precision
 from molvae.nn.draws import draw_index
+from molvae.nn.gru import GRUSteps
 from molvae.nn.latents.base import Latent, LatentSettings
 from molvae.nn.priors.base import ContinuousPrior, Prior
 from molvae.nn.priors.mixtures import SLOT_EMBEDDING, Mixture, PredictedMixture, SharedMixture
@@ -64,12 +66,11 @@ class AutoregressivePrior(ContinuousPrior):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Sample z `(n, Z)`."""
-        device = self.mean.device
-        before, state, drawn = torch.zeros(n, SLOT_EMBEDDING, device=device), self.network.start(n, condition), []
+        steps, drawn = SlotSteps(self.network, n, condition), []
+        gates = steps.gates(torch.zeros(n, SLOT_EMBEDDING, device=self.mean.device))
         for number in range(self.n_slots):
-            output, state = self.network.step(before, state, number, condition)
-            slot = self.mixture.sample(output, temperature=temperature, generator=generator)
-            before = self.mixture.embed(slot, self.mixture.look(slot))
+            slot = self.mixture.sample(steps(gates, number), temperature=temperature, generator=generator)
+            gates = steps.gates(self.mixture.embed(slot, self.mixture.look(slot)))
             drawn.append(slot)
         return torch.cat(drawn, dim=1) * self.std + self.mean
 
@@ -111,15 +112,36 @@ class SlotGRU(nn.Module):
             return torch.zeros(shape, device=self.position.device)
         return self.from_condition(condition).view(n, *shape[::2]).transpose(0, 1).contiguous()
 
-    def step(self, before: Tensor, state: Tensor, slot: int, condition: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Advance by one slot, given the embedding `(B, I)` of the previous one: state `(B, D)` and new GRU state."""
-        states, state = self.gru(self._with(before.unsqueeze(1), condition), state)
-        return states[:, 0] + self.position[slot], state
-
     def _with(self, before: Tensor, condition: Tensor | None) -> Tensor:
         if self.at_each_slot is None or condition is None:
             return before
         return before + self.at_each_slot(condition).unsqueeze(1)
+
+
+class SlotSteps:
+    """A `SlotGRU` that is advanced slot by slot, to sample.
+
+    Args:
+        network: the SlotGRU.
+        n: number of rows.
+        condition: `(n, C)`; `None` for none.
+        precision: of the matrix products.
+    """
+
+    def __init__(
+        self, network: SlotGRU, n: int, condition: Tensor | None, *, precision: torch.dtype = torch.float32
+    ) -> None:
+        self.steps = GRUSteps(network.gru, precision=precision)
+        self.gates = self.steps.gates
+        self.position = network.position
+        self.state = network.start(n, condition).transpose(0, 1)
+        of_condition = condition is not None and network.at_each_slot is not None
+        self.always = self.gates(network.at_each_slot(condition)) if of_condition else None
+
+    def __call__(self, gates: Tensor, slot: int) -> Tensor:
+        """The state of a slot `(n, D)` from what the embedding of the previous one adds to the gates `(n, 3D)`."""
+        self.state = self.steps(gates if self.always is None else gates + self.always, self.state)
+        return self.state[:, -1] + self.position[slot]
 
 
 class AutoregressiveCodePrior(Prior):
@@ -170,13 +192,17 @@ class AutoregressiveCodePrior(Prior):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Sample code indices `(n, M)`."""
-        before = torch.zeros(n, self.embedding.embedding_dim, device=self.embedding.weight.device)
-        state, drawn = self.network.start(n, condition), []
+        table = self.embedding.weight
+        precision = product_precision(table.device)
+        steps, drawn = SlotSteps(self.network, n, condition, precision=precision), []
+        to_logits = self.to_logits.weight.to(precision)
+        known = steps.gates(table) if n * self.n_slots > len(table) else None
+        gates = steps.gates(torch.zeros(n, table.shape[1], device=table.device))
         for slot in range(self.n_slots):
-            output, state = self.network.step(before, state, slot, condition)
-            weights = (self.to_logits(output) / temperature).softmax(-1)
-            drawn.append(draw_index(weights, generator))
-            before = self.embedding(drawn[-1] + self.first[slot])
+            logits = F.linear(steps(gates, slot).to(precision), to_logits).float() + self.to_logits.bias
+            drawn.append(draw_index((logits / temperature).softmax(-1), generator))
+            codes = drawn[-1] + self.first[slot]
+            gates = steps.gates(self.embedding(codes)) if known is None else known[codes]
         return torch.stack(drawn, dim=1)
 
     def extra_repr(self) -> str:
