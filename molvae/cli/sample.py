@@ -11,6 +11,7 @@ from molvae.cli.options import (
     console,
     decoding_options,
     device_option,
+    jobs_option,
     model_option,
     progress_for,
     quiet_option,
@@ -43,9 +44,11 @@ GRID_MOLECULES = 25
     help="Below 1: likelier latents, less variety.  [default: the model's own]",
 )
 @click.option("--prior", type=click.Choice(["learned", "standard"]), help="By default learned, if there is one.")
+@click.option("--no-scores", is_flag=True, help="SMILES alone, without QED, logP and SA, which take longest.")
 @click.option("--grid", metavar="FILE", help=f"Draw the first {GRID_MOLECULES} as .svg or .png.")
 @seed_option
 @batch_size_option
+@jobs_option
 @device_option
 @quiet_option
 def sample(
@@ -63,13 +66,17 @@ def sample(
     guidance: float,
     latent_temperature: float | None,
     prior: str | None,
+    no_scores: bool,
     grid: str | None,
     seed: int | None,
     batch_size: int,
+    n_jobs: int,
     device: str,
     quiet: bool,
 ) -> None:
     """Draw new molecules, with their QED, logP and SA."""
+    import pandas as pd
+
     import molvae
     from molvae.cli.tables import described, known_molecules, sampling_summary
     from molvae.formats.writers import check_output, write_table
@@ -98,10 +105,11 @@ def sample(
         batch_size=batch_size,
         progress=progress_for(quiet),
     )
-    frame = described(drawn.smiles)
+    frame = pd.DataFrame({"smiles": drawn.smiles}) if no_scores else described(drawn.smiles, n_jobs=n_jobs)
     write_table(frame, output)
     if grid:
         first = frame.head(GRID_MOLECULES)
-        legends = [f"QED {r.qed:.2f}  logP {r.logp:.1f}  SA {r.sa:.1f}" for r in first.itertuples()]
+        shown = described(first["smiles"].tolist()) if no_scores else first
+        legends = [f"QED {r.qed:.2f}  logP {r.logp:.1f}  SA {r.sa:.1f}" for r in shown.itertuples()]
         draw_grid(first["smiles"].tolist(), grid, legends=legends)
     console(quiet).print(sampling_summary(frame, drawn, novel=novel or bool(known), diagnostics=vae.diagnostics))

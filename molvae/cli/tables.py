@@ -1,5 +1,6 @@
 """Tables that commands show or write."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from molvae.formats.readers import InputRow, read_molecules
 from molvae.inference.encoding import ENCODED
 from molvae.inference.features import count_reasons
 from molvae.inference.sampling import Sampled
+from molvae.scoring.parallel import map_chunks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,19 +25,27 @@ if TYPE_CHECKING:
     from molvae.optimize.run import Optimized
 
 COLUMNS = ("qed", "logp", "sa")
+CHUNK = 2000  # molecules whose scores take about as long as starting a process
 
 
-def described(smiles: Sequence[str]) -> "pd.DataFrame":
-    """`smiles` with QED, logP and SA (nan where a molecule does not parse)."""
+def described(smiles: Sequence[str], *, n_jobs: int = 1) -> "pd.DataFrame":
+    """`smiles` with QED, logP and SA (nan where a molecule does not parse), computed in several processes."""
     import pandas as pd
 
-    rows = []
-    for text in smiles:
-        mol = parse_smiles(text)
-        rows.append([float("nan")] * len(COLUMNS) if mol is None else descriptors(mol, COLUMNS).tolist())
+    if len(smiles) <= CHUNK:
+        rows = _scores(smiles)
+    else:
+        chunks = map_chunks(_scores, smiles, chunk_size=CHUNK, description="Scores", n_jobs=n_jobs)
+        rows = [row for chunk in chunks for row in chunk]
     frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype(float).round(4)
     frame.insert(0, "smiles", list(smiles))
     return frame
+
+
+def _scores(smiles: Sequence[str]) -> list[list[float]]:
+    """QED, logP and SA of each molecule."""
+    mols = map(parse_smiles, smiles)
+    return [[math.nan] * len(COLUMNS) if mol is None else descriptors(mol, COLUMNS).tolist() for mol in mols]
 
 
 def read_rows(path: str, *, split: str, smiles_column: str | None) -> list[InputRow]:
@@ -84,6 +94,8 @@ def sampling_summary(frame: "pd.DataFrame", drawn: Sampled, *, novel: bool, diag
         share = drawn.n_known / max(total - drawn.n_unlikely - drawn.n_invalid - drawn.n_repeated, 1)
         table.add_row("known, left out", f"{drawn.n_known:,} ({100 * share:.2f} %)")
     for column, label in zip(COLUMNS, ("QED", "logP", "SA"), strict=True):
+        if column not in frame:
+            continue
         table.add_row(f"mean {label} ± sd", f"{frame[column].mean():.2f} ± {frame[column].std():.2f}")
     latent = diagnostics.get("latent")
     if latent:

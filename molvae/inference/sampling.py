@@ -1,5 +1,6 @@
 """Latents → molecules: draws from the prior, and the decode loop."""
 
+import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from molvae.progress import SILENT, Progress
 
 GUIDANCE = 1.5  # default for conditions, chosen by measurement
 FEWEST = 64  # latents decoded at once, at least: as long as a batch of one takes
+SPARE = 1.05  # draws in the last batch, as a multiple of those that are expected to suffice
 CALIBRATION = 2048  # draws from which it is estimated how likely the least likely ones are
 MIN_YIELD = 0.002  # sampling gives up when, after many draws, a smaller share of them was kept
 
@@ -97,7 +99,9 @@ def draw(
     with progress.stage("Sampling", total=n) as stage:
         while len(found) < n:
             before = len(found)
-            for smiles in draws.take(min(batch_size, max(FEWEST, 2 * (n - len(found)))), least):
+            share = (before + 1) / (n_drawn + 1)  # of the draws, kept so far
+            wanted = math.ceil(SPARE * (n - before) / share)
+            for smiles in draws.take(min(batch_size, max(FEWEST, wanted)), least):
                 if len(found) == n:
                     break
                 n_drawn += 1
@@ -143,6 +147,7 @@ class _Draws:
         self.generator = vae.generator(seed)
         self.noise = _TokenNoise(vae, self.generator)
         self.waiting = torch.empty(0, vae.latent_dim, device=vae.device)
+        self.begun = False
 
     def take(self, n: int, least: float) -> list[str | None]:
         """The SMILES of the next n draws: "" where it is no molecule, `None` for a log likelihood below `least`."""
@@ -161,12 +166,13 @@ class _Draws:
         how = self.how
         while len(self.waiting) < n:
             z = self.vae.sample_z(
-                BATCH,
+                BATCH if self.begun else FEWEST,  # a few molecules need no more
                 prior=how.prior,
                 condition=self.condition,
                 temperature=how.latent_temperature,
                 generator=self.generator,
             )
+            self.begun = True
             self.waiting = torch.cat([self.waiting, z])
         z, self.waiting = self.waiting[:n], self.waiting[n:]
         ids = decode_tokens(

@@ -25,7 +25,7 @@ class GRUSteps:
         self.biases = [(own, state) for _, _, own, state in layers]
 
     def gates(self, x: Tensor, *, first: int = 0, layer: int = 0) -> Tensor:
-        """What inputs `(…, I)`, or the part `(…, i)` of them that begins at column `first`, add to the gates: `(…, 3D)`.
+        """What inputs `(…, I)`, or the part of them that begins at column `first`, add to the gates: `(…, 3D)`.
 
         The bias is left out, so that the parts of an input can be added up.
         """

@@ -197,7 +197,7 @@ class Decoder(nn.Module):
             logits[:, NEVER] = -torch.inf
             if place < anchors.token_ids.shape[2]:
                 logits.scatter_add_(1, anchors.token_ids[:, :, place], anchors.additions[:, :, place] * follows)
-            tokens = logits.argmax(-1)
+            tokens = torch.empty_like(tokens) if free.all() else logits.argmax(-1)
             if free.any():
                 places = None if noise is None else noise[rows[free], place]
                 tokens[free] = draw_token(logits[free] / temperature, top_p, generator, places=places)
