@@ -1,7 +1,7 @@
 """The forms of molecules that molvae's Python functions accept, converted to a list of SMILES."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from rdkit import Chem
@@ -63,7 +63,7 @@ def _as_smiles(row: int, entry: Any) -> str | None:
     raise InputError(f"row {row}: got {type(entry).__name__} {shown}; expected a SMILES or an RDKit molecule")
 
 
-def _of_pandas(molecules: Any) -> bool:
+def _of_pandas(molecules: Any) -> TypeGuard[Any]:
     if not hasattr(molecules, "to_numpy"):
         return False
     import pandas as pd  # slow to import, and needed for its own types only

@@ -171,6 +171,15 @@ def test_sample_draws_png_and_leaves_out_known_molecules(run: Path, tmp_path: Pa
     assert "known, left out" in result.stderr
 
 
+def test_sample_without_scores_writes_smiles_alone(run: Path, tmp_path: Path) -> None:
+    result = call("sample", "-m", run, "-n", 4, "--no-scores", "--seed", 0, "-o", tmp_path / "new.csv")
+    assert result.exit_code == 0, result.output
+    frame = pd.read_csv(tmp_path / "new.csv")
+    assert list(frame) == ["smiles"]
+    assert len(frame) == 4
+    assert "QED" not in result.stderr
+
+
 def test_encode_and_decode_work_on_files_and_pipes(run: Path, tmp_path: Path) -> None:
     molecules = "CCO ethanol\nxx nothing\nc1ccccc1\n"
     piped = call("encode", "-", "-m", run, "-q", stdin=molecules)

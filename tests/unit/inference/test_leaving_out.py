@@ -48,3 +48,15 @@ def test_the_threshold_is_estimated_once_for_each_way_to_draw(vae: MoleculeGener
     first = sampling._least_likely(vae, how, 0.1)
     assert sampling._least_likely(vae, how, 0.5) > first
     assert vae.least_likely[how, 0.1] == first
+
+
+def test_the_last_batch_is_about_as_large_as_what_is_missing(
+    vae: MoleculeGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    decode_tokens = sampling.decode_tokens
+    monkeypatch.setattr(
+        sampling, "decode_tokens", lambda vae, z, **how: sizes.append(len(z)) or decode_tokens(vae, z, **how)
+    )
+    drawn = vae.draw(600, seed=0, batch_size=512)
+    assert sum(sizes) <= 1.1 * drawn.n_drawn + sampling.FEWEST

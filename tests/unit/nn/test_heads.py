@@ -38,3 +38,12 @@ def test_between_codes_predictions_change_smoothly_and_have_a_gradient() -> None
     assert predicted.diff().abs().max() < 0.2 * (predicted.max() - predicted.min())
     predicted.sum().backward()
     assert path.grad[50].abs().sum() > 0
+
+
+def test_known_codes_give_what_is_found_without_them() -> None:
+    torch.manual_seed(0)
+    codes = torch.randn(12, 3)
+    heads = PropertyHeads(6, ["logp"], mean=[0.0], std=[1.0], n_slots=2, codebook=lambda: codes, n_codes=12)
+    indices = torch.tensor([[0, 5], [11, 11], [3, 7]])
+    z = codes[indices].flatten(1)
+    torch.testing.assert_close(heads(z, codes=indices), heads(z))
