@@ -135,8 +135,9 @@ class SlotSteps:
         self.gates = self.steps.gates
         self.position = network.position
         self.state = network.start(n, condition).transpose(0, 1)
-        of_condition = condition is not None and network.at_each_slot is not None
-        self.always = self.gates(network.at_each_slot(condition)) if of_condition else None
+        self.always: Tensor | None = None
+        if condition is not None and network.at_each_slot is not None:
+            self.always = self.gates(network.at_each_slot(condition))
 
     def __call__(self, gates: Tensor, slot: int) -> Tensor:
         """The state of a slot `(n, D)` from what the embedding of the previous one adds to the gates `(n, 3D)`."""
