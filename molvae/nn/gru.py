@@ -34,7 +34,7 @@ class GRUSteps:
 
     def __call__(self, gates: Tensor, state: Tensor) -> Tensor:
         """The state `(n, layers, D)` after one more step, for the result of `gates` `(n, 3D)`."""
-        new = []
+        new: list[Tensor] = []
         for layer, ((_, recurrent), (own, other)) in enumerate(zip(self.weights, self.biases, strict=True)):
             before = state[:, layer]
             inputs = (self.gates(new[-1], layer=layer) if layer else gates) + own
