@@ -1,7 +1,7 @@
 """Run: python scripts/bench/killed_worker.py INPUT -o runs/killed [-m qsar] [--shard-rows 100].
 
-Encodes a file in parts on a local Dask cluster of two workers, kills one of them with SIGKILL when half of the parts are
-done, encodes the file again in this process, and says whether the two results are whole and equal.
+Encodes a file in parts on a local Dask cluster of two workers, kills one of them with SIGKILL when half of the parts
+are done, encodes the file in this process too, and says whether the two results are whole and equal.
 """
 
 import os
