@@ -33,6 +33,8 @@ def described(smiles: Sequence[str], *, n_jobs: int = 1) -> "pd.DataFrame":
     """`smiles` with QED, logP and SA (nan where a molecule does not parse), computed in several processes."""
     import pandas as pd
 
+    import pandas as pd
+
     if len(smiles) <= CHUNK:
         values = descriptor_table(smiles, COLUMNS)
     else:
@@ -50,7 +52,7 @@ def undescribed(smiles: Sequence[str]) -> "pd.DataFrame":
     return pd.DataFrame({"smiles": list(smiles)})
 
 
-def with_stereoisomers(frame: pd.DataFrame, most: int) -> pd.DataFrame:
+def with_stereoisomers(frame: "pd.DataFrame", most: int) -> "pd.DataFrame":
     """A row for each stereoisomer of each molecule, at most so many; `drawn_as` has what the model wrote."""
     isomers = [stereoisomers(smiles, most=most) for smiles in frame["smiles"]]
     repeated = frame.loc[frame.index.repeat([len(one) for one in isomers])].reset_index(drop=True)
