@@ -33,7 +33,6 @@ def described(smiles: Sequence[str], *, n_jobs: int = 1) -> "pd.DataFrame":
     """`smiles` with QED, logP and SA (nan where a molecule does not parse), computed in several processes."""
     import pandas as pd
 
-    import pandas as pd
 
     if len(smiles) <= CHUNK:
         values = descriptor_table(smiles, COLUMNS)
