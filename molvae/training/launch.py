@@ -91,6 +91,8 @@ def own_device(device: str) -> torch.device:
 
 def is_first() -> bool:
     """Whether this process is the first one, also before the processes have met."""
+    if _in_srun():
+        return os.environ.get("SLURM_PROCID", "0") == "0"
     environment = _environment()
     if isinstance(environment, LightningEnvironment):
         return environment.node_rank() == environment.local_rank() == 0
@@ -108,9 +110,16 @@ def _environment() -> ClusterEnvironment:
     """Who starts the processes. Lightning's own detection takes every command in a SLURM job for one of several."""
     if TorchElasticEnvironment.detect():
         return TorchElasticEnvironment()
-    if int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
-        return SLURMEnvironment(auto_requeue=False)
+    if _in_srun():
+        try:
+            return SLURMEnvironment(auto_requeue=False)
+        except RuntimeError as error:  # Lightning wants to know the tasks of each machine
+            raise ConfigError("start the tasks with srun --ntasks-per-node, in place of --ntasks") from error
     return LightningEnvironment()
+
+
+def _in_srun() -> bool:
+    return int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1
 
 
 def _started(environment: ClusterEnvironment) -> tuple[int, int] | None:

@@ -179,6 +179,9 @@ def test_srun_says_how_many_processes_there_are(monkeypatch: pytest.MonkeyPatch)
     values = {"SLURM_STEP_NUM_TASKS": 8, "SLURM_STEP_NUM_NODES": 2, "SLURM_NTASKS": 8, "SLURM_PROCID": 3}
     for name, value in (values | {"SLURM_JOB_ID": 1234, "SLURM_JOB_NAME": "molvae"}).items():
         monkeypatch.setenv(name, str(value))
+    with pytest.raises(ConfigError, match="srun --ntasks-per-node, in place of --ntasks"):
+        launched_by()
+    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "4")
     assert launched_by() == "srun"
     assert not is_first()
     with pytest.raises(ConfigError, match=r"training\.nodes is 3, but srun has started 2"):
