@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from molvae.chem.inputs import as_molecule, as_molecules
+from molvae.chem.kept import Kept
 from molvae.chem.parse import canonical_smiles
 from molvae.chem.similarity import tanimoto
 from molvae.config import Reach, Seed, Steps, Walks, checked
@@ -53,6 +54,7 @@ class MoleculeGenerator(LoadedModel):
         guidance: float = GUIDANCE,
         latent_temperature: float | None = None,
         prior: str | None = None,
+        keep: str | None = None,
         seed: int | None = None,
         batch_size: int = BATCH,
         progress: Progress = SILENT,
@@ -76,6 +78,9 @@ class MoleculeGenerator(LoadedModel):
             latent_temperature: of the draws of latents: below 1 they are likelier and vary less; by default the
                 checkpoint's own with a learned prior, and 1 with the standard one.
             prior: "learned" or "standard"; by default the learned one if the checkpoint has it.
+            keep: a part that every molecule has, atom for atom, as a SMILES in which `*` (or `[*:1]`) marks each place
+                where something is attached: "c1ccc(*)nc1*". Without marks it grows at one to three of its atoms.
+                Several fragments, each with a mark, are linked: "*c1ccncc1.*C1CCNCC1". See `molvae.inference.growing`.
             seed: the same seed gives the same molecules; `None` differs every time.
             batch_size: latents decoded in one batch, at most; changes the numbers behind a draw only by rounding.
             progress: reports molecules found.
@@ -83,7 +88,8 @@ class MoleculeGenerator(LoadedModel):
         Raises:
             ConfigError: for a number out of range, such as a temperature of nan or a seed of 2^32; when only novel ones
                 are asked for and the checkpoint does not know its training set.
-            InputError: when `novel_against` is no list of molecules, such as a single string.
+            InputError: when `novel_against` is no list of molecules, such as a single string; when `keep` cannot be
+                read, or the model cannot write it.
             MolvaeError: when nearly every draw is invalid, repeated or known, so that `n` cannot be reached.
         """
         checked(Seed | None, seed, "seed")
@@ -104,6 +110,7 @@ class MoleculeGenerator(LoadedModel):
             guidance=guidance,
             latent_temperature=latent_temperature,
             prior=prior,
+            keep=None if keep is None else Kept(keep),
             seed=seed,
             batch_size=batch_size,
             progress=progress,

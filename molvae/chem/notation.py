@@ -23,6 +23,22 @@ class Notation(Protocol):
         """The canonical SMILES of the symbols, or "" when they do not spell a molecule."""
         ...
 
+    def to_text(self, symbols: Sequence[str]) -> str:
+        """A SMILES with the atoms in the order of the symbols, or text that is no SMILES when they spell none."""
+        ...
+
+    def beginning(self, text: str) -> list[str]:
+        """The symbols of a SMILES that is to go on with an atom bonded to its last one.
+
+        Raises:
+            InputError: when the notation cannot write it.
+        """
+        ...
+
+    def may_follow(self, symbol: str) -> bool:
+        """Whether a symbol bonds one more atom to the atom before it, by a single bond, and is no branch or ring."""
+        ...
+
 
 class SelfiesNotation:
     """SELFIES (Krenn et al. 2020): every sequence of symbols is a valid molecule.
@@ -48,11 +64,30 @@ class SelfiesNotation:
 
     def to_smiles(self, symbols: Sequence[str]) -> str:
         """The canonical SMILES of any sequence of SELFIES symbols; "" only when it contains no atom."""
+        return canonical_smiles(self.to_text(symbols)) or ""
+
+    def to_text(self, symbols: Sequence[str]) -> str:
+        """A SMILES with the atoms in the order of the symbols; "" for a symbol that is none of SELFIES."""
         try:
-            smiles = selfies.decoder("".join(symbols))
-        except selfies.DecoderError:  # a symbol that is not a SELFIES symbol
+            return str(selfies.decoder("".join(symbols)))
+        except selfies.DecoderError:
             return ""
-        return canonical_smiles(smiles) or ""
+
+    def beginning(self, text: str) -> list[str]:
+        """The symbols of a SMILES that is to go on with an atom bonded to its last one.
+
+        Raises:
+            InputError: as in `to_symbols`.
+        """
+        return self.to_symbols(text + "C")[:-1]  # an aromatic atom may need what follows
+
+    def may_follow(self, symbol: str) -> bool:
+        """Whether a symbol bonds one more atom by a single bond: one such as `[C]`, no `[=C]`, `[Ring1]`, `[Branch1]`.
+
+        >>> [SelfiesNotation().may_follow(s) for s in ("[C]", "[=C]", "[Ring1]")]
+        [True, False, False]
+        """
+        return symbol[1:2].isalnum() and not symbol.startswith(("[Branch", "[Ring", "[nop"))
 
 
 class SmilesNotation:
@@ -79,6 +114,26 @@ class SmilesNotation:
     def to_smiles(self, symbols: Sequence[str]) -> str:
         """The canonical SMILES, or "" when the symbols do not spell a valid molecule."""
         return canonical_smiles("".join(symbols)) or ""
+
+    def to_text(self, symbols: Sequence[str]) -> str:
+        """The symbols as they are."""
+        return "".join(symbols)
+
+    def beginning(self, text: str) -> list[str]:
+        """The symbols of a SMILES that is to go on with an atom bonded to its last one.
+
+        Raises:
+            InputError: as in `to_symbols`.
+        """
+        return self.to_symbols(text)
+
+    def may_follow(self, symbol: str) -> bool:
+        """Whether a symbol is an atom or a single bond.
+
+        >>> [SmilesNotation().may_follow(s) for s in ("C", "[nH]", "-", "=", "(", "1")]
+        [True, True, True, False, False, False]
+        """
+        return symbol == "-" or symbol[0].isalpha() or symbol[0] == "["
 
 
 NOTATIONS: dict[str, type[SelfiesNotation] | type[SmilesNotation]] = {

@@ -102,6 +102,13 @@ escape_option: Callable[[F], F] = click.option(
     help="Put ' before text of the input that a spreadsheet would run: what begins with = + - or @.",
 )
 
+keep_option: Callable[[F], F] = click.option(
+    "--keep",
+    metavar="SMILES",
+    help="A part that every molecule keeps, with * where it grows, such as 'c1ccc(*)nc1*'; without * it grows at any "
+    "atom, and fragments with a dot between them are linked.",
+)
+
 
 def condition_options(function: F) -> F:
     """`--condition` and `--guidance`: values of properties to ask the model for, and how strongly."""

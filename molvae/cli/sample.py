@@ -11,6 +11,7 @@ from molvae.cli.options import (
     console,
     decoding_options,
     device_option,
+    keep_option,
     model_option,
     progress_for,
     quiet_option,
@@ -33,6 +34,7 @@ GRID_MOLECULES = 25
     type=Setting(Share),
     help="Share of the draws, the least likely ones, to leave out unparsed.  [default: the model's own]",
 )
+@keep_option
 @click.option("--unique", is_flag=True, help="No molecule twice.")
 @click.option("--novel", is_flag=True, help="Leave out molecules of the model's training set.")
 @click.option("--novel-against", metavar="FILE", multiple=True, help="Leave out molecules of this file (repeatable).")
@@ -56,6 +58,7 @@ def sample(
     top_p: float | None,
     greedy: bool,
     leave_out: float | None,
+    keep: str | None,
     unique: bool,
     novel: bool,
     novel_against: tuple[str, ...],
@@ -94,6 +97,7 @@ def sample(
         guidance=guidance,
         latent_temperature=latent_temperature,
         prior=prior,
+        keep=keep,
         seed=seed,
         batch_size=batch_size,
         progress=progress_for(quiet),

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from molvae.chem.kept import Kept
 from molvae.config import BatchSize, Positive, Share, Temperature, TopP, checked
 from molvae.data.batches import MolBatch
 from molvae.errors import ConfigError, InputError, MolvaeError
+from molvae.inference.growing import LOST, Growth
 from molvae.inference.loaded import BATCH, LoadedModel
 from molvae.nn.decoders.base import Anchors
 from molvae.progress import SILENT, Progress
@@ -32,6 +34,7 @@ class Sampled:
         n_invalid: draws that decoded to no molecule.
         n_repeated: draws left out because they were drawn before (only when unique ones were asked for).
         n_known: draws left out because they are in the training set or in `novel_against`.
+        n_lost: draws left out because the part to keep was not kept as it was asked for.
     """
 
     smiles: list[str]
@@ -40,6 +43,7 @@ class Sampled:
     n_invalid: int
     n_repeated: int
     n_known: int
+    n_lost: int = 0
 
     @property
     def valid(self) -> float:
@@ -62,12 +66,15 @@ def draw(
     guidance: float,
     latent_temperature: float | None,
     prior: str | None,
+    keep: Kept | None,
     seed: int | None,
     batch_size: int,
     progress: Progress,
 ) -> Sampled:
     """Draw from the prior until there are `n` molecules; arguments as in `MoleculeGenerator.draw`."""
     checked(Positive, n, "n")
+    if keep is not None and leave_out:
+        raise ConfigError("leave_out compares whole draws, which those that keep a part are not; set it to 0 with keep")
     source = vae.prior(prior)
     if latent_temperature is None:
         latent_temperature = vae.sampling.latent_temperature if source is vae.priors.get("learned") else 1.0
@@ -89,11 +96,11 @@ def draw(
         if vae.known is None:
             raise ConfigError("the checkpoint does not know its training set; name files to be novel against instead")
         trained_on = vae.known
-    least = _least_likely(vae, how, leave_out)
-    draws = _Draws(vae, how, seed)
+    least = -np.inf if keep is not None else _least_likely(vae, how, leave_out)
+    draws = _Draws(vae, how, seed) if keep is None else Growth(vae, keep, how, seed=seed)
     found: list[str] = []
     seen: set[str] = set()
-    n_drawn = n_unlikely = n_invalid = n_repeated = n_known = 0
+    n_drawn = n_unlikely = n_invalid = n_repeated = n_known = n_lost = 0
     with progress.stage("Sampling", total=n) as stage:
         while len(found) < n:
             before = len(found)
@@ -104,12 +111,15 @@ def draw(
                 if n_drawn % BATCH == 0 and n_drawn >= 20 * BATCH and len(found) < MIN_YIELD * n_drawn:
                     raise MolvaeError(
                         f"only {len(found)} of {n} molecules after {n_drawn} draws ({n_invalid} invalid, "
-                        f"{n_repeated} repeated, {n_known} known); is the model trained and not collapsed?"
+                        f"{n_repeated} repeated, {n_known} known, {n_lost} without the part to keep); "
+                        + ("is the model trained and not collapsed?" if keep is None else "ask for fewer, or keep less")
                     )
                 if smiles is None:
                     n_unlikely += 1
                 elif not smiles:
                     n_invalid += 1
+                elif smiles == LOST:
+                    n_lost += 1
                 elif unique and smiles in seen:
                     n_repeated += 1
                 elif smiles in novel_against or smiles in trained_on:
@@ -118,7 +128,7 @@ def draw(
                     found.append(smiles)
                     seen.add(smiles)
             stage.advance(len(found) - before)
-    return Sampled(found, n_drawn, n_unlikely, n_invalid, n_repeated, n_known)
+    return Sampled(found, n_drawn, n_unlikely, n_invalid, n_repeated, n_known, n_lost)
 
 
 @dataclass(frozen=True)

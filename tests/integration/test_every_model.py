@@ -7,11 +7,12 @@ import torch
 
 import molvae
 from molvae.checkpoint import add_prior, save_checkpoint
+from molvae.chem.kept import Kept
 from molvae.chem.parse import parse_smiles
 from molvae.chem.soundness import is_sound
 from molvae.chem.standard_form import StandardForm
 from molvae.data.prepared import PreparedData
-from molvae.errors import ConfigError
+from molvae.errors import ConfigError, InputError
 from molvae.evaluation.geometry import latent_geometry, measure_molecules
 from molvae.evaluation.model_metrics import model_metrics
 from molvae.generator import MoleculeGenerator
@@ -75,6 +76,15 @@ def test_molecules_go_there_and_back(vae: MoleculeGenerator, molecules: tuple[st
     assert vae.properties(molecules).notna().all(axis=None)
     assert np.isfinite(vae.negative_elbo(molecules)).all()
     assert np.isfinite(vae.novelty_score(molecules, reference=molecules)).all()
+
+
+@pytest.mark.parametrize("kept", ["*c1ccccc1", "*C(=O)N*", "*CC.*CN", "C[C@H](*)O"])
+def test_molecules_keep_a_part(vae: MoleculeGenerator, kept: str) -> None:
+    found = vae.draw(2, keep=kept, seed=0)
+    assert all(Kept(kept).holds(parse_smiles(smiles)) for smiles in found.smiles)
+    assert found.smiles == vae.sample(2, keep=kept, seed=0)
+    with pytest.raises(InputError, match="cannot write"):
+        vae.sample(2, keep="*c1ccc([Se]C)cc1")
 
 
 @pytest.mark.parametrize("method", ["linear", "spherical", "bridge", None])

@@ -39,6 +39,35 @@ class Anchors:
         return Anchors(self.token_ids, self.additions * weights.unsqueeze(2))
 
 
+@dataclass(frozen=True)
+class Openings:
+    """Which tokens rows may begin with, where their first symbols are given and not their tokens.
+
+    A row is in a state; 0 is free of any rule but `allowed[0]`. In the other states, symbols of an opening are left to
+    be written, and a token that spells them may go beyond their end, as the vocabulary's fragments do.
+
+    Attributes:
+        allowed: `(S, V)` bool, the tokens that each state allows.
+        last: `(S,)` int64, the last state of the opening that each state belongs to; every symbol is one state.
+        n_symbols: `(V,)` int64, the symbols that each token spells.
+        state: `(B,)` int64, where each row begins.
+    """
+
+    allowed: Tensor
+    last: Tensor
+    n_symbols: Tensor
+    state: Tensor
+
+    def __getitem__(self, rows: Tensor) -> "Openings":
+        return Openings(self.allowed, self.last, self.n_symbols, self.state[rows])
+
+    def after(self, tokens: Tensor) -> "Openings":
+        """The openings after the next token `(B,)` of each row."""
+        there = self.state + self.n_symbols[tokens]
+        inside = (self.state > 0) & (there <= self.last[self.state])
+        return Openings(self.allowed, self.last, self.n_symbols, torch.where(inside, there, 0))
+
+
 class Decoder(nn.Module):
     """Base of all autoregressive decoders, which predict the next token from z and the previous tokens.
 
@@ -163,6 +192,7 @@ class Decoder(nn.Module):
         top_p: float = 1.0,
         prefix: Tensor | None = None,
         anchors: Anchors | None = None,
+        openings: Openings | None = None,
         generator: torch.Generator | None = None,
         noise: Tensor | None = None,
     ) -> Tensor:
@@ -177,6 +207,7 @@ class Decoder(nn.Module):
             top_p: sample from the smallest set of tokens with at least this probability (Holtzman et al. 2020).
             prefix: `(B, P)`, tokens to start with, without bos; tokens are generated from a row's first pad on.
             anchors: molecules to follow, a row of them per z.
+            openings: symbols to begin with, a row of them per z.
             generator: random numbers for sampling.
             noise: `(B, max_length)` float64 in [0, 1), the random numbers of each row, in place of a generator: then
                 what a row becomes does not depend on the others.
@@ -197,6 +228,8 @@ class Decoder(nn.Module):
             logits[:, NEVER] = -torch.inf
             if place < anchors.token_ids.shape[2]:
                 logits.scatter_add_(1, anchors.token_ids[:, :, place], anchors.additions[:, :, place] * follows)
+            if openings is not None:
+                logits.masked_fill_(~openings.allowed[openings.state], -torch.inf)
             tokens = logits.argmax(-1)
             if free.any():
                 places = None if noise is None else noise[rows[free], place]
@@ -207,6 +240,8 @@ class Decoder(nn.Module):
             out[rows, place] = tokens
             if place < anchors.token_ids.shape[2]:
                 follows &= anchors.token_ids[:, :, place] == tokens.unsqueeze(1)
+            if openings is not None:
+                openings = openings.after(tokens)
             going = tokens != EOS
             if not going.any():
                 break
@@ -214,7 +249,38 @@ class Decoder(nn.Module):
                 rows, tokens, free = rows[going], tokens[going], free[going]
                 state = tuple(part[going] for part in state)
                 anchors, follows = anchors[going], follows[going]
+                openings = None if openings is None else openings[going]
         return out
+
+    @torch.no_grad()
+    def opening_likelihood(self, z: Tensor, openings: Openings, *, condition: Tensor | None = None) -> Tensor:
+        """Log-likelihood that a row begins as its opening says, nats, `(B,)`.
+
+        At each step the most probable token of those allowed is taken, and the probability of all allowed ones counts,
+        so that it does not matter how tokens are cut at the end of the opening.
+
+        Args:
+            z: `(B, Z)`.
+            openings: one per row.
+            condition: `(B, C)`.
+        """
+        total = torch.zeros(len(z), device=z.device)
+        rows = torch.arange(len(z), device=z.device)
+        state, tokens = self.begin(z, condition=condition), torch.full((len(z),), BOS, device=z.device)
+        place = 0
+        while len(rows):
+            hidden, state = self.step(tokens, state, place)
+            logits = self.to_logits(hidden).float()
+            logits[:, NEVER] = -torch.inf
+            within = logits.masked_fill(~openings.allowed[openings.state], -torch.inf)
+            total[rows] += within.logsumexp(-1) - logits.logsumexp(-1)
+            tokens = within.argmax(-1)
+            openings = openings.after(tokens)
+            going = openings.state > 0
+            rows, tokens, openings = rows[going], tokens[going], openings[going]
+            state = tuple(part[going] for part in state)
+            place += 1
+        return total
 
 
 class DecoderSettings(Section):

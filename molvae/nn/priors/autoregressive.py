@@ -156,9 +156,18 @@ class AutoregressiveCodePrior(Prior):
 
     def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
         """Log-probability of code indices `(n, M)`, nats, `(n,)`."""
+        return self._per_slot(target, condition).sum(-1)
+
+    @torch.no_grad()
+    def begin_log_prob(self, begin: Tensor, *, condition: Tensor | None = None) -> Tensor:
+        """Log-probability of the first code indices `(n, k)`, nats, `(n,)`."""
+        k = begin.shape[1]
+        return self._per_slot(F.pad(begin, (0, self.n_slots - k)), condition)[:, :k].sum(-1)
+
+    def _per_slot(self, target: Tensor, condition: Tensor | None) -> Tensor:
         before = F.pad(self.embedding(target + self.first)[:, :-1], (0, 0, 1, 0))
         logits = self.to_logits(self.network(before, condition)).float().log_softmax(-1)
-        return logits.gather(-1, target.unsqueeze(-1)).squeeze(-1).sum(-1)
+        return logits.gather(-1, target.unsqueeze(-1)).squeeze(-1)
 
     @torch.no_grad()
     def sample_target(
@@ -170,13 +179,28 @@ class AutoregressiveCodePrior(Prior):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Sample code indices `(n, M)`."""
+        nothing = torch.empty(n, 0, dtype=torch.int64, device=self.embedding.weight.device)
+        return self.complete_target(nothing, condition=condition, temperature=temperature, generator=generator)
+
+    @torch.no_grad()
+    def complete_target(
+        self,
+        begin: Tensor,
+        *,
+        condition: Tensor | None = None,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Sample code indices `(n, M)` that begin with `(n, k)` given ones."""
+        n = len(begin)
         before = torch.zeros(n, self.embedding.embedding_dim, device=self.embedding.weight.device)
-        state, drawn = self.network.start(n, condition), []
+        state, drawn = self.network.start(n, condition), list(begin.unbind(1))
         for slot in range(self.n_slots):
             output, state = self.network.step(before, state, slot, condition)
-            weights = (self.to_logits(output) / temperature).softmax(-1)
-            drawn.append(draw_index(weights, generator))
-            before = self.embedding(drawn[-1] + self.first[slot])
+            if slot >= begin.shape[1]:
+                weights = (self.to_logits(output) / temperature).softmax(-1)
+                drawn.append(draw_index(weights, generator))
+            before = self.embedding(drawn[slot] + self.first[slot])
         return torch.stack(drawn, dim=1)
 
     def extra_repr(self) -> str:

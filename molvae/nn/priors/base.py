@@ -37,6 +37,21 @@ class Prior(nn.Module):
         """Sample targets `(n, …)`; a temperature below 1 favors probable ones."""
         raise NotImplementedError
 
+    def complete_target(
+        self,
+        begin: Tensor,
+        *,
+        condition: Tensor | None = None,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor | None:
+        """Sample targets whose first codes are given, `(n, k)`; `None` for a prior that cannot."""
+        return None
+
+    def begin_log_prob(self, begin: Tensor, *, condition: Tensor | None = None) -> Tensor:
+        """Log-probability of the first codes `(n, k)` of targets, nats, `(n,)`; of a prior that completes them."""
+        raise NotImplementedError
+
     def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
         """Log-probability of targets, nats, `(n,)`, on their device."""
         raise NotImplementedError

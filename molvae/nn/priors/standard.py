@@ -66,6 +66,22 @@ class UniformCodePrior(Prior):
         """Sample code indices `(n, M)` on the generator's device."""
         return torch.randint(self.n_codes, (n, self.n_slots), generator=generator, device=_device(generator))
 
+    def complete_target(
+        self,
+        begin: Tensor,
+        *,
+        condition: Tensor | None = None,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Sample code indices `(n, M)` that begin with `(n, k)` given ones."""
+        target = self.sample_target(len(begin), generator=generator).to(begin.device)
+        return torch.cat([begin, target[:, begin.shape[1] :]], dim=1)
+
+    def begin_log_prob(self, begin: Tensor, *, condition: Tensor | None = None) -> Tensor:
+        """Log-probability of the first codes `(n, k)`, nats, `(n,)`."""
+        return torch.full((len(begin),), -begin.shape[1] * math.log(self.n_codes), device=begin.device)
+
     def log_prob(self, target: Tensor, *, condition: Tensor | None = None) -> Tensor:
         """Log-probability of the codes of each row, nats, `(n,)`; the same for all rows."""
         return torch.full((len(target),), -self.n_slots * math.log(self.n_codes), device=target.device)

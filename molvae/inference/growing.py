@@ -1,0 +1,275 @@
+"""Molecules that keep a part: what the kept part lacks is written by the decoder, place by place.
+
+The kept part is written so that the atom that grows comes last, and the decoder goes on from there; then the molecule
+is written anew with the next such atom last, and so on (PromptSMILES, Thomas et al. 2024). Of several ways to write it
+the most plausible one is taken, and the latent is drawn given what is kept. Fragments are linked by growing one of them
+and putting in the others, one after another, where the model finds the whole molecule most plausible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from rdkit import Chem
+from torch import Tensor
+
+from molvae.chem.kept import Kept, Spelling, grown, link_sites, linked, numbered, spellings
+from molvae.chem.parse import canonical_smiles, parse_smiles
+from molvae.data.batches import MolBatch
+from molvae.errors import InputError
+from molvae.inference.given import Beginning, given
+from molvae.inference.loaded import BATCH, LoadedModel
+from molvae.inference.openings import OpeningWriter
+from molvae.nn.likelihood import token_losses
+
+if TYPE_CHECKING:
+    from molvae.inference.sampling import Drawing
+
+LOST = "lost"
+"""Stands in place of a draw whose kept part is not what was asked for."""
+FIRST_SPELLINGS, SPELLINGS = 12, 4  # ways that are compared to write the kept part, and a molecule that has grown
+PLACES = (0.5, 0.35, 0.15)  # how often a part without marks grows at one, two and three places
+SITES = 6  # places that are compared to put in a fragment
+
+
+@dataclass
+class _Growing:
+    """A molecule that is being written.
+
+    Attributes:
+        mol: what there is of it, whose atoms know their numbers in the kept part; `None` when it failed.
+        left: numbers of the kept atoms that have yet to grow.
+        fragments: numbers of the fragments that have yet to be put in, with the number of the atom that is bonded.
+        z: `(Z,)`; `None` before anything was written.
+    """
+
+    mol: Chem.Mol | None
+    left: list[int]
+    fragments: list[tuple[int, int]]
+    z: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One way to write a molecule, and its symbols."""
+
+    spelling: Spelling
+    symbols: Beginning
+
+
+class Growth:
+    """Draws of molecules that have a kept part.
+
+    Args:
+        vae: a model.
+        kept: what is kept.
+        how: temperatures, condition and prior of the draws.
+        seed: of the draws; the same seed gives the same molecules where the same numbers are asked for.
+
+    Raises:
+        InputError: when the model cannot write the kept part, or only without room for anything else.
+    """
+
+    def __init__(self, vae: LoadedModel, kept: Kept, how: Drawing, *, seed: int | None) -> None:
+        self.vae, self.kept, self.how = vae, kept, how
+        self.condition = vae.condition(dict(how.condition), guidance=how.guidance)
+        self.generator = vae.generator(seed)
+        self.rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=self.generator, device=vae.device)))
+        self.writer = OpeningWriter(vae.vocabulary, vae.notation)
+        self.given = given(
+            vae,
+            self.writer,
+            prior=how.prior,
+            condition=self.condition,
+            temperature=how.latent_temperature,
+            generator=self.generator,
+        )
+        self._first: dict[int, _Way] = {}
+        self._pieces = [self._in_model_form(fragment.mol) for fragment in kept.fragments]
+        for place in kept.points or kept.free[:1]:
+            self._check(place)
+
+    def take(self, n: int, least: float = -np.inf) -> list[str | None]:
+        """The canonical SMILES of the next n draws: "" where it is no molecule, `LOST` where the part was not kept.
+
+        None is left out for its likelihood, whatever `least` is.
+        """
+        rows = [self._start() for _ in range(n)]
+        while growing := [row for row in rows if row.mol is not None and (row.left or row.fragments)]:
+            to_link = [row for row in growing if row.fragments and row.z is not None]
+            if to_link:
+                self._link(to_link)
+            else:
+                self._grow(growing)
+        return [self._finished(row) for row in rows]
+
+    def _start(self) -> _Growing:
+        kept = self.kept
+        if not kept.linked:
+            return _Growing(self._pieces[0], self._places(), [])
+        order = [int(i) for i in self.rng.permutation(len(kept.fragments))]
+        bonded = [(i, int(self.rng.choice(kept.fragments[i].points))) for i in order]
+        left = list(kept.points)
+        for _, atom in bonded:
+            left.remove(atom)
+        return _Growing(self._pieces[order[0]], [bonded[0][1], *map(int, self.rng.permutation(left))], bonded[1:])
+
+    def _in_model_form(self, mol: Chem.Mol) -> Chem.Mol:
+        """A fragment without stereo if the model cannot write it; what is kept of it is put back at the end."""
+        signs = {sign for sign in "@/\\" if any(sign in symbol for symbol in self.vae.vocabulary.symbol_ids)}
+        if signs == set("@/\\") and not self.vae.standardizer.strip_stereo:
+            return mol
+        flat = Chem.Mol(mol)
+        Chem.RemoveStereochemistry(flat)
+        return flat
+
+    def _places(self) -> list[int]:
+        """Numbers of the kept atoms that grow, in the order in which they do."""
+        kept = self.kept
+        if kept.points:
+            return [int(i) for i in self.rng.permutation(kept.points)]
+        n = min(1 + int(self.rng.choice(len(PLACES), p=PLACES)), len(kept.free))
+        return [int(i) for i in self.rng.choice(kept.free, size=n, replace=False)]
+
+    def _finished(self, row: _Growing) -> str:
+        if row.mol is None:
+            return ""
+        smiles = canonical_smiles(Chem.MolToSmiles(self.kept.with_stereo(row.mol))) or ""
+        mol = parse_smiles(smiles) if smiles else None
+        if mol is None:
+            return ""
+        return smiles if self.kept.holds(mol) else LOST
+
+    def _grow(self, rows: Sequence[_Growing]) -> None:
+        """Let each molecule grow at its next place."""
+        for first in range(0, len(rows), BATCH):
+            some = rows[first : first + BATCH]
+            ways = self._ways(some)
+            for row, way in zip(some, ways, strict=True):
+                row.mol = row.mol if way else None
+            able = [(row, way) for row, way in zip(some, ways, strict=True) if way]
+            if able:
+                self._go_on([row for row, _ in able], [way for _, way in able])
+
+    def _go_on(self, rows: Sequence[_Growing], ways: Sequence[_Way]) -> None:
+        """Let the decoder finish molecules that are written in these ways."""
+        symbols = [way.symbols for way in ways]
+        z = self.given.latents(symbols, [row.z for row in rows])
+        ids = self.vae.model.decode(
+            z,
+            max_length=self.vae.max_length,
+            condition=self.vae.condition_rows(len(z), self.condition),
+            greedy=self.how.greedy,
+            temperature=self.how.temperature,
+            top_p=self.how.top_p,
+            openings=self.writer.openings(symbols, device=self.vae.device),
+            generator=self.generator,
+        )
+        for row, way, line, own in zip(rows, ways, ids.tolist(), z, strict=True):
+            row.mol = grown(self.vae.notation.to_text(self.vae.vocabulary.decode(line)), way.spelling)
+            row.left, row.z = row.left[1:], own
+
+    def _ways(self, rows: Sequence[_Growing]) -> list[_Way | None]:
+        """How each molecule is written so that its next place comes last; `None` where it cannot be."""
+        chosen: list[_Way | None] = [None] * len(rows)
+        owners, ways, z = [], [], []
+        for i, row in enumerate(rows):
+            if row.z is None:
+                chosen[i] = self._first_way(row.left[0])
+            elif row.mol is not None:
+                found = self._written(row.mol, row.left[0], SPELLINGS)
+                owners += [i] * len(found)
+                ways += found
+                z += [row.z] * len(found)
+        if ways:
+            scores = self.given.scores([way.symbols for way in ways], z).tolist()
+            for _, i, way in sorted(zip(scores, owners, ways, strict=True), key=lambda scored: scored[0]):
+                chosen[i] = way  # the last one is the most plausible
+        return chosen
+
+    def _first_way(self, place: int) -> _Way:
+        """The most plausible way to write the kept part before anything has grown."""
+        if place not in self._first:
+            ways = self._written(self._pieces[self.kept.fragment_of(place)], place, FIRST_SPELLINGS)
+            scores = self.given.scores([way.symbols for way in ways], None)
+            self._first[place] = ways[int(scores.argmax())]
+        return self._first[place]
+
+    def _written(self, mol: Chem.Mol, place: int, n: int) -> list[_Way]:
+        """Ways to write a molecule that the vocabulary has the symbols for."""
+        ways = []
+        for spelling in spellings(mol, numbered(mol, place), n, self.rng):
+            try:
+                ways.append(_Way(spelling, tuple(self.writer.symbols(spelling.text))))
+            except InputError:
+                continue
+        return ways
+
+    def _check(self, place: int) -> None:
+        """Raise `InputError` when the model cannot write the kept part with this place last, and something more."""
+        mol = self._pieces[self.kept.fragment_of(place)]
+        lengths, why = [], "the notation cannot"
+        for spelling in spellings(mol, numbered(mol, place), SPELLINGS, self.rng):
+            try:
+                lengths.append(len(self.vae.vocabulary.encode(self.writer.symbols(spelling.text))))
+            except InputError as error:
+                why = str(error)
+        if not lengths:
+            raise InputError(
+                f"the kept part {self.kept.smiles!r} cannot be written: {why}; keep another part, or choose another "
+                "model (see `molvae models`)"
+            )
+        if min(lengths) + 2 > self.vae.max_length:
+            raise InputError(
+                f"the kept part {self.kept.smiles!r} takes {min(lengths)} of the {self.vae.max_length} tokens of a "
+                "molecule, which leaves no room to grow; keep less, or choose another model"
+            )
+
+    def _link(self, rows: Sequence[_Growing]) -> None:
+        """Put the next fragment into each molecule, at the most plausible of some places."""
+        owners, molecules = [], []
+        for i, row in enumerate(rows):
+            (number, bonded), row.fragments = row.fragments[0], row.fragments[1:]
+            fragment = self._pieces[number]
+            sites = [] if row.mol is None else link_sites(row.mol)
+            chosen = [sites[k] for k in self.rng.permutation(len(sites))[:SITES]]
+            at = numbered(fragment, bonded)
+            made = [row.mol and linked(row.mol, site, fragment, at) for site in chosen]
+            usable = [mol for mol in made if mol is not None]
+            molecules += usable
+            owners += [i] * len(usable)
+            row.mol = None
+        scores = self._plausibility(molecules)
+        for score, i, mol in sorted(zip(scores, owners, molecules, strict=True), key=lambda scored: scored[0]):
+            if np.isfinite(score):
+                rows[i].mol = mol  # the last one is the most plausible
+
+    def _plausibility(self, molecules: Sequence[Chem.Mol]) -> list[float]:
+        """Log-likelihood per symbol of molecules under the model at their own latents, -inf where it has none."""
+        if not molecules:
+            return []
+        tokenized = self.vae.tokenizer.tokenize_many([Chem.MolToSmiles(mol) for mol in molecules])
+        prior = self.vae.prior(self.how.prior)
+
+        def nats(batch: MolBatch) -> Tensor:
+            model = self.vae.model
+            posterior = model.latent.posterior(model.encoder(batch))
+            target = model.latent.sample_posterior(posterior, generator=self.generator)
+            condition = self.vae.condition_rows(len(batch), self.condition)
+            losses = token_losses(
+                model.decoder(model.latent.to_z(target), batch.token_ids, condition=condition), batch.token_ids
+            )
+            if prior.affordable is None:
+                losses = (
+                    losses - prior.log_prob(target, condition=condition) + model.latent.log_posterior(posterior, target)
+                )
+            return -losses.unsqueeze(1)
+
+        values = self.vae.per_molecule(tokenized, nats, 1)[:, 0]
+        counts = self.vae.vocabulary.symbol_counts
+        symbols = np.array([max(sum(counts[i] for i in m.canonical_ids), 1) for m in tokenized])
+        return np.where(np.isfinite(values), values / symbols, -np.inf).tolist()
