@@ -9,9 +9,9 @@ import torch
 
 from molvae.chem.inputs import as_molecule, as_molecules
 from molvae.chem.kept import Kept
-from molvae.chem.parse import canonical_smiles
+from molvae.chem.parse import canonical_smiles, parse_smiles
 from molvae.chem.similarity import tanimoto
-from molvae.config import Reach, Seed, Steps, Walks, checked
+from molvae.config import Fraction, Reach, Seed, Steps, Walks, checked
 from molvae.errors import ConfigError, InputError
 from molvae.inference import encoding, likelihood, paths, sampling
 from molvae.inference.encoding import EncodedMolecules
@@ -226,7 +226,9 @@ class MoleculeGenerator(LoadedModel):
         """
         return likelihood.novelty_score(self, molecules, reference=reference, prior=prior, batch_size=batch_size)
 
-    def interpolate(self, a: Any, b: Any, *, steps: int = 9, method: Line | None = None) -> pd.DataFrame:
+    def interpolate(
+        self, a: Any, b: Any, *, steps: int = 9, method: Line | None = None, keep: str | None = None
+    ) -> pd.DataFrame:
         """The path between two molecules through the latent; every molecule on it is sound (`chem.soundness`).
 
         Args:
@@ -237,6 +239,7 @@ class MoleculeGenerator(LoadedModel):
                 1985; White 2016), see `molvae.inference.paths`; "bridge", the smoothest path among molecules that the
                 model makes between the two, see `molvae.optimize.bridge`. `None` is "bridge" for a latent of codes,
                 where a straight line jumps from one code to another, and otherwise "linear".
+            keep: a part that every molecule of the path has, as in `draw`; the method is then "bridge".
 
         Returns:
             Rows from start to end: `fraction`; `smiles`; `source`: "given" for the two molecules as they were given,
@@ -244,21 +247,24 @@ class MoleculeGenerator(LoadedModel):
             was found; `tanimoto_to_start`, `tanimoto_to_end`.
 
         Raises:
-            InputError: when an end cannot be encoded.
+            InputError: when an end cannot be encoded, or lacks the part to keep.
         """
         checked(Steps, steps, "steps")
+        if keep is not None and method not in (None, "bridge"):
+            raise ConfigError(f"a path that keeps a part is made by the method bridge; got {method!r}")
         if method is None:
-            method = "bridge" if self.model.latent.discrete else "linear"
+            method = "bridge" if self.model.latent.discrete or keep is not None else "linear"
         if method not in ("linear", "spherical", "bridge"):
             raise ConfigError(f"unknown interpolation {method!r}; expected linear, spherical or bridge")
         given = [as_molecule(a), as_molecule(b)]
         ends = self._encoded(given)
         start, end = str(ends.smiles[0]), str(ends.smiles[1])
+        kept = self._kept(keep, [start, end])
         fractions = np.linspace(0.0, 1.0, steps)
         if start == end:
             path = [start] * (steps - 2)
         elif method == "bridge":
-            path = bridge(self, start, end, steps=steps)[1:-1]
+            path = bridge(self, start, end, steps=steps, keep=kept)[1:-1]
         else:
             path = paths.line(self, start, end, ends.z, fractions[1:-1], method=method)
         before = [[start, end, *path[:i]] for i in range(len(path))]
@@ -281,6 +287,8 @@ class MoleculeGenerator(LoadedModel):
         walks: int = 5,
         steps: int = 7,
         reach: float = 1.0,
+        similarity: tuple[float, float] | None = None,
+        keep: str | None = None,
         condition: Mapping[str, float] | None = None,
         guidance: float = GUIDANCE,
         seed: int | None = None,
@@ -297,6 +305,9 @@ class MoleculeGenerator(LoadedModel):
             steps: molecules per walk, the start counted.
             reach: length of a walk: with a continuous latent in units of the prior's spread; with codes 1 is a fall of
                 the similarity to the start by 0.75.
+            similarity: the lowest and highest Tanimoto similarity to the start (ECFP4) that a step may have; the walks
+                then fall from the highest to the lowest, whatever `reach` is.
+            keep: a part that every molecule has, as in `draw`.
             condition: values of properties to ask for, as in `draw`.
             guidance: of the condition.
             seed: of the walks.
@@ -306,7 +317,8 @@ class MoleculeGenerator(LoadedModel):
             "copy" (the start or an earlier step again) or "none", where no sound molecule was found.
 
         Raises:
-            InputError: when the molecule cannot be encoded.
+            InputError: when the molecule cannot be encoded, or lacks the part to keep.
+            ConfigError: when no similarity lies within the range.
         """
         checked(Steps, steps, "steps")
         checked(Walks, walks, "walks")
@@ -316,7 +328,14 @@ class MoleculeGenerator(LoadedModel):
         smiles = str(start.smiles[0])
         how: dict[str, Any] = {"walks": walks, "steps": steps, "reach": reach, "seed": seed}
         how["condition"] = self.condition(condition or {}, guidance=guidance)
-        if self.model.latent.discrete:
+        if similarity is not None:
+            low, high = (checked(Fraction, value, "similarity") for value in similarity)
+            if low >= high:
+                raise ConfigError(f"got a similarity of {low:g} to {high:g}; expected a lower and a higher one")
+            how["similarity"] = (low, high)
+        if keep is not None:
+            how["keep"] = self._kept(keep, [smiles])
+        if self.model.latent.discrete or similarity is not None or keep is not None:
             found = neighborhood(self, smiles, **how)
         else:
             found = paths.straight_walks(self, smiles, start.z[0], **how)
@@ -333,6 +352,17 @@ class MoleculeGenerator(LoadedModel):
             how: `method`, `n_calls`, `start`, … as in `molvae.optimize.run.optimize`.
         """
         return optimize(self, objective, **how).frame
+
+    def _kept(self, keep: str | None, molecules: list[str]) -> Kept | None:
+        """The part to keep as the model writes it; raises `InputError` when a molecule does not have it."""
+        if keep is None:
+            return None
+        kept = Kept(keep).flat() if self.standardizer.strip_stereo else Kept(keep)
+        for smiles in molecules:
+            mol = parse_smiles(smiles)
+            if mol is None or not kept.holds(mol):
+                raise InputError(f"{smiles} does not have the part to keep, {kept.smiles}, with growth at its * alone")
+        return kept
 
     def _encoded(self, molecules: list[str]) -> EncodedMolecules:
         encoded = self.encode_rows(as_molecules(molecules))

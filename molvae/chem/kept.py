@@ -5,6 +5,7 @@ hydrogen may grow. Two or more fragments, as in `*c1ccccc1.*C1CC1`, are to be li
 """
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -182,10 +183,10 @@ class Kept:
                 continue
             wanted = [here(item, bond.GetOtherAtom(item)) for bond in item.GetBonds()]
             atom = changed.GetAtomWithIdx(own[item.GetIntProp(SLOT)])
-            found = [bond.GetOtherAtomIdx(atom.GetIdx()) for bond in atom.GetBonds()]
-            if None not in wanted and set(wanted) == set(found):
+            neighbors = [bond.GetOtherAtomIdx(atom.GetIdx()) for bond in atom.GetBonds()]
+            if None not in wanted and set(wanted) == set(neighbors):
                 atom.SetChiralTag(item.GetChiralTag())
-                if _is_odd([wanted.index(i) for i in found]):
+                if _is_odd([wanted.index(i) for i in neighbors]):
                     atom.InvertChirality()
         return changed.GetMol()
 
@@ -201,28 +202,44 @@ class Kept:
         For each place where it is found, all bonds that leave it are cut; what remains must be the kept part: the same
         atoms, bonds, charges and hydrogens, and a cut at each mark. Stereo counts where the kept part has it.
         """
-        found = [self._places(mol, query, wanted) for query, wanted in self._queries]
-        if not all(found):
-            return False
-        for places in itertools.islice(itertools.product(*found), MOST_MATCHES):
-            atoms = frozenset[int]().union(*places)
-            if len(atoms) == self._n_atoms and _cut(mol, atoms, closed=not self.points) == self._text:
-                return True
-        return False
+        return self.found(mol) is not None
 
-    def _places(self, mol: Chem.Mol, query: Chem.Mol, wanted: list[int]) -> list[frozenset[int]]:
-        """Where a fragment is found."""
+    def found(self, mol: Chem.Mol) -> Chem.Mol | None:
+        """A copy of a molecule whose atoms know their numbers in the kept part; `None` if it does not have it."""
+        places = [self._places(mol, query, numbers) for query, numbers in self._queries]
+        if not all(places):
+            return None
+        cut = set[frozenset[int]]()
+        for chosen in itertools.islice(itertools.product(*places), MOST_MATCHES):
+            numbers = dict(itertools.chain.from_iterable(chosen))
+            atoms = frozenset(numbers)
+            if len(atoms) < self._n_atoms or atoms in cut:
+                continue
+            cut.add(atoms)
+            if _cut(mol, atoms, closed=not self.points) == self._text:
+                copy = Chem.Mol(mol)
+                for atom in copy.GetAtoms():
+                    atom.SetIntProp(SLOT, numbers.get(atom.GetIdx(), -1))
+                return copy
+        return None
+
+    def _places(self, mol: Chem.Mol, query: Chem.Mol, numbers: Mapping[int, int]) -> list[list[tuple[int, int]]]:
+        """Where a fragment is found: its atoms in the molecule, with their numbers in the kept part."""
         matches = mol.GetSubstructMatches(query, useChirality=True, uniquify=False, maxMatches=MOST_MATCHES)
-        return list(dict.fromkeys(frozenset(match[i] for i in wanted) for match in matches))
+        return [[(match[i], number) for i, number in numbers.items()] for match in matches]
 
     @cached_property
-    def _queries(self) -> list[tuple[Chem.Mol, list[int]]]:
-        """For each fragment a query in which the marks match any atom, and which of its atoms are kept."""
+    def _queries(self) -> list[tuple[Chem.Mol, dict[int, int]]]:
+        """For each fragment a query in which the marks match any atom, and the numbers of its kept atoms."""
         how = Chem.AdjustQueryParameters.NoAdjustments()
         how.makeDummiesQueries = True  # type: ignore[assignment]
         frags = Chem.GetMolFrags(self._marked, asMols=True)
-        kept = [[a.GetIdx() for a in frag.GetAtoms() if a.GetAtomicNum()] for frag in frags]
-        return [(Chem.AdjustQueryProperties(frag, how), atoms) for frag, atoms in zip(frags, kept, strict=True)]
+        kept = [{a.GetIdx(): a.GetIntProp(SLOT) for a in frag.GetAtoms() if a.GetAtomicNum()} for frag in frags]
+        return [(Chem.AdjustQueryProperties(frag, how), numbers) for frag, numbers in zip(frags, kept, strict=True)]
+
+    def flat(self) -> "Kept":
+        """The same part without stereo."""
+        return Kept(Chem.MolToSmiles(self._marked, isomericSmiles=False))
 
     @cached_property
     def _n_atoms(self) -> int:
@@ -326,30 +343,55 @@ def link_sites(mol: Chem.Mol) -> list[Site]:
     return sites
 
 
+def change_sites(mol: Chem.Mol, kept: Kept) -> list[Site]:
+    """All places of a molecule that has grown where it may be written anew while its kept part stays.
+
+    That is where a fragment may be put, and at the kept atoms: behind the bonds at which the part has grown, and in
+    place of the hydrogens of a part without marks.
+    """
+    numbers = {atom.GetIdx(): atom.GetIntProp(SLOT) for atom in mol.GetAtoms()}
+    whole = {atom for atom, number in numbers.items() if number >= 0}
+    sites = link_sites(mol)
+    for bond in mol.GetBonds():
+        for atom, other in itertools.permutations((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())):
+            if atom in whole and other not in whole and not bond.IsInRing():
+                piece = _behind(mol, atom, other)
+                if whole.isdisjoint(piece):
+                    sites.append(Site(atom, piece))
+    if not kept.points:
+        sites += [Site(i) for i in whole if mol.GetAtomWithIdx(i).GetTotalNumHs()]
+    return sites
+
+
 def linked(mol: Chem.Mol, site: Site, fragment: Chem.Mol, atom: int) -> Chem.Mol | None:
     """A molecule with a fragment put in, bonded by one of its atoms; `None` where that is no molecule."""
+    rest, at = cleared(mol, site)
+    return None if rest is None else joined(rest, at, fragment, atom)
+
+
+def cleared(mol: Chem.Mol, site: Site) -> tuple[Chem.Mol | None, int]:
+    """A molecule with a hydrogen in place of the piece at a site, and the index of the atom that has it."""
+    if not site.gone:
+        return mol, site.atom
     changed = Chem.RWMol(mol)
-    if site.gone:
-        end = changed.GetAtomWithIdx(site.gone[0])
-        end.SetAtomicNum(1)
-        end.SetFormalCharge(0)
-        end.SetIsAromatic(False)
-        end.SetNumExplicitHs(0)
-        end.SetNoImplicit(True)
-        changed.GetAtomWithIdx(site.atom).SetIntProp(_BONDED, 1)
-        for index in sorted(site.gone[1:], reverse=True):
-            changed.RemoveAtom(index)
-    else:
-        changed.GetAtomWithIdx(site.atom).SetIntProp(_BONDED, 1)
+    end = changed.GetAtomWithIdx(site.gone[0])
+    end.SetAtomicNum(1)
+    end.SetFormalCharge(0)
+    end.SetIsAromatic(False)
+    end.SetNumExplicitHs(0)
+    end.SetNoImplicit(True)
+    changed.GetAtomWithIdx(site.atom).SetIntProp(_BONDED, 1)
+    for index in sorted(site.gone[1:], reverse=True):
+        changed.RemoveAtom(index)
     with silence_rdkit():
         try:
             Chem.SanitizeMol(changed)
             rest = _without_hydrogens(changed)
-            at = next(a.GetIdx() for a in rest.GetAtoms() if a.HasProp(_BONDED))
-            rest.GetAtomWithIdx(at).ClearProp(_BONDED)
-            return joined(rest, at, fragment, atom)
         except (ValueError, RuntimeError):
-            return None
+            return None, -1
+    at = next(atom for atom in rest.GetAtoms() if atom.HasProp(_BONDED))
+    at.ClearProp(_BONDED)
+    return rest, int(at.GetIdx())
 
 
 def _behind(mol: Chem.Mol, atom: int, other: int) -> tuple[int, ...]:

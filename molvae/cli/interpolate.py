@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from molvae.cli.options import STEPS, console, device_option, quiet_option, reader_option, table_option
+from molvae.cli.options import STEPS, console, device_option, keep_option, quiet_option, reader_option, table_option
 
 
 @click.command()
@@ -18,6 +18,7 @@ from molvae.cli.options import STEPS, console, device_option, quiet_option, read
     type=click.Choice(["linear", "spherical", "bridge"]),
     help="A line, a great circle, or the smoothest path through molecules.  [default: linear; bridge for codes]",
 )
+@keep_option
 @click.option("--grid", metavar="FILE", help="Draw the path as .svg or .png.")
 @device_option
 @quiet_option
@@ -28,6 +29,7 @@ def interpolate(
     output: str,
     steps: int,
     method: str | None,
+    keep: str | None,
     grid: str | None,
     device: str,
     quiet: bool,
@@ -46,7 +48,7 @@ def interpolate(
     if grid:
         check_picture(grid)
     vae = molvae.load(model_path, device=device)
-    path = vae.interpolate(_molecule(start), _molecule(end), steps=steps, method=method)  # type: ignore[arg-type]
+    path = vae.interpolate(_molecule(start), _molecule(end), steps=steps, method=method, keep=keep)  # type: ignore[arg-type]
     frame = path.join(described(path["smiles"].tolist()).drop(columns="smiles"))
     write_table(frame, output)
     if grid:

@@ -8,8 +8,10 @@ from molvae.cli.options import (
     condition_options,
     console,
     device_option,
+    keep_option,
     quiet_option,
     read_conditions,
+    read_range,
     reader_option,
     seed_option,
     table_option,
@@ -30,6 +32,12 @@ from molvae.config import Reach, Walks
     show_default=True,
     help="Length of a walk; 1 is about the spread of the prior, or with codes a fall in similarity by 0.75.",
 )
+@click.option(
+    "--similarity",
+    metavar="LOW:HIGH",
+    help="Only molecules whose similarity to the start (ECFP4 Tanimoto) is in this range, such as 0.4:0.7.",
+)
+@keep_option
 @click.option("--grid", metavar="FILE", help="Draw the walks, one per row, as .svg or .png.")
 @condition_options
 @seed_option
@@ -42,6 +50,8 @@ def neighbors(
     walks: int,
     steps: int,
     reach: float,
+    similarity: str | None,
+    keep: str | None,
     grid: str | None,
     conditions: tuple[str, ...],
     guidance: float,
@@ -62,9 +72,18 @@ def neighbors(
     if grid:
         check_picture(grid)
     condition = read_conditions(conditions)
+    within = None if similarity is None else read_range(similarity, "--similarity")
     vae = molvae.load(model_path, device=device)
     frame = vae.neighbors(
-        smiles, walks=walks, steps=steps, reach=reach, condition=condition, guidance=guidance, seed=seed
+        smiles,
+        walks=walks,
+        steps=steps,
+        reach=reach,
+        similarity=within,
+        keep=keep,
+        condition=condition,
+        guidance=guidance,
+        seed=seed,
     )
     write_table(frame.join(described(frame["smiles"].tolist()).drop(columns="smiles")), output)
     if grid:

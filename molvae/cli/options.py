@@ -241,3 +241,12 @@ def read_conditions(given: Sequence[str]) -> dict[str, float]:
         if not equals:
             raise click.UsageError(f"--condition {text!r} is not NAME=VALUE with a number, such as logp=2.5")
     return values
+
+
+def read_range(text: str, option: str) -> tuple[float, float]:
+    """`LOW:HIGH` → two numbers; raises `click.UsageError` for anything else."""
+    try:
+        low, high = (checked(Number, part, "number") for part in text.split(":"))
+    except ValueError as error:
+        raise click.UsageError(f"{option} {text!r} is not LOW:HIGH with two numbers, such as 0.4:0.7") from error
+    return low, high

@@ -29,12 +29,16 @@ Beginning = tuple[str, ...]
 class Given(Protocol):
     """Latents that fit beginnings."""
 
-    def scores(self, beginnings: Sequence[Beginning], z: Sequence[Tensor] | None) -> Tensor:
+    def scores(self, beginnings: Sequence[Beginning], z: Sequence[Tensor | None] | None) -> Tensor:
         """How plausible each beginning is to the model, nats `(n,)`; `z` are the latents of molecules begun before."""
         ...
 
     def latents(self, beginnings: Sequence[Beginning], z: Sequence[Tensor | None]) -> Tensor:
         """A latent for each beginning, `(n, Z)`; `z` has the latents of molecules begun before."""
+        ...
+
+    def forget(self) -> None:
+        """Forget what was computed, because the model has changed."""
         ...
 
 
@@ -79,12 +83,13 @@ class GivenLatents:
     ) -> None:
         self.vae, self.writer, self.prior, self.condition = vae, writer, prior, condition
         self.temperature, self.generator = temperature, generator
+        self.first_seed = generator.initial_seed()
         self._pools: dict[Beginning, tuple[Tensor, Tensor]] = {}
 
-    def scores(self, beginnings: Sequence[Beginning], z: Sequence[Tensor] | None) -> Tensor:
+    def scores(self, beginnings: Sequence[Beginning], z: Sequence[Tensor | None] | None) -> Tensor:
         """See `Given`."""
         if z is not None:
-            return self.likelihood(torch.stack(list(z)), beginnings)
+            return self.likelihood(torch.stack([own for own in z if own is not None]), beginnings)
         draws = self._draw(COMPARED)
         return torch.stack([self.likelihood(draws, [b] * COMPARED).logsumexp(0) for b in beginnings])
 
@@ -121,9 +126,18 @@ class GivenLatents:
             self._pools[beginning] = pool, varied(self.likelihood(pool, [beginning] * POOL))
         return self._pools[beginning]
 
+    def forget(self) -> None:
+        """Forget the weighted latents, because the model has changed."""
+        self._pools.clear()
+
     def _draw(self, n: int) -> Tensor:
+        """Draws of the prior that do not depend on the draws before, so that they can be kept."""
         return self.vae.sample_z(
-            n, prior=self.prior, condition=self.condition, temperature=self.temperature, generator=self.generator
+            n,
+            prior=self.prior,
+            condition=self.condition,
+            temperature=self.temperature,
+            generator=self.vae.generator(self.first_seed % 2**62),
         )
 
 
@@ -133,7 +147,7 @@ class GivenCodes(GivenLatents):
     The last token of a beginning may be part of a longer one, so that its code is given in half of the completions.
     """
 
-    def scores(self, beginnings: Sequence[Beginning], z: Sequence[Tensor] | None) -> Tensor:
+    def scores(self, beginnings: Sequence[Beginning], z: Sequence[Tensor | None] | None) -> Tensor:
         """See `Given`."""
         codes, known = self._codes(beginnings)
         prior, out = self.vae.prior(self.prior), torch.zeros(len(codes), device=codes.device)

@@ -17,7 +17,17 @@ import torch
 from rdkit import Chem
 from torch import Tensor
 
-from molvae.chem.kept import Kept, Spelling, grown, link_sites, linked, numbered, spellings
+from molvae.chem.kept import (
+    Kept,
+    Spelling,
+    change_sites,
+    cleared,
+    grown,
+    link_sites,
+    linked,
+    numbered,
+    spellings,
+)
 from molvae.chem.parse import canonical_smiles, parse_smiles
 from molvae.data.batches import MolBatch
 from molvae.errors import InputError
@@ -44,13 +54,17 @@ class _Growing:
         mol: what there is of it, whose atoms know their numbers in the kept part; `None` when it failed.
         left: numbers of the kept atoms that have yet to grow.
         fragments: numbers of the fragments that have yet to be put in, with the number of the atom that is bonded.
-        z: `(Z,)`; `None` before anything was written.
+        z: `(Z,)`; `None` before it is drawn.
+        begun: whether anything was written.
+        at: the index of the atom that grows next, where it is no kept one.
     """
 
     mol: Chem.Mol | None
     left: list[int]
     fragments: list[tuple[int, int]]
     z: Tensor | None = None
+    begun: bool = False
+    at: int | None = None
 
 
 @dataclass(frozen=True)
@@ -67,16 +81,18 @@ class Growth:
     Args:
         vae: a model.
         kept: what is kept.
-        how: temperatures, condition and prior of the draws.
+        how: temperatures and prior of the draws.
+        condition: `(1, C)`; by default no property is asked for.
         seed: of the draws; the same seed gives the same molecules where the same numbers are asked for.
 
     Raises:
         InputError: when the model cannot write the kept part, or only without room for anything else.
     """
 
-    def __init__(self, vae: LoadedModel, kept: Kept, how: Drawing, *, seed: int | None) -> None:
-        self.vae, self.kept, self.how = vae, kept, how
-        self.condition = vae.condition(dict(how.condition), guidance=how.guidance)
+    def __init__(
+        self, vae: LoadedModel, kept: Kept, how: Drawing, *, condition: Tensor | None = None, seed: int | None
+    ) -> None:
+        self.vae, self.kept, self.how, self.condition = vae, kept, how, condition
         self.generator = vae.generator(seed)
         self.rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=self.generator, device=vae.device)))
         self.writer = OpeningWriter(vae.vocabulary, vae.notation)
@@ -93,14 +109,46 @@ class Growth:
         for place in kept.points or kept.free[:1]:
             self._check(place)
 
+    def seed(self, seed: int) -> None:
+        """Go on with the draws of this seed."""
+        self.generator.manual_seed(seed)
+        self.rng = np.random.default_rng(seed)
+
     def take(self, n: int, least: float = -np.inf) -> list[str | None]:
         """The canonical SMILES of the next n draws: "" where it is no molecule, `LOST` where the part was not kept.
 
         None is left out for its likelihood, whatever `least` is.
         """
-        rows = [self._start() for _ in range(n)]
+        return list(self._grown_up([self._start() for _ in range(n)]))
+
+    def at(self, z: Tensor) -> list[str]:
+        """Molecules drawn at given latents `(n, Z)`, as `take` returns them."""
+        rows = [self._start() for _ in range(len(z))]
+        for row, own in zip(rows, z, strict=True):
+            row.z = own
+        return self._grown_up(rows)
+
+    def changed(self, smiles: Sequence[str], z: Tensor) -> list[str]:
+        """Molecules that have the kept part, each written anew at a random place, given latents `(n, Z)`.
+
+        Either a piece behind a single bond is written anew, or something is put in place of a hydrogen; "" where that
+        fails.
+        """
+        rows = []
+        for text, own in zip(smiles, z, strict=True):
+            mol = parse_smiles(text)
+            known = None if mol is None else self.kept.found(mol)
+            sites = [] if known is None else change_sites(known, self.kept)
+            row = _Growing(None, [], [], own, begun=True)
+            if known is not None and sites:
+                row.mol, row.at = cleared(known, sites[int(self.rng.integers(len(sites)))])
+            rows.append(row)
+        self._grow([row for row in rows if row.mol is not None])
+        return [self._finished(row) for row in rows]
+
+    def _grown_up(self, rows: Sequence[_Growing]) -> list[str]:
         while growing := [row for row in rows if row.mol is not None and (row.left or row.fragments)]:
-            to_link = [row for row in growing if row.fragments and row.z is not None]
+            to_link = [row for row in growing if row.fragments and row.begun]
             if to_link:
                 self._link(to_link)
             else:
@@ -171,20 +219,22 @@ class Growth:
         )
         for row, way, line, own in zip(rows, ways, ids.tolist(), z, strict=True):
             row.mol = grown(self.vae.notation.to_text(self.vae.vocabulary.decode(line)), way.spelling)
-            row.left, row.z = row.left[1:], own
+            row.left, row.z, row.begun, row.at = row.left[1:], own, True, None
 
     def _ways(self, rows: Sequence[_Growing]) -> list[_Way | None]:
         """How each molecule is written so that its next place comes last; `None` where it cannot be."""
         chosen: list[_Way | None] = [None] * len(rows)
-        owners, ways, z = [], [], []
+        owners, ways = list[int](), list[_Way]()
+        z = list[Tensor | None]()
         for i, row in enumerate(rows):
-            if row.z is None:
+            if not row.begun:
                 chosen[i] = self._first_way(row.left[0])
             elif row.mol is not None:
-                found = self._written(row.mol, row.left[0], SPELLINGS)
+                at = numbered(row.mol, row.left[0]) if row.at is None else row.at
+                found = self._written(row.mol, at, SPELLINGS)
                 owners += [i] * len(found)
                 ways += found
-                z += [row.z] * len(found)
+                z += [row.z] * len(found)  # which it has, as it has begun
         if ways:
             scores = self.given.scores([way.symbols for way in ways], z).tolist()
             for _, i, way in sorted(zip(scores, owners, ways, strict=True), key=lambda scored: scored[0]):
@@ -194,15 +244,21 @@ class Growth:
     def _first_way(self, place: int) -> _Way:
         """The most plausible way to write the kept part before anything has grown."""
         if place not in self._first:
-            ways = self._written(self._pieces[self.kept.fragment_of(place)], place, FIRST_SPELLINGS)
+            mol = self._pieces[self.kept.fragment_of(place)]
+            ways = self._written(mol, numbered(mol, place), FIRST_SPELLINGS)
             scores = self.given.scores([way.symbols for way in ways], None)
             self._first[place] = ways[int(scores.argmax())]
         return self._first[place]
 
-    def _written(self, mol: Chem.Mol, place: int, n: int) -> list[_Way]:
-        """Ways to write a molecule that the vocabulary has the symbols for."""
+    def forget(self) -> None:
+        """Forget what was computed, because the model has changed."""
+        self._first.clear()
+        self.given.forget()
+
+    def _written(self, mol: Chem.Mol, atom: int, n: int) -> list[_Way]:
+        """Ways to write a molecule with this atom last that the vocabulary has the symbols for."""
         ways = []
-        for spelling in spellings(mol, numbered(mol, place), n, self.rng):
+        for spelling in spellings(mol, atom, n, self.rng):
             try:
                 ways.append(_Way(spelling, tuple(self.writer.symbols(spelling.text))))
             except InputError:

@@ -97,7 +97,11 @@ def draw(
             raise ConfigError("the checkpoint does not know its training set; name files to be novel against instead")
         trained_on = vae.known
     least = -np.inf if keep is not None else _least_likely(vae, how, leave_out)
-    draws = _Draws(vae, how, seed) if keep is None else Growth(vae, keep, how, seed=seed)
+    draws = (
+        _Draws(vae, how, seed)
+        if keep is None
+        else Growth(vae, keep, how, condition=vae.condition(dict(how.condition), guidance=guidance), seed=seed)
+    )
     found: list[str] = []
     seen: set[str] = set()
     n_drawn = n_unlikely = n_invalid = n_repeated = n_known = n_lost = 0
@@ -135,13 +139,13 @@ def draw(
 class Drawing:
     """How draws are made; see `MoleculeGenerator.draw`."""
 
-    greedy: bool
     temperature: float
     top_p: float
-    latent_temperature: float
-    prior: str | None
-    condition: tuple[tuple[str, float], ...]
-    guidance: float
+    greedy: bool = False
+    latent_temperature: float = 1.0
+    prior: str | None = None
+    condition: tuple[tuple[str, float], ...] = ()
+    guidance: float = GUIDANCE
 
 
 class _Draws:

@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from molvae.chem.kept import Kept
 from molvae.chem.parse import parse_smiles
 from molvae.chem.similarity import ecfp4_bits, tanimoto_matrix
 from molvae.chem.soundness import is_sound
 from molvae.inference.loaded import LoadedModel
-from molvae.optimize.moves import Moves
+from molvae.optimize.moves import moves_of
 
 WEIGHTS = {"cross": 0.5, "edit": 0.3, "swap": 0.2}
 TOWARD = 0.15  # scale of the Gumbel noise on the choice of parents, in log similarity
@@ -15,7 +16,15 @@ STAYING = 0.15  # cost of showing a molecule twice: as much as a step of similar
 
 
 def bridge(
-    vae: LoadedModel, start: str, end: str, *, steps: int, seed: int = 0, rounds: int = 10, children: int = 200
+    vae: LoadedModel,
+    start: str,
+    end: str,
+    *,
+    steps: int,
+    keep: Kept | None = None,
+    seed: int = 0,
+    rounds: int = 10,
+    children: int = 200,
 ) -> list[str]:
     """The smoothest path of sound molecules that the model makes between two.
 
@@ -29,6 +38,7 @@ def bridge(
         start: canonical SMILES that the model can encode.
         end: another.
         steps: molecules on the path, both ends counted; where fewer were found, some are repeated.
+        keep: a part that all molecules have; both ends must have it.
         seed: of the children.
         rounds: how often children are made.
         children: how many per round.
@@ -38,7 +48,7 @@ def bridge(
     """
     if start == end:
         return [start] * steps
-    moves, rng = Moves(vae, weights=WEIGHTS), np.random.default_rng(seed)
+    moves, rng = moves_of(vae, weights=WEIGHTS, keep=keep), np.random.default_rng(seed)
     pool, bits = [start, end], ecfp4_bits([start, end])
     for _ in range(rounds):
         to_ends = np.log(tanimoto_matrix(bits, bits[:2]) + TINY)

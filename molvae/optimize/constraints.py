@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from rdkit import Chem
 
+from molvae.chem.kept import Kept
 from molvae.chem.matching import SECONDS, has_match, parse_smarts
 from molvae.chem.parse import silence_rdkit
 from molvae.chem.similarity import SimilarityTo
@@ -40,6 +41,9 @@ class Constraints(Section):
     """
 
     similar_to: SimilarityConstraint | None = None
+    keep: str | None = None
+    """A part that every molecule has, as a SMILES with `*` where it grows (`molvae.chem.kept`); the search makes only
+    such molecules."""
     keeps: tuple[str, ...] = ()
     """SMARTS that must all be present, such as a scaffold."""
     seconds_per_pattern: Annotated[Seconds, Field(exclude=True)] = SECONDS
@@ -51,6 +55,13 @@ class Constraints(Section):
     """No unpaired electrons, no charge that protons could balance, and none of `chem.soundness.UNSOUND`."""
 
     _check_keeps = field_validator("keeps")(lambda value: tuple(check_smarts(v) for v in value))
+
+    @field_validator("keep")
+    @classmethod
+    def _keep_is_a_part(cls, value: str | None) -> str | None:
+        if value is not None:
+            Kept(value)
+        return value
 
     @field_validator("windows")
     @classmethod
@@ -75,6 +86,8 @@ class Constraints(Section):
             return f"not sound: {wrong}"
         if self.similar_to is not None and not self.similar_to.holds(mol):
             return f"similarity below {self.similar_to.at_least:g}"
+        if self.kept is not None and not self.kept.holds(mol):
+            return "without the part to keep"
         with silence_rdkit():
             for pattern, query in zip(self.keeps, self._queries, strict=True):
                 if not has_match(mol, query, seconds=self.seconds_per_pattern):
@@ -83,6 +96,11 @@ class Constraints(Section):
                 if not _inside(SINGLE_VALUES[name](mol), *window):
                     return f"{name} outside its window"
         return None
+
+    @cached_property
+    def kept(self) -> Kept | None:
+        """The part to keep."""
+        return None if self.keep is None else Kept(self.keep)
 
     @cached_property
     def _queries(self) -> list[Chem.Mol]:

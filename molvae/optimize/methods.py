@@ -14,7 +14,7 @@ from molvae.errors import ConfigError
 from molvae.inference.loaded import LoadedModel
 from molvae.optimize.evolution import Evolution
 from molvae.optimize.finetune import Finetuning
-from molvae.optimize.moves import Moves
+from molvae.optimize.moves import Moves, moves_of
 from molvae.optimize.objective import Objective
 from molvae.optimize.random_draws import RandomDraws
 from molvae.optimize.search import Search
@@ -67,7 +67,8 @@ def build_search(
     if finetune and method not in WITH_FINETUNING:
         raise ConfigError(f"method {method!r} does not fine-tune; these do: {', '.join(WITH_FINETUNING)}")
     own = copy.copy(vae)  # fine-tuning replaces the model of this copy
-    return METHODS[method](Moves(own, condition=condition), objective, Finetuning(own) if finetune else None)
+    moves = moves_of(own, condition=condition, keep=objective.constraints.kept)
+    return METHODS[method](moves, objective, Finetuning(own) if finetune else None)
 
 
 def _cmaes(moves: Moves) -> Search:

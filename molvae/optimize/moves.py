@@ -9,11 +9,14 @@ from rdkit import Chem
 from torch import Tensor
 
 from molvae.chem.graphs import smiles_to_graph
+from molvae.chem.kept import Kept
 from molvae.chem.parse import parse_smiles
 from molvae.data.batches import MolBatch
 from molvae.data.tokenizer import TokenizedMolecule
 from molvae.data.vocabulary import BOS, EOS, MASK, PAD
+from molvae.inference.growing import LOST, Growth
 from molvae.inference.loaded import LoadedModel
+from molvae.inference.sampling import Drawing
 from molvae.nn.draws import draw_index
 from molvae.optimize.oracle import Candidate
 
@@ -244,3 +247,106 @@ class Moves:
 
     def _generator(self, rng: np.random.Generator) -> torch.Generator:
         return torch.Generator(device=self.vae.device).manual_seed(int(rng.integers(2**62)))
+
+
+KEEPING: Mapping[str, float] = {"regrow": 0.5, "mixed": 0.2, "noise": 0.2, "prior": 0.1}
+"""How often each move is made that keeps a part."""
+
+
+class KeepingMoves(Moves):
+    """Moves whose children all have a kept part; see `molvae.inference.growing`.
+
+    - `regrow`: a piece of the parent outside of the kept part is written anew, or something is put in place of a
+      hydrogen, given the parent's z.
+    - `mixed`: the same given a z between the parent's and another parent's.
+    - `noise`: the same given the parent's z plus Gaussian noise.
+    - `prior`: a new molecule with the kept part.
+
+    With a latent of codes, what is written anew is drawn from the prior given the rest, in each of these moves.
+
+    Args:
+        vae: the model.
+        kept: the part.
+        weights: how often each move is made.
+        condition: as in `Moves`.
+
+    Raises:
+        InputError: when the model cannot write the kept part.
+    """
+
+    def __init__(
+        self, vae: LoadedModel, kept: Kept, *, weights: Mapping[str, float] = KEEPING, condition: Tensor | None = None
+    ) -> None:
+        super().__init__(vae, weights=weights, condition=condition)
+        self.kept = kept
+        self.growth = Growth(vae, kept, self._drawing(), condition=condition, seed=0)
+
+    def _drawing(self) -> Drawing:
+        defaults = self.vae.sampling
+        return Drawing(temperature=defaults.temperature, top_p=defaults.top_p)
+
+    def weighted(self, weights: Mapping[str, float]) -> Moves:
+        """The same moves, made as often as these weights say; those that keep nothing are left out."""
+        known = {name: weight for name, weight in weights.items() if name in KEEPING}
+        return KeepingMoves(self.vae, self.kept, weights=known or KEEPING, condition=self._asked)
+
+    def forget(self) -> None:
+        """Forget what was computed, because the model has changed."""
+        super().forget()
+        self.growth.forget()
+
+    def children(
+        self, parents: Sequence[str], rng: np.random.Generator, *, labels: Mapping[str, object] | None = None
+    ) -> list[Candidate]:
+        """See `Moves.children`."""
+        names = labels or {}
+        usable = [(s, p) for s, p in zip(parents, self.encode(parents), strict=True) if p is not None]
+        if not usable:
+            return []
+        texts, encoded = zip(*usable, strict=True)
+        moves = self._draw_moves(len(usable), rng)
+        mates = rng.integers(len(usable), size=len(usable))
+        spread = self._spread(encoded)
+        z, origins = [], []
+        for i, (text, parent, move) in enumerate(zip(texts, encoded, moves, strict=True)):
+            one, two = names.get(text, text), names.get(texts[mates[i]], texts[mates[i]])
+            share = rng.uniform(0.2, 0.5) if move == "mixed" else 0.0
+            noise = rng.uniform(*NOISE) * spread * rng.standard_normal(len(parent.z)) if move == "noise" else 0.0
+            z.append((1 - share) * parent.z + share * encoded[mates[i]].z + noise)
+            origins.append(f"regrown {one}" + (f" toward {two}" if share else " with noise" if move == "noise" else ""))
+        self.growth.seed(int(rng.integers(2**62)))
+        own = np.flatnonzero(moves != "prior")
+        latents = torch.from_numpy(np.array(z, dtype=np.float32)).to(self.vae.device)
+        made = self.growth.changed([texts[i] for i in own], latents[torch.from_numpy(own).to(self.vae.device)])
+        children = [
+            Candidate(smiles, origins[i])
+            for smiles, i in zip(made, own, strict=True)
+            if smiles and smiles != LOST and smiles != texts[i]
+        ]
+        return children + self.random(len(usable) - len(own), rng)
+
+    def random(self, n: int, rng: np.random.Generator) -> list[Candidate]:
+        """New molecules with the kept part; fewer than `n` when a draw is no molecule."""
+        if not n:
+            return []
+        self.growth.seed(int(rng.integers(2**62)))
+        return [Candidate(smiles, "prior") for smiles in self.growth.take(n) if smiles and smiles != LOST]
+
+    def decode(self, z: np.ndarray, rng: np.random.Generator, *, greedy: bool = True) -> list[str]:
+        """Molecules with the kept part at latents `(n, Z)`, "" where there is none; they are drawn, never greedy."""
+        self.growth.seed(int(rng.integers(2**62)))
+        latents = torch.from_numpy(np.asarray(z, dtype=np.float32)).to(self.vae.device)
+        return ["" if smiles == LOST else smiles for smiles in self.growth.at(latents)]
+
+
+def moves_of(
+    vae: LoadedModel,
+    *,
+    weights: Mapping[str, float] = WEIGHTS,
+    condition: Tensor | None = None,
+    keep: Kept | None = None,
+) -> Moves:
+    """The moves that keep a part, or if there is none, those with these weights."""
+    if keep is None:
+        return Moves(vae, weights=weights, condition=condition)
+    return KeepingMoves(vae, keep, condition=condition)

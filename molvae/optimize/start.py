@@ -12,7 +12,7 @@ from molvae.chem.parse import canonical_smiles, parse_smiles
 from molvae.chem.standardize import drawn_together, uncharged
 from molvae.errors import InputError
 from molvae.inference.loaded import LoadedModel
-from molvae.optimize.constraints import SimilarityConstraint
+from molvae.optimize.constraints import Constraints, SimilarityConstraint
 from molvae.optimize.objective import Objective
 from molvae.optimize.oracle import Candidate, Oracle
 
@@ -50,16 +50,22 @@ def model_form(vae: LoadedModel, smiles: str, *, sound: bool) -> str | None:
 
 
 def in_model_form(vae: LoadedModel, objective: Objective) -> tuple[Objective, tuple[str, ...]]:
-    """The objective with its similarity constraint's molecule in the model's standard form; a note if that differs."""
-    target = objective.constraints.similar_to
-    if target is None:
+    """The objective with the molecules of its constraints as the model writes them; a note for each that differs."""
+    given, changes, notes = objective.constraints, dict[str, object](), []
+    if given.similar_to is not None:
+        smiles = model_form(vae, given.similar_to.to, sound=given.sound)
+        if smiles is not None and smiles != canonical_smiles(given.similar_to.to):
+            changes["similar_to"] = SimilarityConstraint(to=smiles, at_least=given.similar_to.at_least)
+            notes.append(f"similarity is measured to {smiles} in place of {given.similar_to.to}")
+    if given.kept is not None and vae.standardizer.strip_stereo:
+        flat = given.kept.flat().smiles
+        if any(sign in given.kept.smiles for sign in "@/\\"):
+            changes["keep"] = flat
+            notes.append(f"the model has no stereo: {flat} is kept in place of {given.keep}")
+    if not changes:
         return objective, ()
-    smiles = model_form(vae, target.to, sound=objective.constraints.sound)
-    if smiles is None or smiles == canonical_smiles(target.to):
-        return objective, ()
-    changed = SimilarityConstraint(to=smiles, at_least=target.at_least)
-    constraints = objective.constraints.model_copy(update={"similar_to": changed})
-    return replace(objective, constraints=constraints), (f"similarity is measured to {smiles} in place of {target.to}",)
+    own = {name: getattr(given, name) for name in given.model_fields_set}
+    return replace(objective, constraints=Constraints.model_validate(own | changes)), tuple(notes)
 
 
 def read_start(vae: LoadedModel, oracle: Oracle, molecules: Any) -> Start:
