@@ -1,7 +1,6 @@
 """`molvae optimize`."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -14,6 +13,7 @@ from molvae.cli.options import (
     condition_options,
     console,
     device_option,
+    keep_option,
     progress_for,
     quiet_option,
     read_conditions,
@@ -53,11 +53,12 @@ GRID_MOLECULES = 25
 @click.option("--start-file", metavar="FILE", help="Begin with the molecules of this file.")
 @click.option("--similar-to", metavar="SMILES", help="Only molecules similar to this one (ECFP4 Tanimoto).")
 @click.option("--min-similarity", type=FRACTION, default=0.4, show_default=True)
-@click.option("--keep", multiple=True, metavar="SMARTS", help="Only molecules with this substructure (repeatable).")
+@keep_option
+@click.option("--contains", multiple=True, metavar="SMARTS", help="Only molecules with this substructure (repeatable).")
 @click.option(
     "--seconds-per-pattern",
     type=Setting(Seconds),
-    help="Time in which --keep or `keeps` must be found in a molecule, or not; then the run ends.  [default: 10]",
+    help="Time in which --contains or `keeps` must be found in a molecule, or not; then the run ends.  [default: 10]",
 )
 @click.option(
     "--window",
@@ -70,6 +71,12 @@ GRID_MOLECULES = 25
     default=None,
     help="Refuse what no chemist would draw: radicals, charges that protons could balance, peroxides and the like.  "
     "[default: yes; no for tasks, which have no constraints]",
+)
+@click.option(
+    "--refuse-alerts/--allow-alerts",
+    "alerts",
+    default=None,
+    help="Refuse molecules with structural alerts (MCF and PAINS).  [default: yes; no for tasks]",
 )
 @condition_options
 @click.option(
@@ -99,10 +106,12 @@ def optimize(
     start_file: str | None,
     similar_to: str | None,
     min_similarity: float,
-    keep: tuple[str, ...],
+    keep: str | None,
+    contains: tuple[str, ...],
     window: tuple[str, ...],
     seconds_per_pattern: float | None,
     sound: bool | None,
+    alerts: bool | None,
     conditions: tuple[str, ...],
     guidance: float,
     record: str | None,
@@ -125,6 +134,7 @@ def optimize(
     from molvae.errors import MolvaeError
     from molvae.files import fitting_name, is_stream
     from molvae.formats.writers import check_output, write_table
+    from molvae.optimize.constraints import constraints
     from molvae.optimize.objective import load_objective
     from molvae.optimize.run import listed
     from molvae.optimize.run import optimize as run
@@ -134,7 +144,16 @@ def optimize(
 
     objective = load_task(task) if task is not None else load_objective(str(objective_path))
     objective = objective.with_constraints(
-        _constraints(similar_to, min_similarity, keep, window, sound, seconds_per_pattern)
+        constraints(
+            similar_to=similar_to,
+            min_similarity=min_similarity,
+            keep=keep,
+            contains=contains,
+            window=dict(_window(text) for text in window),
+            sound=sound,
+            alerts=alerts,
+            seconds_per_pattern=seconds_per_pattern,
+        )
     )
     check_output(output)
     if plot:
@@ -190,31 +209,6 @@ def _command_to_resume() -> str | None:
     """The same command with --resume, if it keeps a record."""
     given = click.get_current_context().params
     return None if given["record"] is None and given["output"] == "-" else same_command("--resume")
-
-
-def _constraints(
-    similar_to: str | None,
-    min_similarity: float,
-    keep: tuple[str, ...],
-    window: tuple[str, ...],
-    sound: bool | None,
-    seconds_per_pattern: float | None,
-) -> Any:
-    from molvae.config import parse_config
-    from molvae.optimize.constraints import Constraints
-
-    values: dict[str, Any] = {}
-    if similar_to:
-        values["similar_to"] = {"to": similar_to, "at_least": min_similarity}
-    if keep:
-        values["keeps"] = keep
-    if sound is not None:
-        values["sound"] = sound
-    if seconds_per_pattern is not None:
-        values["seconds_per_pattern"] = seconds_per_pattern
-    if window:
-        values["windows"] = dict(_window(text) for text in window)
-    return parse_config(Constraints, values, where="the constraints")
 
 
 def _window(text: str) -> tuple[str, tuple[float | None, float | None]]:

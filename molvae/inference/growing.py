@@ -231,11 +231,14 @@ class Growth:
                 chosen[i] = self._first_way(row.left[0])
             elif row.mol is not None:
                 at = numbered(row.mol, row.left[0]) if row.at is None else row.at
-                found = self._written(row.mol, at, SPELLINGS)
+                found = self._written(row.mol, at, SPELLINGS if row.at is None else 1)
                 owners += [i] * len(found)
                 ways += found
                 z += [row.z] * len(found)  # which it has, as it has begun
-        if ways:
+        if len(ways) == len(set(owners)):
+            for i, way in zip(owners, ways, strict=True):
+                chosen[i] = way
+        else:
             scores = self.given.scores([way.symbols for way in ways], z).tolist()
             for _, i, way in sorted(zip(scores, owners, ways, strict=True), key=lambda scored: scored[0]):
                 chosen[i] = way  # the last one is the most plausible

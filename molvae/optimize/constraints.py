@@ -1,8 +1,8 @@
 """What must hold before a molecule is scored: soundness, similarity to a molecule, windows, substructures."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 from rdkit import Chem
@@ -12,8 +12,9 @@ from molvae.chem.matching import SECONDS, has_match, parse_smarts
 from molvae.chem.parse import silence_rdkit
 from molvae.chem.similarity import SimilarityTo
 from molvae.chem.soundness import unsoundness
-from molvae.config import Fraction, Number, Seconds, Section
+from molvae.config import Fraction, Number, Seconds, Section, parse_config
 from molvae.optimize.scores import SINGLE_VALUES, check_molecule, check_smarts
+from molvae.scoring.structural_filters import structural_alert
 
 
 class SimilarityConstraint(Section):
@@ -54,6 +55,9 @@ class Constraints(Section):
     sound: bool = True
     """No unpaired electrons, no charge that protons could balance, and none of `chem.soundness.UNSOUND`."""
 
+    alerts: bool = True
+    """None of the structural alerts of `scoring.structural_filters`: the MCF of MOSES, and PAINS."""
+
     _check_keeps = field_validator("keeps")(lambda value: tuple(check_smarts(v) for v in value))
 
     @field_validator("keep")
@@ -84,6 +88,9 @@ class Constraints(Section):
         wrong = unsoundness(mol) if self.sound else None
         if wrong is not None:
             return f"not sound: {wrong}"
+        alert = structural_alert(mol) if self.alerts else None
+        if alert is not None:
+            return f"structural alert {alert}"
         if self.similar_to is not None and not self.similar_to.holds(mol):
             return f"similarity below {self.similar_to.at_least:g}"
         if self.kept is not None and not self.kept.holds(mol):
@@ -109,3 +116,37 @@ class Constraints(Section):
 
 def _inside(value: float, low: float | None, high: float | None) -> bool:
     return (low is None or value >= low) and (high is None or value <= high)
+
+
+def constraints(
+    *,
+    similar_to: str | None = None,
+    min_similarity: float = 0.4,
+    keep: str | None = None,
+    contains: Sequence[str] = (),
+    window: Mapping[str, tuple[float | None, float | None]] | None = None,
+    sound: bool | None = None,
+    alerts: bool | None = None,
+    seconds_per_pattern: float | None = None,
+) -> Constraints:
+    """The constraints that a request names; what it does not name stays as the objective has it.
+
+    Args:
+        similar_to: only molecules similar to this one.
+        min_similarity: the least ECFP4 Tanimoto similarity to it.
+        keep: a part that every molecule has, as in `MoleculeGenerator.draw`; only such molecules are made.
+        contains: SMARTS that must all be found.
+        window: descriptor → lowest and highest value, `None` for an open side.
+        sound: see `Constraints`.
+        alerts: see `Constraints`.
+        seconds_per_pattern: see `Constraints`.
+
+    Raises:
+        ConfigError: for a value that cannot be used, naming it.
+    """
+    values: dict[str, Any] = {"keep": keep, "sound": sound, "alerts": alerts, "windows": window or None}
+    values |= {"keeps": tuple(contains) or None, "seconds_per_pattern": seconds_per_pattern}
+    if similar_to:
+        values["similar_to"] = {"to": similar_to, "at_least": min_similarity}
+    given = {name: value for name, value in values.items() if value is not None}
+    return parse_config(Constraints, given, where="the constraints")

@@ -10,11 +10,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from rdkit import Chem
 
+from molvae.chem.descriptors import DESCRIPTORS
+from molvae.chem.inputs import as_molecules
+from molvae.chem.similarity import ecfp4_bits, tanimoto_matrix
 from molvae.config import Number, Positive, Seed, checked
 from molvae.errors import ConfigError
 from molvae.inference.loaded import LoadedModel
 from molvae.inference.sampling import GUIDANCE
+from molvae.optimize.constraints import constraints
 from molvae.optimize.curves import top_auc, top_mean
 from molvae.optimize.methods import DEFAULT, FINETUNED, build_search
 from molvae.optimize.objective import Objective, load_objective
@@ -24,6 +29,7 @@ from molvae.optimize.record import History
 from molvae.optimize.start import Start, in_model_form, read_start
 from molvae.optimize.tasks import TASKS, load_task, task_name
 from molvae.progress import SILENT, Progress
+from molvae.scoring.structural_filters import structural_alert
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +45,9 @@ class Optimized:
 
     Attributes:
         frame: one row per call, best first: `smiles`, `score`, every component's raw value, `call`, `origin`; with
-            several objectives at once `front`, whether the row is on the Pareto front.
+            several objectives at once `front`, whether the row is on the Pareto front. Then, where no component has the
+            name, `sa`; `alert`, the first structural alert or ""; `similarity` (ECFP4 Tanimoto) to the molecule of the
+            similarity constraint, or the nearest start molecule.
         scores: in the order of the calls, `(n,)`.
         budget: calls that were allowed.
         seconds: time that this process took, without the oracle.
@@ -80,6 +88,13 @@ def optimize(
     target: float | None = None,
     hits: int = 1,
     start: Any = (),
+    similar_to: str | None = None,
+    min_similarity: float = 0.4,
+    window: Mapping[str, tuple[float | None, float | None]] | None = None,
+    keep: str | None = None,
+    contains: Sequence[str] = (),
+    sound: bool | None = None,
+    alerts: bool | None = None,
     condition: Mapping[str, float] | None = None,
     guidance: float = GUIDANCE,
     finetune: bool | None = None,
@@ -99,7 +114,16 @@ def optimize(
         target: the search ends as soon as `hits` molecules score this much.
         hits: see `target`.
         start: molecules to begin with, in any form; they are brought into the model's standard form. By default draws
-            from the prior.
+            from the prior, and the molecule of `similar_to`.
+        similar_to: score only molecules similar to this one, which the search also begins with.
+        min_similarity: the least ECFP4 Tanimoto similarity to it.
+        window: score only molecules whose descriptors are within these windows: name → (lowest, highest), `None` for
+            an open side.
+        keep: a part that every molecule has, as in `MoleculeGenerator.draw`; only such molecules are made.
+        contains: score only molecules with these substructures, SMARTS.
+        sound: score only sound molecules; by default as the objective has it: yes, but no for tasks.
+        alerts: score only molecules without structural alerts; by default as the objective has it: yes, but no for
+            tasks.
         condition: values of properties that the model is asked for while it makes molecules.
         guidance: of the condition, as in `MoleculeGenerator.draw`.
         finetune: tune a copy of the model on the best molecules found, see `Finetuning`; by default with `evolution`,
@@ -125,7 +149,22 @@ def optimize(
         checked(Positive, batch_size, "batch_size")
     if target is not None:
         checked(Number, target, "target")
-    wanted, notes = in_model_form(vae, as_objective(objective))
+    wanted = as_objective(objective)
+    asked_for = constraints(
+        similar_to=similar_to,
+        min_similarity=min_similarity,
+        window=window,
+        keep=keep,
+        contains=contains,
+        sound=sound,
+        alerts=alerts,
+    )
+    if asked_for.model_fields_set:
+        wanted = wanted.with_constraints(asked_for)
+    wanted, notes = in_model_form(vae, wanted)
+    start = [smiles for smiles in as_molecules(start) if smiles]
+    if similar_to and similar_to not in start:
+        start.insert(0, similar_to)
     if finetune is None:
         finetune = method in FINETUNED and not vae.reads_graphs
     asked = vae.condition(condition or {}, guidance=guidance)
@@ -201,12 +240,27 @@ def _reached(oracle: Oracle, target: float | None, hits: int) -> bool:
     return target is not None and int((np.nan_to_num(oracle.history.scores, nan=-np.inf) >= target).sum()) >= hits
 
 
+def _describe(frame: pd.DataFrame, oracle: Oracle, begin: Start) -> None:
+    """Add what a chemist asks of every molecule; a component of the same name stays as it is."""
+    mols = [Chem.MolFromSmiles(smiles) for smiles in frame["smiles"]]
+    if "sa" not in frame:
+        frame["sa"] = [round(DESCRIPTORS["sa"](mol), 4) for mol in mols]
+    if "alert" not in frame:
+        frame["alert"] = [structural_alert(mol) or "" for mol in mols]
+    target = oracle.objective.constraints.similar_to
+    near = [target.to] if target is not None else [c.smiles for c in begin.candidates]
+    if near and "similarity" not in frame:
+        found = tanimoto_matrix(ecfp4_bits(frame["smiles"].tolist()), ecfp4_bits(near))
+        frame["similarity"] = found.max(axis=1).round(4)
+
+
 def _outcome(oracle: Oracle, begin: Start, notes: tuple[str, ...], seconds: float) -> Optimized:
     frame, hypervolume = oracle.history.frame(), None
     if oracle.objective.mean == "pareto":
         front, hypervolume = front_of(oracle.objective.transformed(oracle.history.raw))
         numbers = {i + 1 for i in front}
         frame["front"] = [call in numbers for call in frame["call"]]
+    _describe(frame, oracle, begin)
     zeros = oracle.objective.zeros(oracle.history.raw)
     zero = () if zeros is None else (f"every molecule scores 0: {zeros}",)
     return Optimized(

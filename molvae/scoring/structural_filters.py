@@ -25,21 +25,36 @@ def passes_filters(mol: Chem.Mol) -> bool:
         return False
     if any(atom.GetFormalCharge() or atom.GetSymbol() not in ALLOWED_ELEMENTS for atom in mol.GetAtoms()):
         return False
-    with_hydrogens = Chem.AddHs(mol)
-    screen = Chem.PatternFingerprint(with_hydrogens)
-    if any(
-        DataStructs.AllProbeBitsMatch(needed, screen) and with_hydrogens.HasSubstructMatch(pattern)
-        for pattern, needed in _patterns()
-    ):
+    if structural_alert(mol) is not None:
         return False
     return parse_smiles(Chem.MolToSmiles(mol, isomericSmiles=False)) is not None
 
 
+def structural_alert(mol: Chem.Mol) -> str | None:
+    """The name of the first structural alert that a molecule has; `None` if it has none.
+
+    Alerts are the 22 medicinal chemistry filters (MCF) of MOSES and the 480 PAINS patterns (Baell and Holloway 2010),
+    matched with explicit hydrogens.
+
+    >>> [structural_alert(Chem.MolFromSmiles(smiles)) for smiles in ("CCO", "CC(=O)Cl")]
+    [None, 'MCF3']
+    """
+    with_hydrogens = Chem.AddHs(mol)
+    screen = Chem.PatternFingerprint(with_hydrogens)
+    for name, pattern, needed in _patterns():
+        if DataStructs.AllProbeBitsMatch(needed, screen) and with_hydrogens.HasSubstructMatch(pattern):
+            return name
+    return None
+
+
 @lru_cache(maxsize=1)
-def _patterns() -> tuple[tuple[Chem.Mol, DataStructs.ExplicitBitVect], ...]:
+def _patterns() -> tuple[tuple[str, Chem.Mol, DataStructs.ExplicitBitVect], ...]:
     folder = files("molvae.scoring") / "filters"
     mcf = csv.DictReader((folder / "mcf.csv").read_text(encoding="utf-8").splitlines())
     pains = csv.reader((folder / "wehi_pains.csv").read_text(encoding="utf-8").splitlines())
-    smarts = [*(row["smarts"] for row in mcf), *(row[0].strip() for row in pains)]
-    patterns = [Chem.MolFromSmarts(text) for text in smarts]
-    return tuple((pattern, Chem.PatternFingerprint(pattern)) for pattern in patterns)
+    named = [
+        *((row["names"], row["smarts"]) for row in mcf),
+        *((f"PAINS {row[1].strip('<>').removeprefix('regId=')}", row[0].strip()) for row in pains),
+    ]
+    patterns = [(name, Chem.MolFromSmarts(text)) for name, text in named]
+    return tuple((name, pattern, Chem.PatternFingerprint(pattern)) for name, pattern in patterns)

@@ -31,7 +31,16 @@ def test_a_task_gives_a_table_a_plot_and_a_grid(tmp_path: Path) -> None:
     result = call("optimize", "-m", TINY, "--task", "perindopril", "--calls", 30, "--batch", 10, "-o", out, *pictures)
     assert result.exit_code == 0, result.output
     frame = pd.read_csv(out)
-    assert list(frame.columns) == ["smiles", "score", "similarity_ecfp4", "aromatic_rings", "call", "origin"]
+    assert list(frame.columns) == [
+        "smiles",
+        "score",
+        "similarity_ecfp4",
+        "aromatic_rings",
+        "call",
+        "origin",
+        "sa",
+        "alert",
+    ]
     assert frame["score"].is_monotonic_decreasing
     assert len(frame) == 30
     assert "area under the top-10 curve" in result.stderr
@@ -53,7 +62,7 @@ def test_an_interrupted_search_goes_on(tmp_path: Path) -> None:
 
 def test_constraints_of_the_command_line_hold(tmp_path: Path) -> None:
     out = tmp_path / "b.csv"
-    limits = ("--similar-to", START, "--min-similarity", 0.2, "--keep", "c1ccccc1", "--window", "mw=:400")
+    limits = ("--similar-to", START, "--min-similarity", 0.2, "--contains", "c1ccccc1", "--window", "mw=:400")
     result = call("optimize", "-m", TINY, "--task", "qed", "--calls", 12, "--batch", 4, "-o", out, *limits)
     assert result.exit_code == 0, result.output
     frame = pd.read_csv(out)
@@ -103,7 +112,9 @@ def test_a_program_that_dies_is_one_sentence_and_its_calls_are_kept(tmp_path: Pa
         (("--task", "qed", "--window", "logp"), "expected NAME=LOW:HIGH", 2),
         (("--task", "qed", "--window", "lgp=1:2"), "unknown descriptor 'lgp'", 1),
         (("--task", "qed", "--start", "xx"), "none of the 1 start molecules parses", 1),
-        (("--task", "qed", "--keep", "[["), "this does not parse as SMARTS", 1),
+        (("--task", "qed", "--contains", "[["), "this does not parse as SMARTS", 1),
+        (("--task", "qed", "--keep", "[["), "does not parse as a SMILES", 1),
+        (("--task", "qed", "--window", "logp=5:1"), "the window of logp is empty", 1),
         (("--objective", "no.yaml"), "cannot read the configuration no.yaml", 1),
     ],
 )

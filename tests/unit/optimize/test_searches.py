@@ -210,7 +210,7 @@ def test_a_callable_a_file_and_a_task_are_objectives(tiny: MoleculeGenerator, tm
     by_task = tiny.optimize("qed", n_calls=8, method="random")
     by_call = tiny.optimize(lambda smiles: [float("nan") if "N" in s else 1.0 for s in smiles], n_calls=8)
     assert by_file["qed"].tolist() == by_task["qed"].tolist()
-    assert list(by_file.columns) == ["smiles", "score", "qed", "call", "origin"]
+    assert list(by_file.columns) == ["smiles", "score", "qed", "call", "origin", "sa", "alert"]
     assert by_call["score"].isna().sum() == sum("N" in s for s in by_call["smiles"])
     with pytest.raises(ConfigError, match="unknown task 'qd'"):
         tiny.optimize("qd", n_calls=1)
