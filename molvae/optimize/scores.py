@@ -5,7 +5,6 @@ import re
 import shlex
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -19,53 +18,17 @@ from molvae.chem.matching import MAX_PATTERN, SECONDS, has_match, parse_smarts
 from molvae.chem.parse import parse_smiles, silence_rdkit
 from molvae.chem.similarity import SimilarityTo
 from molvae.chem.standard_form import Element, check_element
-from molvae.config import Seconds, Section
+from molvae.config import Seconds
 from molvae.errors import ScoreError
+from molvae.optimize.external import ChempropScore, HttpScore, TdcScore
 from molvae.optimize.programs import OUTPUT_PER_MOLECULE, run_program
-from molvae.optimize.transforms import Gaussian, PositiveNumber, Transform
+from molvae.optimize.score import Molecule, Score
+from molvae.optimize.transforms import Gaussian, PositiveNumber
 
 SINGLE_VALUES: dict[str, Callable[[Chem.Mol], float]] = DESCRIPTORS | {"bertz": GraphDescriptors.BertzCT}
 """The scores without parameters: molvae's descriptors, and Bertz's complexity."""
 
 Fingerprint = Literal["ecfp4", "ecfp6", "fcfp4", "ap", "pharmacophore"]
-
-
-@dataclass(frozen=True)
-class Molecule:
-    """One molecule as scores see it: canonical SMILES and RDKit's molecule."""
-
-    smiles: str
-    mol: Chem.Mol
-
-
-class Score(Section):
-    """Base of every score.
-
-    Attributes:
-        kind: what the YAML calls it.
-        transform: from the raw value to [0, 1]; `None` keeps the value as it is.
-        weight: in the mean over an objective's scores.
-        name: of the column in output tables; by default `label`.
-    """
-
-    kind: str
-    transform: Transform | None = None
-    weight: PositiveNumber = 1.0
-    name: str | None = None
-
-    @property
-    def label(self) -> str:
-        """What the column is called when no name is given."""
-        return self.kind
-
-    @property
-    def single_value(self) -> str | None:
-        """Which of `SINGLE_VALUES` this is; `None` for other scores."""
-        return None
-
-    def values(self, molecules: Sequence[Molecule]) -> list[float]:
-        """Raw values, one per molecule; nan where there is none."""
-        raise NotImplementedError
 
 
 class RdkitScore(Score):
@@ -314,10 +277,13 @@ AnyScore = Annotated[
     | SmartsScore
     | IsomerScore
     | AtomsScore
-    | ProgramScore,
+    | ProgramScore
+    | HttpScore
+    | TdcScore
+    | ChempropScore,
     Field(discriminator="kind"),
 ]
-KINDS = ("similarity", "rediscovery", "median", "smarts", "isomer", "atoms", "program")
+KINDS = ("similarity", "rediscovery", "median", "smarts", "isomer", "atoms", "program", "http", "tdc", "chemprop")
 SCORES: tuple[str, ...] = (*SINGLE_VALUES, *KINDS)
 """Every name that `kind:` may have."""
 

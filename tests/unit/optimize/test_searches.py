@@ -10,6 +10,7 @@ from rdkit.Chem import rdFingerprintGenerator
 from scipy.stats import multivariate_normal
 
 import molvae.optimize.turbo
+from molvae.chem.kept import Kept
 from molvae.chem.similarity import tanimoto, tanimoto_matrix
 from molvae.errors import ConfigError, InputError
 from molvae.generator import MoleculeGenerator
@@ -275,3 +276,31 @@ def test_a_batch_is_chosen_as_if_what_is_chosen_were_scored(molecules: tuple[str
     bold = process.batch(wanted, np.full(len(molecules[8:]), 50.0))
     assert len({i % len(molecules[8:]) for i in bold}) == len(bold)  # no molecule twice while another is left
     assert sorted(process.batch(wanted, np.full(len(wanted), 1.0))) == list(range(len(wanted)))
+
+
+@pytest.mark.parametrize("method", ["tanimoto-bo", "evolution", "random", "cmaes"])
+def test_a_search_makes_only_molecules_with_the_part_to_keep(tiny: MoleculeGenerator, method: str) -> None:
+    kept = Kept("*CC(=O)N*")
+    found = optimize(
+        tiny, "qed", method=method, n_calls=8, batch_size=4, keep=kept.smiles, start=["CCC(=O)NC"], finetune=False
+    )
+    assert len(found.scores) > 1
+    assert all(kept.holds(Chem.MolFromSmiles(smiles)) for smiles in found.frame["smiles"])
+    assert "without the part to keep" not in found.refusals
+    assert found.frame["similarity"].max() == 1.0
+
+
+def test_a_start_without_the_part_to_keep_is_refused(tiny: MoleculeGenerator) -> None:
+    with pytest.raises(InputError, match="without the part to keep"):
+        optimize(tiny, "qed", n_calls=4, keep="*c1ccncc1", start=["CCO"])
+
+
+def test_structural_alerts_are_refused_unless_they_are_allowed(tiny: MoleculeGenerator) -> None:
+    objective = Objective.of_callable(lambda smiles: [float(len(s)) for s in smiles])
+    start = ["CC(=O)Cl", "CCO"]
+    refused = optimize(tiny, objective, n_calls=2, start=start, method="random")
+    assert "CC(=O)Cl" not in set(refused.frame["smiles"])
+    allowed = optimize(tiny, objective, n_calls=2, start=start, method="random", alerts=False)
+    rows = allowed.frame.set_index("smiles")
+    assert rows.loc["CC(=O)Cl", "alert"].startswith("MCF")
+    assert rows.loc["CCO", "alert"] == ""
