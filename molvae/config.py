@@ -60,6 +60,7 @@ RandomizedSmiles = Annotated[int, Field(ge=0, le=MOST_RANDOMIZED)]
 BatchSize = Annotated[int, Field(ge=1, le=100_000)]
 Steps = Annotated[int, Field(ge=2, le=10_000)]
 """Molecules on a path, both ends counted."""
+Stereoisomers = Annotated[int, Field(ge=1, le=1024)]
 Walks = Annotated[int, Field(ge=1, le=10_000)]
 Reach = Annotated[float, Field(ge=1e-6, le=1000)]
 Number = Annotated[float, Field(ge=-1e12, le=1e12)]

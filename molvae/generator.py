@@ -11,12 +11,13 @@ from molvae.chem.inputs import as_molecule, as_molecules
 from molvae.chem.kept import Kept
 from molvae.chem.parse import canonical_smiles, parse_smiles
 from molvae.chem.similarity import tanimoto
-from molvae.config import Fraction, Reach, Seed, Steps, Walks, checked
+from molvae.config import Fraction, Positive, Reach, Seed, Steps, Walks, checked
 from molvae.errors import ConfigError, InputError
 from molvae.inference import encoding, likelihood, paths, sampling
 from molvae.inference.encoding import EncodedMolecules
 from molvae.inference.loaded import BATCH, LoadedModel
 from molvae.inference.sampling import GUIDANCE, Sampled
+from molvae.optimize import analogy
 from molvae.optimize.bridge import bridge
 from molvae.optimize.neighborhood import neighborhood
 from molvae.optimize.run import optimize
@@ -341,6 +342,32 @@ class MoleculeGenerator(LoadedModel):
             found = paths.straight_walks(self, smiles, start.z[0], **how)
         frame = pd.DataFrame(found, columns=["walk", "distance", "smiles", "status"])
         frame["tanimoto_to_start"] = [tanimoto(s, smiles) for s in frame["smiles"]]
+        return frame
+
+    def arithmetic(self, expression: str, *, n: int = 10, seed: int = 0) -> pd.DataFrame:
+        """Molecules nearest to a sum of molecules: "A - B + C" asks what is to C as A is to B.
+
+        Args:
+            expression: SMILES with + or - between them, each between spaces.
+            n: molecules, at most; all are sound and none is a term.
+            seed: of the draws.
+
+        Returns:
+            The nearest first: `smiles`; `nearness`, see `molvae.optimize.analogy`; the similarity to each term,
+            `tanimoto_to_1`, `tanimoto_to_2`, …
+
+        Raises:
+            InputError: when the expression or a molecule of it cannot be used.
+        """
+        checked(Positive, n, "n")
+        checked(Seed, seed, "seed")
+        terms = analogy.parse_expression(expression)
+        encoded = self._encoded([term.smiles for term in terms])
+        own = [analogy.Term(str(smiles), term.sign) for smiles, term in zip(encoded.smiles, terms, strict=True)]
+        found = analogy.arithmetic(self, own, encoded.z, n=n, seed=seed)
+        frame = pd.DataFrame(found, columns=["smiles", "nearness"])
+        for i, term in enumerate(own, start=1):
+            frame[f"tanimoto_to_{i}"] = [tanimoto(smiles, term.smiles) for smiles in frame["smiles"]]
         return frame
 
     def optimize(self, objective: Any, **how: Any) -> pd.DataFrame:

@@ -88,6 +88,11 @@ class Kept:
             raise InputError(f"the kept part {smiles!r} has no atom beside its marks")
         for mark in marks:
             self._check(mark)
+        if any(atom.GetNumRadicalElectrons() for atom in kept):
+            raise InputError(
+                f"the kept part {smiles!r} has unpaired electrons; write CH3 as C and OH as O, and give a SMARTS to "
+                "--contains"
+            )
         self.points = tuple(mark.GetNeighbors()[0].GetIntProp(SLOT) for mark in marks)
         self.fragments = tuple(
             Fragment(
@@ -262,9 +267,9 @@ def spellings(mol: Chem.Mol, atom: int, n: int, rng: np.random.Generator) -> lis
         n: how many are wanted.
         rng: draws the orders in which the other atoms are written.
 
-    >>> mol = Kept("Oc1ccccc1").fragments[0].mol
+    >>> mol = Kept("*N").fragments[0].mol
     >>> [s.text for s in spellings(mol, 0, 1, np.random.default_rng(0))]
-    ['c1ccccc1O']
+    ['N']
     """
     marked, mark = _marked_at(mol, atom)
     if marked is None:

@@ -20,6 +20,7 @@ from molvae.cli.options import (
     reader_option,
     resumable,
     same_command,
+    stereo_options,
     table_option,
 )
 from molvae.config import Seconds
@@ -78,6 +79,7 @@ GRID_MOLECULES = 25
     default=None,
     help="Refuse molecules with structural alerts (MCF and PAINS).  [default: yes; no for tasks]",
 )
+@stereo_options
 @condition_options
 @click.option(
     "--record", metavar="FILE", help="File to which every call is written.  [default: the output + .calls.jsonl]"
@@ -117,6 +119,8 @@ def optimize(
     record: str | None,
     resume: bool,
     plot: str | None,
+    stereo: str,
+    max_stereoisomers: int,
     grid: str | None,
     seed: int,
     device: str,
@@ -130,7 +134,7 @@ def optimize(
     if (task is None) == (objective_path is None):
         raise click.UsageError("give either --task or --objective")
     import molvae
-    from molvae.cli.tables import optimization_summary, read_input
+    from molvae.cli.tables import optimization_summary, read_input, with_stereoisomers
     from molvae.errors import MolvaeError
     from molvae.files import fitting_name, is_stream
     from molvae.formats.writers import check_output, write_table
@@ -184,7 +188,8 @@ def optimize(
         resume=resume,
         progress=progress_for(quiet),
     )
-    write_table(found.frame, output)
+    enumerated = stereo == "enumerate"
+    write_table(with_stereoisomers(found.frame, max_stereoisomers) if enumerated else found.frame, output)
     if plot:
         from molvae.optimize.curves import top_curve
         from molvae.report.search import plot_search

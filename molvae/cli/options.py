@@ -22,6 +22,7 @@ from molvae.config import (
     Seconds,
     Seed,
     Steps,
+    Stereoisomers,
     Temperature,
     TopP,
     checked,
@@ -108,6 +109,20 @@ keep_option: Callable[[F], F] = click.option(
     help="A part that every molecule keeps, with * where it grows, such as 'c1ccc(*)nc1*'; without * it grows at any "
     "atom, and fragments with a dot between them are linked.",
 )
+
+
+def stereo_options(function: F) -> F:
+    """`--stereo` and `--max-stereoisomers`: rows for the stereoisomers of molecules with undefined stereo."""
+    function = click.option(
+        "--max-stereoisomers", type=Setting(Stereoisomers, "integer"), default=16, show_default=True
+    )(function)
+    return click.option(
+        "--stereo",
+        type=click.Choice(["as-drawn", "enumerate"]),
+        default="as-drawn",
+        show_default=True,
+        help="enumerate: a row for each stereoisomer where stereo is undefined, for docking.",
+    )(function)
 
 
 def condition_options(function: F) -> F:

@@ -17,6 +17,7 @@ from molvae.cli.options import (
     quiet_option,
     read_conditions,
     seed_option,
+    stereo_options,
     table_option,
 )
 from molvae.config import Share
@@ -45,6 +46,7 @@ GRID_MOLECULES = 25
     help="Below 1: likelier latents, less variety.  [default: the model's own]",
 )
 @click.option("--prior", type=click.Choice(["learned", "standard"]), help="By default learned, if there is one.")
+@stereo_options
 @click.option("--grid", metavar="FILE", help=f"Draw the first {GRID_MOLECULES} as .svg or .png.")
 @seed_option
 @batch_size_option
@@ -66,6 +68,8 @@ def sample(
     guidance: float,
     latent_temperature: float | None,
     prior: str | None,
+    stereo: str,
+    max_stereoisomers: int,
     grid: str | None,
     seed: int | None,
     batch_size: int,
@@ -74,7 +78,7 @@ def sample(
 ) -> None:
     """Draw new molecules, with their QED, logP and SA."""
     import molvae
-    from molvae.cli.tables import described, known_molecules, sampling_summary
+    from molvae.cli.tables import described, known_molecules, sampling_summary, with_stereoisomers
     from molvae.formats.writers import check_output, write_table
     from molvae.report.grid import check_picture, draw_grid
 
@@ -103,7 +107,8 @@ def sample(
         progress=progress_for(quiet),
     )
     frame = described(drawn.smiles)
-    write_table(frame, output)
+    isomers = with_stereoisomers(frame, max_stereoisomers) if stereo == "enumerate" else frame
+    write_table(isomers, output)
     if grid:
         first = frame.head(GRID_MOLECULES)
         legends = [f"QED {r.qed:.2f}  logP {r.logp:.1f}  SA {r.sa:.1f}" for r in first.itertuples()]

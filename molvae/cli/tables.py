@@ -11,6 +11,7 @@ from rich.table import Table
 from molvae.chem.descriptors import descriptors
 from molvae.chem.parse import canonical_smiles, parse_smiles
 from molvae.chem.standardize import Standardizer
+from molvae.chem.stereo import stereoisomers
 from molvae.data.prepared import PreparedData
 from molvae.errors import InputError
 from molvae.formats.readers import InputRow, read_molecules
@@ -33,6 +34,15 @@ def described(smiles: Sequence[str]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype(float).round(4)
     frame.insert(0, "smiles", list(smiles))
     return frame
+
+
+def with_stereoisomers(frame: pd.DataFrame, most: int) -> pd.DataFrame:
+    """A row for each stereoisomer of each molecule, at most so many; `drawn_as` has what the model wrote."""
+    isomers = [stereoisomers(smiles, most=most) for smiles in frame["smiles"]]
+    repeated = frame.loc[frame.index.repeat([len(one) for one in isomers])].reset_index(drop=True)
+    repeated.insert(1, "drawn_as", repeated["smiles"])
+    repeated["smiles"] = [smiles for one in isomers for smiles in one]
+    return repeated
 
 
 def read_rows(path: str, *, split: str, smiles_column: str | None) -> list[InputRow]:

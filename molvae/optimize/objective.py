@@ -17,7 +17,8 @@ from pydantic import Field
 from molvae.config import Section, parse_config, read_yaml
 from molvae.errors import ConfigError, MolvaeError, ScoreError
 from molvae.optimize.constraints import Constraints
-from molvae.optimize.scores import SCORES, SINGLE_VALUES, AnyScore, Molecule
+from molvae.optimize.score import Molecule
+from molvae.optimize.scores import SCORES, SINGLE_VALUES, AnyScore
 from molvae.optimize.transforms import Transform
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from molvae.chem.parse import parse_smiles
 from molvae.errors import ConfigError, ScoreError
 from molvae.optimize.objective import Objective
 from molvae.optimize.record import Call, History
-from molvae.optimize.scores import Molecule
+from molvae.optimize.score import Molecule
 
 SYSTEMATIC = 10  # molecules without a score in one batch that are no accident
 

@@ -36,8 +36,8 @@ def structural_alert(mol: Chem.Mol) -> str | None:
     Alerts are the 22 medicinal chemistry filters (MCF) of MOSES and the 480 PAINS patterns (Baell and Holloway 2010),
     matched with explicit hydrogens.
 
-    >>> [structural_alert(Chem.MolFromSmiles(smiles)) for smiles in ("CCO", "CC(=O)Cl")]
-    [None, 'MCF3']
+    >>> [structural_alert(Chem.MolFromSmiles(smiles)) for smiles in ("CCO", "CC=O")]
+    [None, 'MCF7']
     """
     with_hydrogens = Chem.AddHs(mol)
     screen = Chem.PatternFingerprint(with_hydrogens)

@@ -58,6 +58,7 @@ def test_a_molecule_has_the_kept_part_atom_for_atom_and_grows_at_the_marks_only(
         ("C*.**", "bonded to another"),
         ("CC*.Cl", "leave counterions out"),
         ("FC(F)(F)F", "has a hydrogen"),
+        ("[CH3]", "unpaired electrons"),
     ],
 )
 def test_a_part_that_cannot_be_kept_is_refused_in_a_sentence(kept: str, says: str) -> None:

@@ -13,7 +13,8 @@ from molvae.chem.standardize import Standardizer
 from molvae.errors import PatternTimeoutError
 from molvae.optimize.constraints import Constraints
 from molvae.optimize.objective import Objective
-from molvae.optimize.scores import IsomerScore, Molecule, SmartsScore
+from molvae.optimize.score import Molecule
+from molvae.optimize.scores import IsomerScore, SmartsScore
 from molvae.scoring.molecules import describe_molecules
 
 ENDLESS = ".".join("*" * 25) + ".[U]"

@@ -109,3 +109,13 @@ def test_the_command_keeps_a_part_and_refuses_in_a_sentence() -> None:
     assert done.exit_code == 1
     assert done.stderr.count("\n") == 1
     assert "leave counterions out" in done.stderr
+
+
+def test_undefined_stereo_is_enumerated_on_request() -> None:
+    how = ["sample", "-m", "moses", "--keep", "*C(C)N", "-n", "2", "--seed", "0", "-q"]
+    done = CliRunner().invoke(main, [*how, "--stereo", "enumerate", "--max-stereoisomers", "4"])
+    assert done.exit_code == 0, done.output
+    header, *lines = done.stdout.splitlines()
+    assert header.startswith("smiles,drawn_as,")
+    assert len(lines) > 2
+    assert all("@" in line.split(",")[0] and "@" not in line.split(",")[1] for line in lines)

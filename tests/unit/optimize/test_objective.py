@@ -15,7 +15,8 @@ from molvae.chem.similarity import tanimoto
 from molvae.errors import ConfigError, ScoreError
 from molvae.optimize.constraints import Constraints
 from molvae.optimize.objective import Objective, load_objective, parse_objective
-from molvae.optimize.scores import SCORES, Molecule
+from molvae.optimize.score import Molecule
+from molvae.optimize.scores import SCORES
 from molvae.optimize.transforms import Absolute, Clipped, Gaussian, MaxGaussian, MinGaussian, SmoothClipped, Thresholded
 
 

@@ -297,10 +297,10 @@ def test_a_start_without_the_part_to_keep_is_refused(tiny: MoleculeGenerator) ->
 
 def test_structural_alerts_are_refused_unless_they_are_allowed(tiny: MoleculeGenerator) -> None:
     objective = Objective.of_callable(lambda smiles: [float(len(s)) for s in smiles])
-    start = ["CC(=O)Cl", "CCO"]
+    start = ["CC=O", "CCO"]
     refused = optimize(tiny, objective, n_calls=2, start=start, method="random")
-    assert "CC(=O)Cl" not in set(refused.frame["smiles"])
+    assert "CC=O" not in set(refused.frame["smiles"])
     allowed = optimize(tiny, objective, n_calls=2, start=start, method="random", alerts=False)
     rows = allowed.frame.set_index("smiles")
-    assert rows.loc["CC(=O)Cl", "alert"].startswith("MCF")
+    assert rows.loc["CC=O", "alert"].startswith("MCF")
     assert rows.loc["CCO", "alert"] == ""

@@ -46,7 +46,7 @@ def test_the_target_of_the_similarity_is_taken_as_the_model_would_write_it(tiny:
 
 
 def test_refusals_are_counted_by_reason(tiny: MoleculeGenerator) -> None:
-    windows = Objective.of_callable(ones).with_constraints(Constraints(windows={"mw": (None, 1)}))
+    windows = Objective.of_callable(ones).with_constraints(Constraints(windows={"mw": (None, 1)}, alerts=False))
     found = optimize(tiny, windows, n_calls=5, batch_size=5)
     assert found.stuck
     assert all(reason == "mw outside its window" or reason.startswith("not sound: ") for reason in found.refusals)
@@ -63,7 +63,7 @@ def test_start_molecules_that_are_refused_say_why(tiny: MoleculeGenerator) -> No
 
 def test_a_run_that_scores_nothing_but_its_start_fails_and_says_why(tmp_path: Path) -> None:
     arguments = ["optimize", "-m", str(TINY), "--task", "qed", "--calls", "5", "--start", "CCO"]
-    arguments += ["--window", "mw=46:46.1", "--keep", "C[OH]", "--keep", "[CH3]"]
+    arguments += ["--window", "mw=46:46.1", "--contains", "C[OH]", "--contains", "[CH3]"]
     result = CliRunner().invoke(main, [*arguments, "-o", str(tmp_path / "b.csv")])
     assert result.exit_code == 1
     assert "nothing but the 1 start molecules could be scored" in result.stderr

@@ -6,7 +6,7 @@ import pytest
 
 from molvae.chem.parse import parse_smiles
 from molvae.errors import ConfigError
-from molvae.optimize.scores import Molecule
+from molvae.optimize.score import Molecule
 from molvae.optimize.tasks import TASKS, load_task, task_name
 
 RECORDED = json.loads((Path(__file__).parents[2] / "golden" / "guacamol" / "recorded.json").read_text())
