@@ -87,6 +87,8 @@ def sampling_summary(frame: pd.DataFrame, drawn: Sampled, *, novel: bool, diagno
     table.add_row("valid", f"{100 * drawn.valid:.2f} %")
     if drawn.n_lost:
         table.add_row("without the part to keep, left out", f"{drawn.n_lost:,}")
+    if drawn.n_unsound:
+        table.add_row("unsound, left out", f"{drawn.n_unsound:,}")
     table.add_row("kept", f"{n:,}")
     table.add_row("unique among the kept", f"{100 * frame['smiles'].nunique() / n:.2f} %")
     if novel:

@@ -29,6 +29,7 @@ from molvae.chem.kept import (
     spellings,
 )
 from molvae.chem.parse import canonical_smiles, parse_smiles
+from molvae.chem.soundness import unsoundness
 from molvae.data.batches import MolBatch
 from molvae.errors import InputError
 from molvae.inference.given import Beginning, given
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 
 LOST = "lost"
 """Stands in place of a draw whose kept part is not what was asked for."""
+UNSOUND = "unsound"
+"""Stands in place of a draw with a group that no chemist would draw; see `chem.soundness`."""
+NO_MOLECULE = ("", LOST, UNSOUND)
 FIRST_SPELLINGS, SPELLINGS = 12, 4  # ways that are compared to write the kept part, and a molecule that has grown
 PLACES = (0.5, 0.35, 0.15)  # how often a part without marks grows at one, two and three places
 SITES = 6  # places that are compared to put in a fragment
@@ -105,6 +109,7 @@ class Growth:
             generator=self.generator,
         )
         self._first: dict[int, _Way] = {}
+        self._sound = all(_is_drawable(fragment.mol) for fragment in kept.fragments)
         self._pieces = [self._in_model_form(fragment.mol) for fragment in kept.fragments]
         for place in kept.points or kept.free[:1]:
             self._check(place)
@@ -114,12 +119,13 @@ class Growth:
         self.generator.manual_seed(seed)
         self.rng = np.random.default_rng(seed)
 
-    def take(self, n: int, least: float = -np.inf) -> list[str | None]:
-        """The canonical SMILES of the next n draws: "" where it is no molecule, `LOST` where the part was not kept.
+    def take(self, n: int, least: float = -np.inf) -> list[str]:
+        """The canonical SMILES of the next n draws.
 
-        None is left out for its likelihood, whatever `least` is.
+        It is "" where there is no molecule, `LOST` where the part was not kept, and `UNSOUND` where what was added is
+        unsound. None is left out for its likelihood, whatever `least` is.
         """
-        return list(self._grown_up([self._start() for _ in range(n)]))
+        return self._grown_up([self._start() for _ in range(n)])
 
     def at(self, z: Tensor) -> list[str]:
         """Molecules drawn at given latents `(n, Z)`, as `take` returns them."""
@@ -190,7 +196,9 @@ class Growth:
         mol = parse_smiles(smiles) if smiles else None
         if mol is None:
             return ""
-        return smiles if self.kept.holds(mol) else LOST
+        if not self.kept.holds(mol):
+            return LOST
+        return UNSOUND if self._sound and not _is_drawable(mol) else smiles
 
     def _grow(self, rows: Sequence[_Growing]) -> None:
         """Let each molecule grow at its next place."""
@@ -332,3 +340,8 @@ class Growth:
         counts = self.vae.vocabulary.symbol_counts
         symbols = np.array([max(sum(counts[i] for i in m.canonical_ids), 1) for m in tokenized])
         return np.where(np.isfinite(values), values / symbols, -np.inf).tolist()
+
+
+def _is_drawable(mol: Chem.Mol) -> bool:
+    """Whether a molecule is sound but for its charges, which are as the model's training data have them."""
+    return unsoundness(mol) in (None, "charge")

@@ -12,7 +12,7 @@ from molvae.chem.kept import Kept
 from molvae.config import BatchSize, Positive, Share, Temperature, TopP, checked
 from molvae.data.batches import MolBatch
 from molvae.errors import ConfigError, InputError, MolvaeError
-from molvae.inference.growing import LOST, Growth
+from molvae.inference.growing import LOST, UNSOUND, Growth
 from molvae.inference.loaded import BATCH, LoadedModel
 from molvae.nn.decoders.base import Anchors
 from molvae.progress import SILENT, Progress
@@ -35,6 +35,7 @@ class Sampled:
         n_repeated: draws left out because they were drawn before (only when unique ones were asked for).
         n_known: draws left out because they are in the training set or in `novel_against`.
         n_lost: draws left out because the part to keep was not kept as it was asked for.
+        n_unsound: draws left out because what was added to the part to keep is unsound.
     """
 
     smiles: list[str]
@@ -44,6 +45,7 @@ class Sampled:
     n_repeated: int
     n_known: int
     n_lost: int = 0
+    n_unsound: int = 0
 
     @property
     def valid(self) -> float:
@@ -97,14 +99,14 @@ def draw(
             raise ConfigError("the checkpoint does not know its training set; name files to be novel against instead")
         trained_on = vae.known
     least = -np.inf if keep is not None else _least_likely(vae, how, leave_out)
-    draws = (
+    draws: _Draws | Growth = (
         _Draws(vae, how, seed)
         if keep is None
         else Growth(vae, keep, how, condition=vae.condition(dict(how.condition), guidance=guidance), seed=seed)
     )
     found: list[str] = []
     seen: set[str] = set()
-    n_drawn = n_unlikely = n_invalid = n_repeated = n_known = n_lost = 0
+    n_drawn = n_unlikely = n_invalid = n_repeated = n_known = n_lost = n_unsound = 0
     with progress.stage("Sampling", total=n) as stage:
         while len(found) < n:
             before = len(found)
@@ -124,6 +126,8 @@ def draw(
                     n_invalid += 1
                 elif smiles == LOST:
                     n_lost += 1
+                elif smiles == UNSOUND:
+                    n_unsound += 1
                 elif unique and smiles in seen:
                     n_repeated += 1
                 elif smiles in novel_against or smiles in trained_on:
@@ -132,7 +136,7 @@ def draw(
                     found.append(smiles)
                     seen.add(smiles)
             stage.advance(len(found) - before)
-    return Sampled(found, n_drawn, n_unlikely, n_invalid, n_repeated, n_known, n_lost)
+    return Sampled(found, n_drawn, n_unlikely, n_invalid, n_repeated, n_known, n_lost, n_unsound)
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ class TdcScore(Score):
     @cached_property
     def _oracle(self) -> Any:
         try:
-            from tdc import Oracle
+            from tdc import Oracle  # type: ignore[import-not-found]
         except ImportError as error:
             raise MissingExtraError("the score tdc needs PyTDC: pip install PyTDC") from error
         try:

@@ -14,7 +14,7 @@ from molvae.chem.parse import parse_smiles
 from molvae.data.batches import MolBatch
 from molvae.data.tokenizer import TokenizedMolecule
 from molvae.data.vocabulary import BOS, EOS, MASK, PAD
-from molvae.inference.growing import LOST, Growth
+from molvae.inference.growing import NO_MOLECULE, Growth
 from molvae.inference.loaded import LoadedModel
 from molvae.inference.sampling import Drawing
 from molvae.nn.draws import draw_index
@@ -321,7 +321,7 @@ class KeepingMoves(Moves):
         children = [
             Candidate(smiles, origins[i])
             for smiles, i in zip(made, own, strict=True)
-            if smiles and smiles != LOST and smiles != texts[i]
+            if smiles not in NO_MOLECULE and smiles != texts[i]
         ]
         return children + self.random(len(usable) - len(own), rng)
 
@@ -330,13 +330,13 @@ class KeepingMoves(Moves):
         if not n:
             return []
         self.growth.seed(int(rng.integers(2**62)))
-        return [Candidate(smiles, "prior") for smiles in self.growth.take(n) if smiles and smiles != LOST]
+        return [Candidate(smiles, "prior") for smiles in self.growth.take(n) if smiles not in NO_MOLECULE]
 
     def decode(self, z: np.ndarray, rng: np.random.Generator, *, greedy: bool = True) -> list[str]:
         """Molecules with the kept part at latents `(n, Z)`, "" where there is none; they are drawn, never greedy."""
         self.growth.seed(int(rng.integers(2**62)))
         latents = torch.from_numpy(np.asarray(z, dtype=np.float32)).to(self.vae.device)
-        return ["" if smiles == LOST else smiles for smiles in self.growth.at(latents)]
+        return ["" if smiles in NO_MOLECULE else smiles for smiles in self.growth.at(latents)]
 
 
 def moves_of(

@@ -5,6 +5,7 @@ from click.testing import CliRunner
 from rdkit import Chem
 
 import molvae
+import molvae.inference.growing
 from molvae.chem.kept import Kept
 from molvae.chem.notation import notation
 from molvae.cli import main
@@ -119,3 +120,14 @@ def test_undefined_stereo_is_enumerated_on_request() -> None:
     assert header.startswith("smiles,drawn_as,")
     assert len(lines) > 2
     assert all("@" in line.split(",")[0] and "@" not in line.split(",")[1] for line in lines)
+
+
+def test_what_no_chemist_would_draw_is_left_out_unless_it_is_kept(
+    moses: MoleculeGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(molvae.inference.growing, "unsoundness", lambda mol: "odd" if mol.GetNumAtoms() > 8 else None)
+    found = moses.draw(3, keep="*c1ccccc1", seed=0)
+    assert found.n_unsound > 0
+    assert all(Chem.MolFromSmiles(smiles).GetNumAtoms() <= 8 for smiles in found.smiles)
+    kept = moses.draw(3, keep="*c1ccc2ccccc2c1", seed=0)  # which is odd itself
+    assert kept.n_unsound == 0
