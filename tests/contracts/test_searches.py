@@ -57,9 +57,8 @@ def test_a_search_begins_without_any_scored_molecule(
 
 
 def test_the_same_seed_gives_the_same_run(method: str, tiny: MoleculeGenerator, objective: Objective) -> None:
-    runs = [
-        optimize(tiny, objective, method=method, n_calls=40, start=START[:15], batch_size=10, seed=3) for _ in range(2)
-    ]
+    how = {"method": method, "n_calls": 40, "start": START[:15], "batch_size": 10, "seed": 3, "alerts": False}
+    runs = [optimize(tiny, objective, **how) for _ in range(2)]
     assert runs[0].frame.equals(runs[1].frame)
     assert len(runs[0].scores) > 15
     assert set(runs[0].frame["origin"][runs[0].frame["call"] <= 15]) == {"start"}
@@ -98,6 +97,7 @@ def test_an_interrupted_run_becomes_the_uninterrupted_one(
 
     monkeypatch.setattr(Objective, "raw_values", score)
     how = {"method": method, "finetune": finetune, "start": START[:15], "batch_size": 10, "seed": 3, "n_calls": 45}
+    how["alerts"] = False
     whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
     optimize(tiny, objective, record=whole, **how)
     lines = whole.read_text().splitlines(keepends=True)

@@ -251,6 +251,7 @@ def test_a_row_that_cannot_be_read_says_where_that_failed(command: str, run: Pat
 
 @pytest.mark.parametrize("command", ["sample", "encode", "decode", "reconstruct"])
 def test_every_command_needs_a_model_that_is_there(command: str, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("smiles,z0\nCCO,1\n")
     arguments = [] if command == "sample" else [tmp_path / "x.csv"]
     fails(call(command, *arguments, "-m", tmp_path / "none"), "is not a molvae checkpoint: no such directory")
 
@@ -280,7 +281,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(run: Path, checkpoint: Pat
     fails(call("sample", "-m", run, "-o", work / "s.xyz"), "unknown ending")
     fails(call("sample", "-m", run, "--grid", work / "s.pdf"), ".svg or .png")
     fails(call("sample", "-m", run, "--temperature", -1), "temperature", code=2)
-    fails(call("interpolate", "xx", "CCO", "-m", run), "cannot encode 'xx'")
+    fails(call("interpolate", "xx", "CCO", "-m", run), "'xx' does not parse")
     (checkpoint / "model.safetensors").write_bytes(b"123")
     fails(call("sample", "-m", checkpoint, "-o", work / "s.csv"), "truncated or damaged")
     assert sorted(p.name for p in work.iterdir()) == before

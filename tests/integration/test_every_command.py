@@ -560,7 +560,7 @@ def test_a_great_circle_from_the_origin_of_the_latent_is_a_straight_line(
 
 def test_a_path_to_a_molecule_that_cannot_be_encoded_is_one_sentence(kind_of: Callable[[str], Any]) -> None:
     for name in ("gaussian", "codes"):
-        refused(call("interpolate", IBUPROFEN, "c1ccc(", "-m", kind_of(name).where), "unparsable")
+        refused(call("interpolate", IBUPROFEN, "c1ccc(", "-m", kind_of(name).where), "does not parse")
         refused(call("interpolate", "", "CCO", "-m", kind_of(name).where), "blank")
 
 
@@ -605,7 +605,7 @@ def test_walks_of_the_default_model_around_drugs_find_more_new_molecules_than_co
 
 def test_walks_from_what_cannot_be_encoded_are_one_sentence(kind_of: Callable[[str], Any]) -> None:
     for name in ("gaussian", "codes"):
-        refused(call("neighbors", "c1ccc(", "-m", kind_of(name).where), "unparsable")
+        refused(call("neighbors", "c1ccc(", "-m", kind_of(name).where), "does not parse")
         refused(call("neighbors", "", "-m", kind_of(name).where), "blank")
 
 
