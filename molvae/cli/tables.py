@@ -33,7 +33,6 @@ def described(smiles: Sequence[str], *, n_jobs: int = 1) -> "pd.DataFrame":
     """`smiles` with QED, logP and SA (nan where a molecule does not parse), computed in several processes."""
     import pandas as pd
 
-
     if len(smiles) <= CHUNK:
         values = descriptor_table(smiles, COLUMNS)
     else:
@@ -77,9 +76,9 @@ def read_input(path: str, *, split: str, smiles_column: str | None) -> list[str 
 
 
 def check_molecules(*texts: str) -> None:
-    """Raise `InputError` for a molecule that does not parse, before a model is loaded for it."""
+    """Raise `InputError` for a molecule that does not parse, before a model is loaded for it; it says what is blank."""
     for text in texts:
-        if parse_smiles(text) is None:
+        if text and parse_smiles(text) is None:
             raise InputError(f"{text!r} does not parse as a molecule")
 
 

@@ -133,7 +133,8 @@ class Codebooks(nn.Module):
         """The index of the code nearest to each vector: `(G, n, S)` → `(G, n)` int64."""
         codes = self.codes
         distant = torch.cat([-2 * codes, codes.square().sum(-1, keepdim=True)], dim=-1)  # ‖x − c‖² − ‖x‖² of (x, 1)
-        return (F.pad(vectors, (0, 1), value=1.0) @ distant.transpose(-1, -2)).min(-1).indices  # twice as fast as argmin
+        scores = F.pad(vectors, (0, 1), value=1.0) @ distant.transpose(-1, -2)
+        return scores.min(-1).indices  # twice as fast as argmin
 
     def look_up(self, indices: Tensor) -> Tensor:
         """The codes `(G, n, S)` with indices `(G, n)`."""
