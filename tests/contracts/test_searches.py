@@ -85,6 +85,8 @@ def test_an_interrupted_run_becomes_the_uninterrupted_one(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if method == "bo" and within == 0:
+        pytest.skip("a search that remembers takes minutes; that it goes on within a batch is enough")
     if finetune and method != "evolution":
         pytest.skip("one method that fine-tunes is enough")
     if within and not (finetune or method in REMEMBERING):

@@ -27,6 +27,7 @@ from molvae.training.config import ExperimentConfig, load_experiment
 
 ROOT = Path(__file__).parents[2]
 FAMILY = sorted(path.stem for path in (ROOT / "configs" / "family").glob("*.yaml"))
+QUICK = ("vae", "hierarchical", "gumbel", "fsq", "wae", "masked", "transformer")  # the others take minutes together
 N_MOLECULES, LONGEST = 60, 28
 SMALL = {
     "n_slots": 24,  # of a token each, which is enough for short molecules
@@ -89,7 +90,9 @@ def works(*arguments: object) -> Result:
     return result
 
 
-@pytest.mark.parametrize("name", FAMILY)
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FAMILY]
+)
 def test_a_member_trains_and_works_everywhere(
     name: str, data: PreparedData, molecules: Sequence[str], tmp_path: Path
 ) -> None:
