@@ -18,7 +18,7 @@ from molvae.data.prepared import PreparedData
 from molvae.nn.build import build_model
 from molvae.nn.vae import MolVAE
 from molvae.training.config import load_experiment
-from molvae.training.losses import property_loss, reconstruction_loss
+from molvae.training.losses import loss_of_heads, reconstruction_loss
 
 
 def flops_per_molecule(model: MolVAE, tokens: float) -> float:
@@ -91,7 +91,7 @@ def main(prepared: Path, config: Path, steps: int) -> None:
                 lambda batch=batch, latent=latent, logits=logits: (
                     reconstruction_loss(logits, batch.token_ids)
                     + 0.1 * latent.regularizer
-                    + property_loss(model.heads(latent.z), model.heads.standardize(batch.properties))
+                    + loss_of_heads(model.heads, latent.z, batch.properties, codes=latent.codes)
                 ),
             )
         timed("backward", loss.backward)
